@@ -1,0 +1,1 @@
+"""pytest-sdbatch: batch size or batch count? Benchmarks of diffusers pipelines, and the answer."""

@@ -1,0 +1,1 @@
+"""What the numbers mean: pure functions on values; numpy and scipy only here."""

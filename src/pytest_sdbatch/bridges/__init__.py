@@ -1,0 +1,1 @@
+"""Neighbours: other pytest plugins and services."""

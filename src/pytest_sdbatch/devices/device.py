@@ -1,0 +1,87 @@
+"""What the measurement asks of a device. Nothing in measure/ names a vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pytest_sdbatch.records import Fact, Reading
+
+
+class Mark(Protocol):
+    """A point in the device's time, taken without waiting; see :meth:`Device.mark`."""
+
+
+class Device(Protocol):
+    """A place where pipelines run."""
+
+    @property
+    def name(self) -> str:
+        """The name torch takes: ``cpu``, ``cuda:0``."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """``cpu`` or ``cuda``: what a record of another kind is never compared with."""
+        ...
+
+    @property
+    def memory_source(self) -> str:
+        """The field of Round that "peak memory" means here: ``peak_allocated_bytes`` or ``host_peak_bytes``."""
+        ...
+
+    def wall_s(self) -> float:
+        """Return the wall clock, seconds from an arbitrary start, monotonic."""
+        ...
+
+    def cpu_s(self) -> float:
+        """Return the CPU time of this process, all threads, seconds."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until all work that was submitted is done."""
+        ...
+
+    def mark(self) -> Mark:
+        """Take a point in the device's time without waiting for it (an event; a clock reading on a CPU)."""
+        ...
+
+    def seconds_between(self, start: Mark, end: Mark) -> float:
+        """Return the seconds from one mark to a later one; only after :meth:`synchronize`."""
+        ...
+
+    def reset_peaks(self) -> None:
+        """Forget the high-water marks of memory."""
+        ...
+
+    def peak_allocated(self) -> Reading:
+        """Return the peak of live tensor bytes since the reset."""
+        ...
+
+    def peak_reserved(self) -> Reading:
+        """Return the peak of allocator segments in bytes since the reset."""
+        ...
+
+    def host_peak(self) -> Reading:
+        """Return the resident high-water mark of this process in bytes since the reset."""
+        ...
+
+    def used_bytes(self) -> Reading:
+        """Return what is in use now in the measure of :attr:`memory_source`."""
+        ...
+
+    def free_bytes(self) -> Reading:
+        """Return the bytes a new pipeline could take now."""
+        ...
+
+    def release_memory(self) -> None:
+        """Collect garbage and give cached memory back."""
+        ...
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether *error* says that memory ran out, here or in a library on this device."""
+        ...
+
+    def facts(self) -> Mapping[str, Mapping[str, Fact]]:
+        """Return what identifies the device, as ``must_match``, ``drift`` and ``shown`` of an Environment."""
+        ...

@@ -1,0 +1,48 @@
+"""What went wrong, why, and what to do: the one shape every error of this package has."""
+
+from __future__ import annotations
+
+
+class SdbatchError(Exception):
+    """An error a user can act on.
+
+    Args:
+        what: one sentence: what was wrong, with the value in question.
+        why: the cause, if it is not plain from *what*.
+        fix: what to do, as a command or a value where there is one.
+
+    """
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.why:
+            lines.append(f"  why: {self.why}")
+        if self.fix:
+            lines.append(f"  do:  {self.fix}")
+        return "\n".join(lines)
+
+
+class OptionError(SdbatchError):
+    """A flag, an ini key or a marker has a value that cannot be used."""
+
+
+class ModelError(SdbatchError):
+    """A model cannot be found, read or run as asked."""
+
+
+class DeviceError(SdbatchError):
+    """The device that was asked for is not there."""
+
+
+class RunFileError(SdbatchError):
+    """A run file cannot be written, read or believed."""
+
+
+class TooFewSamples(SdbatchError, ValueError):
+    """A statistic was asked of fewer values than it is defined for."""

@@ -1,0 +1,1 @@
+"""What point is measured: axes, cases, plans."""

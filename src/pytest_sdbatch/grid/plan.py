@@ -1,0 +1,206 @@
+"""From options to cases: the grid of one test, checked against what is known of each model before it is loaded."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.grid.axes import divisors
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.options import Options, Origin
+
+DTYPES = ("fp32", "fp16", "bf16")
+_DTYPE_WORDS = {"float32": "fp32", "float": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What the grid needs to know of a model before it is loaded."""
+
+    name: str
+    weights: str  # "random" or "trained"
+    height: int  # native, in pixels
+    width: int
+    steps: int  # the usual number
+    factor: int  # height and width must be multiples of it
+    parameters: int | None = None  # of all components; None where it is not known before loading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What is used where an option was not given; it depends on the device."""
+
+    device: str  # as torch names it: "cpu", "cuda:0"
+    model: str
+    dtype: str
+    height: int  # for tests whose pipeline is their own
+    width: int
+    steps: int
+
+
+class Catalog(Protocol):
+    """What the grid asks of the pipelines."""
+
+    def facts(self, name: str) -> ModelFacts:
+        """Return what is known of the model *name*, or raise ModelError."""
+        ...
+
+    def canonical_variant(self, text: str) -> str:
+        """Return *text* with its parts in canonical order, or raise OptionError."""
+        ...
+
+
+def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: bool) -> tuple[Case, ...]:
+    """Return the cases of one test: models, dtypes, variants, resolutions, steps, then splits, in the order written.
+
+    Args:
+        options: in force for the test.
+        catalog: knows models and variants.
+        defaults: of the device.
+        with_model: whether our fixture loads the model; otherwise a model of the marker is only a name.
+
+    Raises:
+        OptionError: for values that do not go together.
+        ModelError: for a model that cannot be used.
+
+    """
+    models = _models(options, catalog, defaults, with_model=with_model)
+    splits = _splits(options)
+    dtypes = (
+        tuple(_dtype(name, options) for name in options.names("dtypes")) if _has(options, "dtypes") else ()
+    )
+    variants = _variants(options, catalog)
+    cases: list[Case] = []
+    for name, facts in models:
+        axes = itertools.product(
+            dtypes or (defaults.dtype,),
+            variants,
+            _resolutions(options, facts),
+            _steps(options, facts),
+            splits,
+        )
+        limit = options.count("max_cases")
+        for dtype, variant, (height, width), steps, (size, count) in axes:
+            if len(cases) >= limit:
+                raise OptionError(
+                    f"the grid has more than {limit:,} cases",
+                    why="max_cases guards against a mistyped range",
+                    fix="make an axis shorter, or raise it: -o sd_max_cases=20000",
+                )
+            cases.append(
+                Case(
+                    model=name,
+                    weights=facts.weights,
+                    weights_seed=options.count("weights_seed"),
+                    dtype=dtype,
+                    device=defaults.device,
+                    variant=variant,
+                    height=height,
+                    width=width,
+                    steps=steps,
+                    guidance=options.number("guidance") if _has(options, "guidance") else None,
+                    output_type=options.choice("output_type"),
+                    batch_size=size,
+                    batch_count=count,
+                )
+            )
+    return tuple(cases)
+
+
+def smallest(cases: Iterable[Case]) -> Case:
+    """Return the case that costs least to run once."""
+    return min(cases, key=lambda case: (case.images * case.steps * case.height * case.width, case.batch_size))
+
+
+def _has(options: Options, name: str) -> bool:
+    return options.text(name) is not None
+
+
+def _models(
+    options: Options, catalog: Catalog, defaults: Defaults, *, with_model: bool
+) -> list[tuple[str | None, ModelFacts]]:
+    if with_model:
+        names = options.names("models") if _has(options, "models") else (defaults.model,)
+        return [(name, catalog.facts(name)) for name in names]
+    named = options.origin("models") is Origin.MARKER
+    labels: tuple[str | None, ...] = options.names("models") if named else (None,)
+    own = ModelFacts(
+        name="", weights="own", height=defaults.height, width=defaults.width, steps=defaults.steps, factor=1
+    )
+    return [(label, own) for label in labels]
+
+
+def _splits(options: Options) -> list[tuple[int, int]]:
+    """Return (batch size, batch count) pairs; ``images`` makes them all, unless an axis of a stronger origin is given."""
+    axis_origin = max(options.origin("batch_sizes"), options.origin("batch_counts"))
+    if not _has(options, "images") or axis_origin > options.origin("images"):
+        return list(itertools.product(options.integers("batch_sizes"), options.integers("batch_counts")))
+    images, origin = options.count("images"), options.origin("images")
+    if options.origin("batch_counts") >= origin:
+        raise OptionError(
+            f"{options.spelled('images')}={images} and {options.spelled('batch_counts')} do not go together",
+            why="the number of images and the batch size give the batch count",
+            fix="leave one of them out",
+        )
+    if options.origin("batch_sizes") < origin:
+        return [(size, images // size) for size in divisors(images)]
+    sizes = options.integers("batch_sizes")
+    for size in sizes:
+        if images % size:
+            fitting = ",".join(str(value) for value in divisors(images))
+            raise OptionError(
+                f"{options.spelled('batch_sizes')}: {images} images do not split into batches of {size}",
+                fix=f"use sizes of {fitting}",
+            )
+    return [(size, images // size) for size in sizes]
+
+
+def _resolutions(options: Options, facts: ModelFacts) -> tuple[tuple[int, int], ...]:
+    if not _has(options, "resolutions"):
+        return ((facts.height, facts.width),)
+    pairs = options.resolutions("resolutions")
+    for height, width in pairs:
+        if height % facts.factor or width % facts.factor:
+            near = [max(round(side / facts.factor), 1) * facts.factor for side in (height, width)]
+            raise OptionError(
+                f"{options.spelled('resolutions')}: {facts.name} cannot make {height}x{width}",
+                why=f"its height and width must be multiples of {facts.factor}",
+                fix=f"use {near[0]}x{near[1]}",
+            )
+    return pairs
+
+
+def _steps(options: Options, facts: ModelFacts) -> tuple[int, ...]:
+    return options.integers("steps") if _has(options, "steps") else (facts.steps,)
+
+
+def _dtype(name: str, options: Options) -> str:
+    if name in DTYPES:
+        return name
+    meant = _DTYPE_WORDS.get(name.lower().removeprefix("torch."))
+    raise OptionError(
+        f"{options.spelled('dtypes')}: unknown dtype {name!r}",
+        fix=f"write {meant}" if meant else f"use {', '.join(DTYPES)}",
+    )
+
+
+def _variants(options: Options, catalog: Catalog) -> tuple[str, ...]:
+    names = options.names("variants")
+    canonical: dict[str, str] = {}
+    for name in names:
+        if name in DTYPES or name.lower() in _DTYPE_WORDS:
+            dtype = _DTYPE_WORDS.get(name.lower(), name)
+            raise OptionError(
+                f"{options.spelled('variants')}: {name} is a dtype, not a variant",
+                fix=f"use --sd-dtypes={dtype}",
+            )
+        form = catalog.canonical_variant(name)
+        if form in canonical:
+            raise OptionError(
+                f"{options.spelled('variants')}: {name} and {canonical[form]} are the same variant"
+            )
+        canonical[form] = name
+    return tuple(canonical)

@@ -1,0 +1,254 @@
+"""One table of options. Every option can be an ini key ``sd_x`` and a marker ``sdbatch(x=...)``; some have a flag.
+
+Text comes in, text with its origin goes out; :meth:`Options.value` turns it into a value. The order of origins is
+command line (flags and ``-o``), marker, ini, default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from types import ModuleType
+
+from pytest_sdbatch.errors import OptionError
+
+
+class Origin(IntEnum):
+    """Where the text of an option came from; the higher one wins."""
+
+    DEFAULT = 0
+    INI = 1
+    MARKER = 2
+    COMMAND_LINE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of the table."""
+
+    name: str
+    kind: str  # integers, names, resolutions, count, number, seconds, share, choice, text, path, switch; see Options
+    help: str
+    default: str | None = None  # None: decided by the device or the model
+    flag: str | None = None  # metavar of the command line flag; None: ini and marker only
+    group: str = "measure"
+    axis: bool = False  # an axis is plural, and its singular spelling is accepted
+    choices: tuple[str, ...] = ()
+    marker: bool = True
+
+    @property
+    def singular(self) -> str | None:
+        """The other accepted spelling of an axis."""
+        return self.name.removesuffix("s") if self.axis and self.name.endswith("s") else None
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Every accepted name, the canonical one first."""
+        return (self.name,) if self.singular is None else (self.name, self.singular)
+
+
+GROUPS = {
+    "measure": "pytest-sdbatch: what to measure",
+    "decide": "pytest-sdbatch: what decides",
+    "keep": "pytest-sdbatch: what is kept and shown",
+}
+
+# In the order in which --help, the reference and the header show them.
+TABLE: tuple[Option, ...] = (
+    Option("models", "names", "catalog names (see `sdbatch models`), folders, .safetensors files or hub ids", flag="NAMES", axis=True),
+    Option("batch_sizes", "integers", "images per pipeline call: 1,4,8 or 1:64:x2", "1,4,8", flag="SIZES", axis=True),
+    Option("batch_counts", "integers", "calls one after another in a round", "1", flag="COUNTS", axis=True),
+    Option("images", "count", "make this number of images in every split: 1xN ... Nx1", flag="N"),
+    Option("steps", "integers", "denoising steps per image", flag="STEPS"),
+    Option("resolutions", "resolutions", "512 or HEIGHTxWIDTH", flag="PIXELS", axis=True),
+    Option("dtypes", "names", "fp32, fp16 or bf16", flag="DTYPES", axis=True),
+    Option("device", "text", "auto, cpu, cuda or cuda:N; cuda never falls back to the CPU", "auto", flag="DEVICE", marker=False),
+    Option("variants", "names", "eager, compile, channels-last, ... joined by + (see `sdbatch models`)", "eager", flag="NAMES", axis=True),
+    Option("guidance", "number", "guidance scale; left out: the pipeline's own default"),
+    Option("output_type", "choice", "what a call returns: pt (tensors), latent, np or pil", "pt", choices=("pt", "latent", "np", "pil")),
+    Option("prompts", "path", "text file with one prompt a line; prompts are used in turn"),
+    Option("seed", "count0", "image k of a case has seed + k", "0"),
+    Option("weights_seed", "count0", "seed of random weights", "0"),
+    Option("rounds", "count", "exactly this many rounds, at least 3, instead of the stopping rule"),
+    Option("min_rounds", "count", "rounds before any other rule may stop", "5"),
+    Option("max_rounds", "count", "most rounds of a case", "30"),
+    Option("max_seconds", "seconds", "seconds of rounds after which a case ends; min_rounds wins", "20"),
+    Option("precision", "share", "stop when the 99 % half-width is within this share", "1%"),
+    Option("warmup_calls", "count", "most warm-up calls of a shape", "10"),
+    Option("warmup_seconds", "seconds", "seconds of warm-up after which no further call starts", "30"),
+    Option("after_oom", "choice", "larger batch sizes after one ran out of memory", "skip", choices=("skip", "try")),
+    Option("compile_cache", "choice", "keep: use torch's own compile cache; private: every case compiles anew", "private", choices=("private", "keep")),
+    Option("sweet_spot", "share", "how much slower than the best the sweet spot may be", "5%", group="decide", marker=False),
+    Option("max_cases", "count", "refuse a larger grid", "10000", group="decide", marker=False),
+    Option("save", "text", "store the run under this name for later comparisons", flag="NAME", group="keep", marker=False),
+    Option("report", "path", "write the run to this file (.json)", flag="FILE", group="keep", marker=False),
+    Option("plan", "switch", "print the cases and run nothing", "no", flag="", group="keep", marker=False),
+    Option("baselines", "path", "folder of stored runs", "benchmarks/baselines", group="keep", marker=False),
+)  # fmt: skip
+
+BY_SPELLING: Mapping[str, Option] = {spelling: row for row in TABLE for spelling in row.spellings}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The text of one option and where it came from. Text None: not given."""
+
+    text: str | None
+    origin: Origin
+    spelled: (
+        str  # as the user wrote it, for messages: --sd-batch-sizes, sd_batch_sizes, sdbatch(batch_sizes=)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The settings in force. The accessors parse; each raises OptionError for text it does not admit."""
+
+    settings: Mapping[str, Setting]
+
+    def origin(self, name: str) -> Origin:
+        """Return where the option *name* was given."""
+        return self.settings[name].origin
+
+    def spelled(self, name: str) -> str:
+        """Return the option as its user wrote it, for messages."""
+        return self.settings[name].spelled
+
+    def given(self) -> dict[str, str]:
+        """Return the text of every option that was given, by name."""
+        return {
+            n: s.text for n, s in self.settings.items() if s.text is not None and s.origin > Origin.DEFAULT
+        }
+
+    def text(self, name: str) -> str | None:
+        """Return the text of *name*, or None where it was left to the device or the model."""
+        return self.settings[name].text
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        """Return the values of an axis of whole numbers."""
+        return axes().parse_integers(self._text(name), option=self.spelled(name))
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return the names of an axis."""
+        return axes().parse_names(self._text(name), option=self.spelled(name))
+
+    def resolutions(self, name: str) -> tuple[tuple[int, int], ...]:
+        """Return (height, width) pairs, in pixels."""
+        return axes().parse_resolutions(self._text(name), option=self.spelled(name))
+
+    def count(self, name: str) -> int:
+        """Return a whole number."""
+        least = 0 if BY_SPELLING[name].kind == "count0" else 1
+        return axes().parse_count(self._text(name), option=self.spelled(name), least=least)
+
+    def number(self, name: str) -> float:
+        """Return a number: seconds above 0, a share between 0 and 1, or any number of 0 and more."""
+        text, option, kind = self._text(name), self.spelled(name), BY_SPELLING[name].kind
+        if kind == "share":
+            return axes().parse_share(text, option=option)
+        return axes().parse_number(text, option=option, above=kind == "seconds")
+
+    def choice(self, name: str) -> str:
+        """Return one of the option's choices."""
+        row = BY_SPELLING[name]
+        return axes().parse_choice(self._text(name), option=self.spelled(name), choices=row.choices)
+
+    def switch(self, name: str) -> bool:
+        """Return whether a yes/no option is on."""
+        text = self._text(name).lower()
+        words = {
+            "yes": True,
+            "true": True,
+            "1": True,
+            "on": True,
+            "no": False,
+            "false": False,
+            "0": False,
+            "off": False,
+        }
+        if text not in words:
+            raise OptionError(f"{self.spelled(name)}={text}: give yes or no")
+        return words[text]
+
+    def check(self) -> None:
+        """Parse every option that has text.
+
+        Raises:
+            OptionError: for the first one that cannot be read.
+
+        """
+        readers = {
+            "integers": self.integers, "names": self.names, "resolutions": self.resolutions, "count": self.count,
+            "count0": self.count, "number": self.number, "seconds": self.number, "share": self.number,
+            "choice": self.choice, "switch": self.switch, "text": self._text, "path": self._text,
+        }  # fmt: skip
+        for row in TABLE:
+            if self.settings[row.name].text is not None:
+                readers[row.kind](row.name)
+
+    def with_marker(self, keywords: Mapping[str, object]) -> Options:
+        """Return these options with those of a marker ``sdbatch(...)`` where nothing stronger was given."""
+        settings = dict(self.settings)
+        for name, value in keywords.items():
+            row = BY_SPELLING.get(name)
+            if row is None or not row.marker:
+                allowed = ", ".join(r.name for r in TABLE if r.marker)
+                why = "it is a matter of the whole run" if row is not None else ""
+                raise OptionError(
+                    f"@pytest.mark.sdbatch({name}=...) is no option", why=why, fix=f"use one of {allowed}"
+                )
+            if settings[row.name].origin < Origin.MARKER:
+                settings[row.name] = Setting(to_text(value), Origin.MARKER, f"sdbatch marker {name}")
+        return Options(settings)
+
+    def _text(self, name: str) -> str:
+        setting = self.settings[name]
+        if setting.text is None:
+            raise OptionError(f"{setting.spelled} has no value")
+        if not setting.text.strip():
+            raise OptionError(f"{setting.spelled} is empty", fix="give a value, or leave the option out")
+        return setting.text
+
+
+def resolve(
+    *, command_line: Mapping[str, object], ini: Mapping[str, object], overrides: Mapping[str, object]
+) -> Options:
+    """Return the options in force for a run.
+
+    Args:
+        command_line: values of flags by canonical name; None for a flag that was not given.
+        ini: values of the configuration file by key without ``sd_``, in either spelling.
+        overrides: the same of ``-o sd_x=value``, which was typed and therefore counts as command line.
+
+    """
+    settings = {row.name: Setting(row.default, Origin.DEFAULT, flag_of(row)) for row in TABLE}
+    for origin, values in ((Origin.INI, ini), (Origin.COMMAND_LINE, overrides)):
+        for key, value in values.items():
+            row = BY_SPELLING[key]
+            settings[row.name] = Setting(to_text(value), origin, f"sd_{key}")
+    for name, value in command_line.items():
+        if value is not None:
+            settings[name] = Setting(to_text(value), Origin.COMMAND_LINE, flag_of(BY_SPELLING[name]))
+    return Options(settings)
+
+
+def flag_of(row: Option) -> str:
+    """Return how *row* is spelled on a command line: its flag, or the ini key that ``-o`` takes."""
+    return f"--sd-{row.name.replace('_', '-')}" if row.flag is not None else f"sd_{row.name}"
+
+
+def to_text(value: object) -> str:
+    """Return the text of a value from an ini file or a marker: a str, int, float, bool, or a list of them."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ",".join(to_text(item) for item in value)
+    return str(value)
+
+
+def axes() -> ModuleType:
+    """Return the grammar. Imported late: plugins are imported by every pytest run, also those that measure nothing."""
+    from pytest_sdbatch.grid import axes as module
+
+    return module

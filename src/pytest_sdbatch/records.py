@@ -1,0 +1,167 @@
+"""What is kept: a round, a case's record, a run and where it ran. Pure data, no I/O, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pytest_sdbatch.grid.case import Case
+
+Fact = str | int | float | bool | None
+
+
+class Outcome(StrEnum):
+    """How a case ended. Every case that was started has exactly one."""
+
+    OK = "ok"
+    OOM = "oom"
+    SPILLED = "spilled"
+    OVER_LIMIT = "over-limit"
+    INVALID_OUTPUT = "invalid-output"
+    THROTTLED = "throttled"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the rounds of such a record may be shown as a speed."""
+        return self in (Outcome.OK, Outcome.SPILLED, Outcome.THROTTLED)
+
+
+class StopReason(StrEnum):
+    """Which rule ended the rounds of a case."""
+
+    PRECISION = "precision"
+    MAX_ROUNDS = "max-rounds"
+    MAX_SECONDS = "max-seconds"
+    FIXED_ROUNDS = "fixed-rounds"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A figure, or the reason why it is not known. Never 0, -1, inf or NaN for unknown."""
+
+    value: float | int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Readings of one round: ``batch_count`` calls between two synchronizations."""
+
+    wall_s: float
+    cpu_s: float  # process CPU time, all threads
+    call_s: tuple[float, ...]  # one per call; on a GPU they overlap
+    stage_s: Mapping[str, float] | None = (
+        None  # seconds by stage, summed over the calls; None: see Record.stages
+    )
+    peak_allocated_bytes: int | None = None  # torch allocator; None on a device without one
+    peak_reserved_bytes: int | None = None
+    host_peak_bytes: int | None = None  # resident high-water mark of the process during this round
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """What a compiled variant cost before its first timed round."""
+
+    seconds: float
+    graphs: int
+    recompiles_in_rounds: int  # must be 0 for the times to mean anything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Where the values of the parameters came from; must match before two records are compared."""
+
+    kind: str  # "random", "trained", or "own" for a pipeline the user's code made
+    seed: int | None = None
+    fill: str | None = None  # the rule that filled random weights, with its version
+    source: str | None = None  # folder or hub id with revision, as the user wrote it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """What the pipeline made of the case: read from it, not asked for."""
+
+    denoiser_batch: int | None = None  # 2b under classifier-free guidance for SD and SDXL
+    denoiser_calls: int | None = None  # per pipeline call, as counted
+    parameters: int | None = None
+    vae_slicing: bool | None = None
+    vae_tiling: bool | None = None
+    force_upcast: bool | None = None
+    safety_checker: bool | None = None
+    watermarker: bool | None = None
+    scheduler: str | None = None
+    pipeline_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One measured case of one test in one process."""
+
+    test: str  # node id without the parameters
+    case: Case
+    outcome: Outcome
+    reason: str | None = None  # why the outcome is not ok
+    test_outcome: str = "passed"  # what pytest said of the test: passed, failed, skipped
+    rounds: tuple[Round, ...] = ()
+    warmup_s: tuple[float, ...] = ()  # wall seconds of each warm-up call, in order; not counted
+    cold_start_s: Reading = field(default_factory=Reading)  # the first call of this shape
+    load_s: Reading = field(default_factory=Reading)
+    model_bytes: Reading = field(default_factory=Reading)  # device memory after load (resident size on a CPU)
+    memory_source: str | None = None  # which field of Round "peak memory" means here
+    compilation: Compilation | None = None
+    stopped: StopReason | None = None
+    stages: str | None = None  # why there is no stage split; None when there is one
+    output_check: str = "unchecked"  # "checked", or why it was not
+    tracer: str | None = None  # a tracer or profiler that was active and paused
+    parallel: int = 1  # processes that shared the machine by our own doing
+    weights: Weights = field(default_factory=lambda: Weights(kind="own"))
+    derived: Derived = field(default_factory=Derived)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies a record in a run: the test and the case's id."""
+        return self.test, self.case.id
+
+    @property
+    def fit_for_baseline(self) -> bool:
+        """Whether later runs may be compared with this record."""
+        return self.outcome is Outcome.OK and self.test_outcome == "passed" and self.parallel == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where a run happened, in the three classes of a comparison.
+
+    ``must_match`` makes two records incomparable when it differs, ``drift`` weakens a comparison, ``shown`` is
+    for the reader. Unknown is None; ``unknown`` holds the reason by key.
+    """
+
+    must_match: Mapping[str, Fact]
+    drift: Mapping[str, Fact]
+    shown: Mapping[str, Fact]
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The records of one process: the unit of replication for statistics."""
+
+    id: str  # sortable: UTC time and a random part
+    started_at: str  # ISO 8601, UTC
+    environment: Environment
+    options: Mapping[str, str]  # text of each option that was not left at its default
+    records: tuple[Record, ...]
+    interrupted: bool = False
+    plugin_version: str = ""
+
+    @property
+    def fit_for_baseline(self) -> bool:
+        """Whether this run may be stored as a baseline: whole, and every measured record sound."""
+        measured = [record for record in self.records if record.outcome is not Outcome.SKIPPED]
+        sound = all(r.fit_for_baseline or r.outcome is Outcome.OOM for r in measured)
+        return not self.interrupted and sound and any(r.fit_for_baseline for r in measured)
