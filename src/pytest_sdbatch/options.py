@@ -1,6 +1,6 @@
 """One table of options. Every option can be an ini key ``sd_x`` and a marker ``sdbatch(x=...)``; some have a flag.
 
-Text comes in, text with its origin goes out; :meth:`Options.value` turns it into a value. The order of origins is
+Text comes in, text with its origin goes out; the accessors of :class:`Options` turn it into a value. The order of origins is
 command line (flags and ``-o``), marker, ini, default.
 """
 
@@ -55,6 +55,8 @@ GROUPS = {
 }
 
 # In the order in which --help, the reference and the header show them.
+# A table reads best with a row a line.
+# ruff: noqa: E501
 TABLE: tuple[Option, ...] = (
     Option("models", "names", "catalog names (see `sdbatch models`), folders, .safetensors files or hub ids", flag="NAMES", axis=True),
     Option("batch_sizes", "integers", "images per pipeline call: 1,4,8 or 1:64:x2", "1,4,8", flag="SIZES", axis=True),
@@ -96,9 +98,7 @@ class Setting:
 
     text: str | None
     origin: Origin
-    spelled: (
-        str  # as the user wrote it, for messages: --sd-batch-sizes, sd_batch_sizes, sdbatch(batch_sizes=)
-    )
+    spelled: str  # as the user wrote it, for messages: --sd-batch-sizes, sd_batch_sizes, sdbatch(batch_sizes=)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,7 @@ class Options:
 
     def given(self) -> dict[str, str]:
         """Return the text of every option that was given, by name."""
-        return {
-            n: s.text for n, s in self.settings.items() if s.text is not None and s.origin > Origin.DEFAULT
-        }
+        return {n: s.text for n, s in self.settings.items() if s.text is not None and s.origin > Origin.DEFAULT}
 
     def text(self, name: str) -> str | None:
         """Return the text of *name*, or None where it was left to the device or the model."""

@@ -134,9 +134,7 @@ def _expand(item: str, *, text: str, option: str) -> Iterable[int]:
     step = int(match[4] or 1)
     if match[3] == "x":
         if step < 2:
-            raise OptionError(
-                f"{option}={text}: the factor x{step} never ends", fix=f"write {first}:{last}:x2"
-            )
+            raise OptionError(f"{option}={text}: the factor x{step} never ends", fix=f"write {first}:{last}:x2")
         return _powers(first, last, step)
     if step < 1:
         raise OptionError(f"{option}={text}: the step +{step} never ends", fix=f"write {first}:{last}:+1")

@@ -13,9 +13,7 @@ def escape_name(name: str) -> str:
 
     Distinct names stay distinct (``%`` is escaped too).
     """
-    return _PLAIN.sub(
-        lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")), name
-    )
+    return _PLAIN.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")), name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,9 +69,7 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
     """
     models = _models(options, catalog, defaults, with_model=with_model)
     splits = _splits(options)
-    dtypes = (
-        tuple(_dtype(name, options) for name in options.names("dtypes")) if _has(options, "dtypes") else ()
-    )
+    dtypes = tuple(_dtype(name, options) for name in options.names("dtypes")) if _has(options, "dtypes") else ()
     variants = _variants(options, catalog)
     cases: list[Case] = []
     for name, facts in models:
@@ -134,7 +132,7 @@ def _models(
 
 
 def _splits(options: Options) -> list[tuple[int, int]]:
-    """Return (batch size, batch count) pairs; ``images`` makes them all, unless an axis of a stronger origin is given."""
+    """Return (batch size, batch count) pairs: all splits of ``images``, unless a stronger origin gave an axis."""
     axis_origin = max(options.origin("batch_sizes"), options.origin("batch_counts"))
     if not _has(options, "images") or axis_origin > options.origin("images"):
         return list(itertools.product(options.integers("batch_sizes"), options.integers("batch_counts")))
@@ -199,8 +197,6 @@ def _variants(options: Options, catalog: Catalog) -> tuple[str, ...]:
             )
         form = catalog.canonical_variant(name)
         if form in canonical:
-            raise OptionError(
-                f"{options.spelled('variants')}: {name} and {canonical[form]} are the same variant"
-            )
+            raise OptionError(f"{options.spelled('variants')}: {name} and {canonical[form]} are the same variant")
         canonical[form] = name
     return tuple(canonical)
