@@ -1,1 +1,51 @@
-"""pytest-sdbatch: batch size or batch count? Benchmarks of diffusers pipelines, and the answer."""
+"""pytest-sdbatch: batch size or batch count? Benchmarks of diffusers pipelines, and the answer.
+
+The public names are resolved when they are used: importing the package imports neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.errors import SdbatchError
+    from pytest_sdbatch.fixtures import SdBenchmark
+    from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.pipelines.generation import Batch
+    from pytest_sdbatch.records import Outcome, Record, Round, Run
+    from pytest_sdbatch.storage.run_file import read_run_file
+
+_HOMES = {
+    "Batch": "pipelines.generation",
+    "Case": "grid.case",
+    "Outcome": "records",
+    "Record": "records",
+    "Round": "records",
+    "Run": "records",
+    "SdBenchmark": "fixtures",
+    "SdbatchError": "errors",
+    "read_run_file": "storage.run_file",
+}
+
+__all__ = [
+    "Batch",
+    "Case",
+    "Outcome",
+    "Record",
+    "Round",
+    "Run",
+    "SdBenchmark",
+    "SdbatchError",
+    "read_run_file",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -36,6 +36,10 @@ class ModelError(SdbatchError):
     """A model cannot be found, read or run as asked."""
 
 
+class DoesNotFit(ModelError):
+    """A model takes more memory than the device has."""
+
+
 class DeviceError(SdbatchError):
     """The device that was asked for is not there."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from types import ModuleType
 
 from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.grid import axes
 
 
 class Origin(IntEnum):
@@ -125,49 +125,41 @@ class Options:
 
     def integers(self, name: str) -> tuple[int, ...]:
         """Return the values of an axis of whole numbers."""
-        return axes().parse_integers(self._text(name), option=self.spelled(name))
+        return axes.parse_integers(self._text(name), option=self.spelled(name))
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return the names of an axis."""
-        return axes().parse_names(self._text(name), option=self.spelled(name))
+        return axes.parse_names(self._text(name), option=self.spelled(name))
 
     def resolutions(self, name: str) -> tuple[tuple[int, int], ...]:
         """Return (height, width) pairs, in pixels."""
-        return axes().parse_resolutions(self._text(name), option=self.spelled(name))
+        return axes.parse_resolutions(self._text(name), option=self.spelled(name))
 
     def count(self, name: str) -> int:
         """Return a whole number."""
         least = 0 if BY_SPELLING[name].kind == "count0" else 1
-        return axes().parse_count(self._text(name), option=self.spelled(name), least=least)
+        return axes.parse_count(self._text(name), option=self.spelled(name), least=least)
 
     def number(self, name: str) -> float:
         """Return a number: seconds above 0, a share between 0 and 1, or any number of 0 and more."""
         text, option, kind = self._text(name), self.spelled(name), BY_SPELLING[name].kind
         if kind == "share":
-            return axes().parse_share(text, option=option)
-        return axes().parse_number(text, option=option, above=kind == "seconds")
+            return axes.parse_share(text, option=option)
+        return axes.parse_number(text, option=option, above=kind == "seconds")
 
     def choice(self, name: str) -> str:
         """Return one of the option's choices."""
         row = BY_SPELLING[name]
-        return axes().parse_choice(self._text(name), option=self.spelled(name), choices=row.choices)
+        return axes.parse_choice(self._text(name), option=self.spelled(name), choices=row.choices)
 
     def switch(self, name: str) -> bool:
         """Return whether a yes/no option is on."""
-        text = self._text(name).lower()
-        words = {
-            "yes": True,
-            "true": True,
-            "1": True,
-            "on": True,
-            "no": False,
-            "false": False,
-            "0": False,
-            "off": False,
-        }
-        if text not in words:
-            raise OptionError(f"{self.spelled(name)}={text}: give yes or no")
-        return words[text]
+        text = self._text(name).strip().lower()
+        if text in ("yes", "true", "on", "1"):
+            return True
+        if text in ("no", "false", "off", "0"):
+            return False
+        raise OptionError(f"{self.spelled(name)}={text}: neither yes nor no", fix="give yes or no")
 
     def check(self) -> None:
         """Parse every option that has text.
@@ -186,7 +178,15 @@ class Options:
                 readers[row.kind](row.name)
 
     def with_marker(self, keywords: Mapping[str, object]) -> Options:
-        """Return these options with those of a marker ``sdbatch(...)`` where nothing stronger was given."""
+        """Return these options with those of a marker ``sdbatch(...)`` where nothing stronger was given.
+
+        Args:
+            keywords: of the marker, in either spelling; where both are given the later one wins.
+
+        Raises:
+            OptionError: for a keyword that no marker takes.
+
+        """
         settings = dict(self.settings)
         for name, value in keywords.items():
             row = BY_SPELLING.get(name)
@@ -196,14 +196,15 @@ class Options:
                 raise OptionError(
                     f"@pytest.mark.sdbatch({name}=...) is no option", why=why, fix=f"use one of {allowed}"
                 )
-            if settings[row.name].origin < Origin.MARKER:
-                settings[row.name] = Setting(to_text(value), Origin.MARKER, f"sdbatch marker {name}")
+            if settings[row.name].origin <= Origin.MARKER:
+                spelled = f"sdbatch marker {name}"
+                settings[row.name] = Setting(to_text(value, option=spelled), Origin.MARKER, spelled)
         return Options(settings)
 
     def _text(self, name: str) -> str:
         setting = self.settings[name]
         if setting.text is None:
-            raise OptionError(f"{setting.spelled} has no value")
+            raise OptionError(f"{setting.spelled} has no value", fix="give one")
         if not setting.text.strip():
             raise OptionError(f"{setting.spelled} is empty", fix="give a value, or leave the option out")
         return setting.text
@@ -224,10 +225,11 @@ def resolve(
     for origin, values in ((Origin.INI, ini), (Origin.COMMAND_LINE, overrides)):
         for key, value in values.items():
             row = BY_SPELLING[key]
-            settings[row.name] = Setting(to_text(value), origin, f"sd_{key}")
+            settings[row.name] = Setting(to_text(value, option=f"sd_{key}"), origin, f"sd_{key}")
     for name, value in command_line.items():
         if value is not None:
-            settings[name] = Setting(to_text(value), Origin.COMMAND_LINE, flag_of(BY_SPELLING[name]))
+            flag = flag_of(BY_SPELLING[name])
+            settings[name] = Setting(to_text(value, option=flag), Origin.COMMAND_LINE, flag)
     return Options(settings)
 
 
@@ -236,17 +238,17 @@ def flag_of(row: Option) -> str:
     return f"--sd-{row.name.replace('_', '-')}" if row.flag is not None else f"sd_{row.name}"
 
 
-def to_text(value: object) -> str:
-    """Return the text of a value from an ini file or a marker: a str, int, float, bool, or a list of them."""
+def to_text(value: object, *, option: str) -> str:
+    """Return the text of a value from an ini file or a marker: a str, int, float, bool, or a list of them.
+
+    Raises:
+        OptionError: for a list within a list: ``[(512, 768)]`` would read as two resolutions.
+
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ",".join(to_text(item) for item in value)
-    return str(value)
-
-
-def axes() -> ModuleType:
-    """Return the grammar. Imported late: plugins are imported by every pytest run, also those that measure nothing."""
-    from pytest_sdbatch.grid import axes as module
-
-    return module
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    if any(isinstance(item, (list, tuple)) for item in value):
+        raise OptionError(f"{option}: {value!r} is a list in a list", fix="write its items as text: ['512x768']")
+    return ",".join(to_text(item, option=option) for item in value)

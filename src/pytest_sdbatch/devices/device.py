@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from pytest_sdbatch.records import Fact, Reading
 
-
-class Mark(Protocol):
-    """A point in the device's time, taken without waiting; see :meth:`Device.mark`."""
+# A point in the device's time: an event, a clock reading. Only the device that took it can read it.
+Mark: TypeAlias = Any
 
 
 class Device(Protocol):
@@ -83,5 +82,8 @@ class Device(Protocol):
         ...
 
     def facts(self) -> Mapping[str, Mapping[str, Fact]]:
-        """Return what identifies the device, as ``must_match``, ``drift`` and ``shown`` of an Environment."""
+        """Return what identifies the device, as ``must_match``, ``drift`` and ``shown`` of an Environment.
+
+        Where a value is None, ``unknown`` holds the reason under the same key.
+        """
         ...

@@ -17,6 +17,7 @@ T = TypeVar("T")
 _INTEGER = re.compile(r"[0-9]{1,18}")
 _RANGE = re.compile(r"([0-9]{1,18}):([0-9]{1,18})(?::(x|\+)([0-9]{1,18}))?")
 _RESOLUTION = re.compile(r"([0-9]{1,6})(?:x([0-9]{1,6}))?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")  # float() also takes 1_0 and inf
 _LONGEST_AXIS = 100_000
 _INTEGER_FORMS = "whole numbers of 1 and more: 1,4,8, a range 1:8, 1:64:x2 (times 2) or 2:10:+2"
 
@@ -68,20 +69,19 @@ def parse_resolutions(text: str, *, option: str) -> tuple[tuple[int, int], ...]:
 
 def parse_count(text: str, *, option: str, least: int = 1) -> int:
     """Return the whole number *text*, which must be *least* or more."""
-    if _INTEGER.fullmatch(text.strip()) is None or int(text) < least:
-        raise OptionError(f"{option}={text}: not a whole number of {least} or more")
-    return int(text)
+    digits = text.strip()
+    if _INTEGER.fullmatch(digits) is None or int(digits) < least:
+        raise OptionError(f"{option}={text}: not a whole number", fix=f"give a whole number of {least} or more")
+    return int(digits)
 
 
 def parse_number(text: str, *, option: str, least: float = 0.0, above: bool = False) -> float:
     """Return the finite number *text*, at least *least* (more than it with *above*)."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    number = text.strip()
+    value = float(number) if _NUMBER.fullmatch(number) else math.nan
     if not math.isfinite(value) or value < least or (above and value == least):
         bound = "more than" if above else "at least"
-        raise OptionError(f"{option}={text}: not a number of {bound} {least:g}")
+        raise OptionError(f"{option}={text}: not a usable number", fix=f"give a number of {bound} {least:g}")
     return value
 
 
@@ -125,12 +125,12 @@ def _expand(item: str, *, text: str, option: str) -> Iterable[int]:
         return (int(item),)
     match = _RANGE.fullmatch(item)
     if match is None:
-        raise OptionError(f"{option}={text}: {item!r} is no such value", fix=f"give {_INTEGER_FORMS}")
+        raise OptionError(f"{option}={text}: {item!r} is no number or range", fix=f"give {_INTEGER_FORMS}")
     first, last = int(match[1]), int(match[2])
     if first < 1:
         raise OptionError(f"{option}={text}: {item!r} starts below 1", fix=f"give {_INTEGER_FORMS}")
     if last < first:
-        raise OptionError(f"{option}={text}: the range {item!r} runs backwards", fix=f"write {last}:{first}")
+        raise OptionError(f"{option}={text}: the range {item!r} runs backwards", fix=f"write {max(last, 1)}:{first}")
     step = int(match[4] or 1)
     if match[3] == "x":
         if step < 2:

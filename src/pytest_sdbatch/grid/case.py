@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-_PLAIN = re.compile(r"[^A-Za-z0-9._@/+~-]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._@/+~-]")
+_WEIGHTS_SUFFIXES = ("-random", "-trained", "-own")
+# Parts of a variant's name that would read as another part of the id: a size, guidance, output type or seed.
+_PART_LIKE = re.compile(r"(?:^|(?<=-))(?=(?:[0-9]+x[0-9]+|g[0-9.e+]+|o(?:pt|latent|np|pil)|w[0-9]+)(?:-|$))(.)")
 
 
 def escape_name(name: str) -> str:
@@ -13,7 +16,11 @@ def escape_name(name: str) -> str:
 
     Distinct names stay distinct (``%`` is escaped too).
     """
-    return _PLAIN.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")), name)
+    return _UNSAFE.sub(_percent, name)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +31,7 @@ class Case:
     """
 
     model: str | None  # catalog name, folder or hub id as written; None: the user's code brings its own
-    weights: str = "random"  # "random", "trained" or "own"
+    weights: str = "random"  # "random", "trained" or "own"; "own" where model is None
     weights_seed: int = 0
     dtype: str
     device: str
@@ -49,13 +56,18 @@ class Case:
 
     @property
     def label(self) -> str:
-        """The model as shown: full-size random weights say so, tiny models need not."""
+        """The model as shown, with its kind of weights where the name alone does not tell it.
+
+        Tiny models are random and all others trained unless the label says more: ``tiny-sd``, ``sd15-random``,
+        ``my/folder``, ``app-own``. A folder called sd15-random is shown as ``sd15-random-trained``.
+        """
         if self.model is None:
             return ""
         name = escape_name(self.model)
-        if self.weights != "random":  # a folder called sd15-random is not the catalog's sd15
-            return re.sub("-random$", "%2Drandom", name)
-        return name if name.startswith("tiny-") else f"{name}-random"
+        plain = "random" if name.startswith("tiny-") else "trained"
+        if self.weights == plain and not name.endswith(_WEIGHTS_SUFFIXES):
+            return name
+        return f"{name}-{self.weights}"
 
     @property
     def id(self) -> str:
@@ -69,9 +81,10 @@ class Case:
         if self.model is not None:
             parts.insert(0, self.label)
         if self.variant != "eager":
-            parts.append(self.variant)
+            parts.append(_PART_LIKE.sub(_percent, escape_name(self.variant)))
         if self.guidance is not None:
-            parts.append(f"g{self.guidance!r}".removesuffix(".0"))
+            guidance = float(self.guidance) + 0.0  # -0.0 equals 0.0 and must be written like it
+            parts.append(f"g{guidance!r}".removesuffix(".0"))
         if self.output_type != "pt":
             parts.append(f"o{self.output_type}")
         if self.weights_seed != 0:

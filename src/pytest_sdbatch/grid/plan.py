@@ -13,6 +13,7 @@ from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.options import Options, Origin
 
 DTYPES = ("fp32", "fp16", "bf16")
+_MOST_IMAGES = 1_000_000_000  # the divisors of a larger number take longer to find than a typing error is worth
 _DTYPE_WORDS = {"float32": "fp32", "float": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16"}
 
 
@@ -69,43 +70,35 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
     """
     models = _models(options, catalog, defaults, with_model=with_model)
     splits = _splits(options)
-    dtypes = tuple(_dtype(name, options) for name in options.names("dtypes")) if _has(options, "dtypes") else ()
+    dtypes = _dtypes(options) if _has(options, "dtypes") else (defaults.dtype,)
     variants = _variants(options, catalog)
-    cases: list[Case] = []
-    for name, facts in models:
-        axes = itertools.product(
-            dtypes or (defaults.dtype,),
-            variants,
-            _resolutions(options, facts),
-            _steps(options, facts),
-            splits,
+    shapes = [(name, facts, _resolutions(options, facts), _steps(options, facts)) for name, facts in models]
+    cases_of_a_shape = len(dtypes) * len(variants) * sum(map(len, splits.values()))
+    _check_size(cases_of_a_shape * sum(len(pairs) * len(steps) for *_, pairs, steps in shapes), options)
+    weights_seed = options.count("weights_seed")
+    guidance = options.number("guidance") if _has(options, "guidance") else None
+    output_type = options.choice("output_type")
+    return tuple(
+        Case(
+            model=name,
+            weights=facts.weights,
+            weights_seed=weights_seed,
+            dtype=dtype,
+            device=defaults.device,
+            variant=variant,
+            height=height,
+            width=width,
+            steps=steps,
+            guidance=guidance,
+            output_type=output_type,
+            batch_size=size,
+            batch_count=count,
         )
-        limit = options.count("max_cases")
-        for dtype, variant, (height, width), steps, (size, count) in axes:
-            if len(cases) >= limit:
-                raise OptionError(
-                    f"the grid has more than {limit:,} cases",
-                    why="max_cases guards against a mistyped range",
-                    fix="make an axis shorter, or raise it: -o sd_max_cases=20000",
-                )
-            cases.append(
-                Case(
-                    model=name,
-                    weights=facts.weights,
-                    weights_seed=options.count("weights_seed"),
-                    dtype=dtype,
-                    device=defaults.device,
-                    variant=variant,
-                    height=height,
-                    width=width,
-                    steps=steps,
-                    guidance=options.number("guidance") if _has(options, "guidance") else None,
-                    output_type=options.choice("output_type"),
-                    batch_size=size,
-                    batch_count=count,
-                )
-            )
-    return tuple(cases)
+        for name, facts, resolutions, numbers_of_steps in shapes
+        for dtype, variant, (height, width), steps in itertools.product(dtypes, variants, resolutions, numbers_of_steps)
+        for size, counts in splits.items()
+        for count in counts
+    )
 
 
 def smallest(cases: Iterable[Case]) -> Case:
@@ -131,29 +124,42 @@ def _models(
     return [(label, own) for label in labels]
 
 
-def _splits(options: Options) -> list[tuple[int, int]]:
-    """Return (batch size, batch count) pairs: all splits of ``images``, unless a stronger origin gave an axis."""
+def _splits(options: Options) -> dict[int, tuple[int, ...]]:
+    """Return the batch counts of each batch size: all splits of ``images``, unless a stronger origin gave an axis."""
     axis_origin = max(options.origin("batch_sizes"), options.origin("batch_counts"))
     if not _has(options, "images") or axis_origin > options.origin("images"):
-        return list(itertools.product(options.integers("batch_sizes"), options.integers("batch_counts")))
+        return dict.fromkeys(options.integers("batch_sizes"), options.integers("batch_counts"))
     images, origin = options.count("images"), options.origin("images")
+    if images > _MOST_IMAGES:
+        raise OptionError(
+            f"{options.spelled('images')}={images}: too many images to split", fix=f"give at most {_MOST_IMAGES}"
+        )
     if options.origin("batch_counts") >= origin:
         raise OptionError(
             f"{options.spelled('images')}={images} and {options.spelled('batch_counts')} do not go together",
             why="the number of images and the batch size give the batch count",
             fix="leave one of them out",
         )
-    if options.origin("batch_sizes") < origin:
-        return [(size, images // size) for size in divisors(images)]
-    sizes = options.integers("batch_sizes")
+    fitting = divisors(images)
+    sizes = fitting if options.origin("batch_sizes") < origin else options.integers("batch_sizes")
     for size in sizes:
         if images % size:
-            fitting = ",".join(str(value) for value in divisors(images))
             raise OptionError(
                 f"{options.spelled('batch_sizes')}: {images} images do not split into batches of {size}",
-                fix=f"use sizes of {fitting}",
+                fix=f"use sizes of {','.join(map(str, fitting))}",
             )
-    return [(size, images // size) for size in sizes]
+    return {size: (images // size,) for size in sizes}
+
+
+def _check_size(cases: int, options: Options) -> None:
+    """Refuse a grid before it is built: a mistyped range can mean more cases than memory holds."""
+    limit = options.count("max_cases")
+    if cases > limit:
+        raise OptionError(
+            f"the grid has {cases:,} cases, more than {limit:,}",
+            why="max_cases guards against a mistyped range",
+            fix=f"make an axis shorter, or raise the limit: -o sd_max_cases={cases}",
+        )
 
 
 def _resolutions(options: Options, facts: ModelFacts) -> tuple[tuple[int, int], ...]:
@@ -175,28 +181,39 @@ def _steps(options: Options, facts: ModelFacts) -> tuple[int, ...]:
     return options.integers("steps") if _has(options, "steps") else (facts.steps,)
 
 
-def _dtype(name: str, options: Options) -> str:
-    if name in DTYPES:
-        return name
-    meant = _DTYPE_WORDS.get(name.lower().removeprefix("torch."))
-    raise OptionError(
-        f"{options.spelled('dtypes')}: unknown dtype {name!r}",
-        fix=f"write {meant}" if meant else f"use {', '.join(DTYPES)}",
-    )
+def _dtypes(options: Options) -> tuple[str, ...]:
+    names = options.names("dtypes")
+    for name in names:
+        if name not in DTYPES:
+            meant = _dtype_meant(name)
+            raise OptionError(
+                f"{options.spelled('dtypes')}: unknown dtype {name!r}",
+                fix=f"write {meant}" if meant else f"use {', '.join(DTYPES)}",
+            )
+    return names
+
+
+def _dtype_meant(name: str) -> str | None:
+    """Return the dtype that torch or a hurried user calls *name*."""
+    word = name.lower().removeprefix("torch.")
+    return word if word in DTYPES else _DTYPE_WORDS.get(word)
 
 
 def _variants(options: Options, catalog: Catalog) -> tuple[str, ...]:
     names = options.names("variants")
     canonical: dict[str, str] = {}
     for name in names:
-        if name in DTYPES or name.lower() in _DTYPE_WORDS:
-            dtype = _DTYPE_WORDS.get(name.lower(), name)
+        dtype = _dtype_meant(name)
+        if dtype is not None:
             raise OptionError(
                 f"{options.spelled('variants')}: {name} is a dtype, not a variant",
                 fix=f"use --sd-dtypes={dtype}",
             )
         form = catalog.canonical_variant(name)
         if form in canonical:
-            raise OptionError(f"{options.spelled('variants')}: {name} and {canonical[form]} are the same variant")
+            raise OptionError(
+                f"{options.spelled('variants')}: {name} and {canonical[form]} are the same variant",
+                fix="leave one of them out",
+            )
         canonical[form] = name
     return tuple(canonical)

@@ -1,0 +1,153 @@
+"""Where the rounds of one process lie, and how sure that is: a trimmed mean of logs with Yuen's standard error."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_sdbatch.errors import TooFewSamples
+
+FEWEST_FOR_LOCATION = 3
+FEWEST_FOR_ERROR = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """An estimate and its confidence limits, all in the unit of the readings."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def trimmed_location(log_values: Sequence[float], *, cut: float = 0.2) -> float:
+    """Return the mean of *log_values* without the lowest and highest fifth.
+
+    Args:
+        log_values: natural logs of n readings in one unit, n >= 3, any order.
+        cut: share removed at each end, at least one value; 0 <= cut < 0.5.
+
+    Raises:
+        TooFewSamples: for n < 3.
+        ValueError: for a value that is not finite, or a *cut* out of range.
+
+    Source:
+        Yuen (1974); ``scipy.stats.trim_mean``.
+
+    """
+    ordered, trimmed = _ordered(log_values, cut=cut, fewest=FEWEST_FOR_LOCATION)
+    return _mean(ordered[trimmed : len(ordered) - trimmed])
+
+
+def yuen_standard_error(log_values: Sequence[float], *, cut: float = 0.2) -> float:
+    """Return the standard error of :func:`trimmed_location`, from the winsorized variance.
+
+    Args:
+        log_values: natural logs of n readings in one unit, n >= 5, any order.
+        cut: as for :func:`trimmed_location`.
+
+    Raises:
+        TooFewSamples: for n < 5, or a larger *cut* that leaves fewer than 2.
+        ValueError: for a value that is not finite, or a *cut* out of range.
+
+    Source:
+        Yuen (1974): sqrt((n - 1) s_w^2 / (h (h - 1))), h = n - 2 g, g values cut at each end.
+
+    """
+    ordered, trimmed = _ordered(log_values, cut=cut, fewest=FEWEST_FOR_ERROR)
+    count, kept = len(ordered), len(ordered) - 2 * trimmed
+    if kept < 2:
+        raise TooFewSamples(f"{kept} of {count} values left after the cut where at least 2 are needed")
+    lowest, highest = ordered[trimmed], ordered[count - trimmed - 1]
+    winsorized = [min(max(value, lowest), highest) for value in ordered]
+    centre = _mean(winsorized)
+    squares = math.fsum((value - centre) ** 2 for value in winsorized)  # (n - 1) s_w^2
+    return math.sqrt(squares / (kept * (kept - 1)))
+
+
+def half_width(log_values: Sequence[float], *, confidence: float = 0.95, cut: float = 0.2) -> float:
+    """Return half the width of the confidence interval of :func:`trimmed_location`, in logs.
+
+    A small half-width h reads as a share: the readings' location is known to within 100 h %.
+
+    Args:
+        log_values: natural logs of n readings in one unit, n >= 5, any order.
+        confidence: of the two-sided interval, 0 < confidence < 1.
+        cut: as for :func:`trimmed_location`.
+
+    Raises:
+        TooFewSamples: for n < 5.
+        ValueError: for a value that is not finite, or *confidence* or *cut* out of range.
+
+    Source:
+        Yuen (1974): Student's t with h - 1 degrees of freedom.
+
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence!r}; it lies between 0 and 1")
+    error = yuen_standard_error(log_values, cut=cut)
+    from scipy.special import stdtrit  # here: the import costs more than the rest of the plugin
+
+    count = len(log_values)
+    freedom = count - 2 * _trimmed_count(count, cut=cut) - 1
+    return float(stdtrit(freedom, (1 + confidence) / 2)) * error
+
+
+def interval(seconds: Sequence[float], *, confidence: float = 0.95) -> Interval | None:
+    """Return location and confidence limits of *seconds*, in seconds; None for fewer than 5.
+
+    Rounds of one process say nothing about other processes: show it headed "within this run".
+
+    Raises:
+        ValueError: for a value that is not finite or not above 0.
+
+    """
+    logs = _logs(seconds)
+    if len(logs) < FEWEST_FOR_ERROR:
+        return None
+    centre, half = trimmed_location(logs), half_width(logs, confidence=confidence)
+    return Interval(estimate=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half))
+
+
+def location_s(seconds: Sequence[float]) -> float:
+    """Return the one number that stands for *seconds*: the trimmed mean of logs, in seconds; the median of 1 or 2.
+
+    Raises:
+        TooFewSamples: for no value.
+        ValueError: for a value that is not finite or not above 0.
+
+    """
+    logs = _logs(seconds)
+    if not logs:
+        raise TooFewSamples("a location needs at least 1 value")
+    if len(logs) < FEWEST_FOR_LOCATION:
+        return statistics.median(seconds)
+    return math.exp(trimmed_location(logs))
+
+
+def _logs(seconds: Sequence[float]) -> list[float]:
+    wrong = next((value for value in seconds if not (math.isfinite(value) and value > 0)), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong!r} is no duration: seconds are finite and above 0")
+    return [math.log(value) for value in seconds]
+
+
+def _ordered(values: Sequence[float], *, cut: float, fewest: int) -> tuple[list[float], int]:
+    """Return *values* in order and how many to cut at each end."""
+    if len(values) < fewest:
+        raise TooFewSamples(f"{len(values)} values where at least {fewest} are needed")
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError("a value is not finite")
+    return sorted(values), _trimmed_count(len(values), cut=cut)
+
+
+def _trimmed_count(count: int, *, cut: float) -> int:
+    if not 0 <= cut < 0.5:
+        raise ValueError(f"cut is {cut!r}; it is at least 0 and below 0.5")
+    return max(1, math.floor(cut * count))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)  # fsum: the same for every order of the rounds

@@ -1,0 +1,171 @@
+"""Benchmarks as pytest items: their parameters, their order, their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sdbatch.bridges import pytest_benchmark
+from pytest_sdbatch.errors import OptionError, SdbatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.host import Host
+    from pytest_sdbatch.options import Options
+
+# Scalars, so that pytest-benchmark can group by them, with names that shadow nobody's fixtures.
+PARAMETERS = (
+    "sd_model",
+    "sd_dtype",
+    "sd_device",
+    "sd_variant",
+    "sd_resolution",
+    "sd_steps",
+    "sd_batch_size",
+    "sd_batch_count",
+)
+SUITE = Path(__file__).parents[1] / "suite"
+
+
+def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
+    """Give a test that asks for a case the whole grid, one set of scalar parameters per case.
+
+    Errors are kept in ``host.error``: here pytest would show them as a broken file, with a traceback.
+    """
+    if "sd_case" not in metafunc.fixturenames:
+        return
+    cases: Sequence[Case] = ()
+    try:
+        refuse_own_parametrization(metafunc.definition)
+        options = options_of(metafunc.definition, host)
+        cases = host.cases_of(options, with_model=loads_model(metafunc.fixturenames))
+        host.prompts(options)
+    except SdbatchError as error:
+        if host.error is None:
+            host.error = error
+    for case in cases:
+        host.cases[metafunc.definition.nodeid, scalars(case)] = case
+    values = [scalars(case) for case in cases]
+    metafunc.parametrize(PARAMETERS, values, ids=[case.id for case in cases], scope="function")
+
+
+def loads_model(fixture_names: Sequence[str]) -> bool:
+    """Return whether the test uses a pipeline that we load, rather than one of the project's own."""
+    if "sd_loaded_pipeline" in fixture_names:
+        return True
+    # Before 9.1 pytest does not list what an overridden fixture asks of the one it overrides: then
+    # an override may still wrap ours, and the model of the grid is the better guess.
+    return "sd_pipeline" in fixture_names and pytest.version_tuple < (9, 1)
+
+
+def options_of(node: pytest.Item, host: Host) -> Options:
+    """Return the options in force for one test: those of the run, and those of its markers, the closest first."""
+    keywords: dict[str, object] = {}
+    for marker in reversed(list(node.iter_markers("sdbatch"))):
+        if marker.args:
+            raise OptionError(
+                f"@pytest.mark.sdbatch{marker.args!r} of {node.nodeid}: values need a name",
+                fix="write @pytest.mark.sdbatch(batch_sizes=...)",
+            )
+        keywords.update(marker.kwargs)
+    options = host.options.with_marker(keywords)
+    options.check()
+    return options
+
+
+def refuse_own_parametrization(node: pytest.Item) -> None:
+    """Raise OptionError where a test parametrizes one of our parameters itself."""
+    for marker in node.iter_markers("parametrize"):
+        names = marker.args[0] if marker.args else marker.kwargs.get("argnames", ())
+        listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+        for name in listed:
+            if name in PARAMETERS:
+                axis = f"{name.removeprefix('sd_')}s" if name not in ("sd_steps", "sd_device") else name[3:]
+                raise OptionError(
+                    f"{node.nodeid} parametrizes {name}, which the grid already does",
+                    fix=f"write @pytest.mark.sdbatch({axis}=...)",
+                )
+
+
+def scalars(case: Case) -> tuple[str | int | None, ...]:
+    """Return the values of PARAMETERS for *case*."""
+    resolution = f"{case.height}x{case.width}"
+    return (
+        case.model,
+        case.dtype,
+        case.device,
+        case.variant,
+        resolution,
+        case.steps,
+        case.batch_size,
+        case.batch_count,
+    )
+
+
+def case_of(node: pytest.Function, host: Host, values: Mapping[str, object]) -> Case:
+    """Return the case of a collected item from its scalar parameters."""
+    return host.cases[_definition_id(node), tuple(values[name] for name in PARAMETERS)]
+
+
+def case_of_item(item: pytest.Item, host: Host) -> Case | None:
+    """Return the case of any item; None where it is no benchmark of ours."""
+    callspec = getattr(item, "callspec", None)
+    if not isinstance(item, pytest.Function) or callspec is None or not set(PARAMETERS) <= set(callspec.params):
+        return None
+    return case_of(item, host, callspec.params)
+
+
+def test_name(node: pytest.Function, case: Case) -> str:
+    """Return the node id without our parameters; the shipped suite is named for its module, wherever it lies."""
+    inside = node.name[len(node.originalname) + 1 : -1]
+    rest = inside.replace(case.id, "", 1).strip("-")
+    name = node.originalname + (f"[{rest}]" if rest else "")
+    if node.path.is_relative_to(SUITE):
+        return f"pytest_sdbatch.suite::{name}"
+    assert node.parent is not None
+    return f"{node.parent.nodeid}::{name}"
+
+
+def accept(items: list[pytest.Item], host: Host) -> None:
+    """Take the collected benchmarks: ordered, and with the timer that pytest-benchmark needs.
+
+    Raises:
+        SdbatchError: the first one of collection, or an option that does not go with benchmarks.
+    """
+    if host.error is not None:
+        raise host.error
+    benchmarks = [item for item in items if case_of_item(item, host) is not None]
+    if benchmarks:
+        pytest_benchmark.check_options(host.config)
+    for item in benchmarks:
+        pytest_benchmark.mark_item(item)
+    order(items, host)
+
+
+def order(items: list[pytest.Item], host: Host) -> None:
+    """Sort the benchmarks among *items* by what they load, in place; all else keeps its position.
+
+    The sort is stable, so that each pipeline is loaded once and sizes stay in the order written.
+    """
+    places = [(index, case) for index, item in enumerate(items) if (case := case_of_item(item, host)) is not None]
+    first: dict[object, int] = {}
+    for index, case in places:
+        first.setdefault(case.pool_key, index)
+    wanted = sorted(places, key=lambda place: first[place[1].pool_key])
+    moved = [items[index] for index, _ in wanted]
+    for (index, _), item in zip(places, moved, strict=True):
+        items[index] = item
+
+
+def expect(items: Sequence[pytest.Item], host: Host) -> None:
+    """Tell the host which benchmarks will run, in order."""
+    host.expect([case for item in items if (case := case_of_item(item, host)) is not None])
+
+
+def _definition_id(node: pytest.Function) -> str:
+    assert node.parent is not None
+    return f"{node.parent.nodeid}::{node.originalname}"

@@ -1,0 +1,99 @@
+"""The CPU as a device: work is done when a call returns, and memory is what is resident."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Mapping
+
+from pytest_sdbatch.devices import host
+from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
+from pytest_sdbatch.records import Fact, Reading
+
+_NO_ALLOCATOR = "torch keeps no account of memory on a CPU; see host_peak_bytes"
+
+
+class CpuDevice:
+    """Pipelines on the processor. See :class:`pytest_sdbatch.devices.device.Device`.
+
+    Args:
+        memory: reads this process's memory; given in tests.
+
+    """
+
+    name = "cpu"
+    kind = "cpu"
+    memory_source = "host_peak_bytes"
+
+    def __init__(self, *, memory: host.HostMemory | None = None) -> None:
+        self._memory = memory or host.HostMemory()
+
+    def wall_s(self) -> float:
+        """Return ``time.perf_counter()``."""
+        return time.perf_counter()
+
+    def cpu_s(self) -> float:
+        """Return ``time.process_time()``: user and system time of all threads."""
+        return time.process_time()
+
+    def synchronize(self) -> None:
+        """Do nothing: a CPU call returns when its work is done."""
+
+    def mark(self) -> float:
+        """Return a clock reading, seconds."""
+        return time.perf_counter()
+
+    def seconds_between(self, start: float, end: float) -> float:
+        """Return the seconds from one mark to a later one."""
+        return end - start
+
+    def reset_peaks(self) -> None:
+        """Forget the resident high-water mark."""
+        self._memory.reset_peak()
+
+    def peak_allocated(self) -> Reading:
+        """Return why there is no such figure."""
+        return Reading(reason=_NO_ALLOCATOR)
+
+    def peak_reserved(self) -> Reading:
+        """Return why there is no such figure."""
+        return Reading(reason=_NO_ALLOCATOR)
+
+    def host_peak(self) -> Reading:
+        """Return the resident high-water mark since the reset, bytes."""
+        return self._memory.peak()
+
+    def used_bytes(self) -> Reading:
+        """Return the resident bytes of this process."""
+        return self._memory.resident()
+
+    def free_bytes(self) -> Reading:
+        """Return the bytes the machine, or this process's control group, has left."""
+        return self._memory.available()
+
+    def release_memory(self) -> None:
+        """Collect garbage and give free heap pages back to the system."""
+        gc.collect()
+        host.return_free_heap()
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether *error* says that the host's memory ran out."""
+        return says_out_of_memory(error)
+
+    def facts(self) -> Mapping[str, Mapping[str, Fact]]:
+        """Return CPU, threads and cores, which must match, and how torch was built."""
+        import torch
+
+        model = host.cpu_model()
+        return {
+            "must_match": {
+                "device_kind": self.kind,
+                "device_name": model,
+                "threads": torch.get_num_threads(),
+                "cores": host.cpu_cores(),
+                "matmul_precision": torch.get_float32_matmul_precision(),
+            },
+            "drift": {},
+            "shown": {"cpu_capability": torch.backends.cpu.get_cpu_capability()},
+            "unknown": {} if model else {"device_name": "the system does not tell the CPU's model"},
+        }

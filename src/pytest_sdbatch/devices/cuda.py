@@ -1,0 +1,151 @@
+"""A CUDA (or ROCm) GPU as a device: work is queued, events take its time, torch's allocator keeps its account."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_sdbatch.devices import host
+from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
+from pytest_sdbatch.records import Fact, Reading
+
+# What libraries say when their own allocation fails; torch turns it into RuntimeError, not OutOfMemoryError.
+GPU_WORDS = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "cudaErrorMemoryAllocation",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+    "CUFFT_ALLOC_FAILED",
+    "HIP out of memory",
+    "HIP error: out of memory",
+    "HIPBLAS_STATUS_ALLOC_FAILED",
+    "miopenStatusAllocFailed",
+)
+
+
+class CudaDevice:
+    """Pipelines on one GPU. See :class:`pytest_sdbatch.devices.device.Device`.
+
+    Args:
+        index: as torch counts, after CUDA_VISIBLE_DEVICES.
+
+    """
+
+    kind = "cuda"
+    memory_source = "peak_allocated_bytes"
+
+    def __init__(self, index: int) -> None:
+        import torch
+
+        self.name = f"cuda:{index}"
+        self._index = index
+        self._torch: Any = torch
+        self._memory = host.HostMemory()
+
+    def wall_s(self) -> float:
+        """Return ``time.perf_counter()``."""
+        return time.perf_counter()
+
+    def cpu_s(self) -> float:
+        """Return ``time.process_time()``: user and system time of all threads."""
+        return time.process_time()
+
+    def synchronize(self) -> None:
+        """Wait until every stream of the GPU is idle."""
+        self._torch.cuda.synchronize(self._index)
+
+    def mark(self) -> Any:
+        """Queue an event on the current stream."""
+        event = self._torch.cuda.Event(enable_timing=True)
+        event.record(self._torch.cuda.current_stream(self._index))
+        return event
+
+    def seconds_between(self, start: Any, end: Any) -> float:
+        """Return the seconds from one event to a later one; resolution about half a microsecond."""
+        return float(start.elapsed_time(end)) / 1000.0
+
+    def reset_peaks(self) -> None:
+        """Forget the allocator's peaks and the host's resident high-water mark."""
+        self._torch.cuda.reset_peak_memory_stats(self._index)
+        self._memory.reset_peak()
+
+    def peak_allocated(self) -> Reading:
+        """Return the peak of live tensor bytes since the reset."""
+        return Reading(value=int(self._torch.cuda.max_memory_allocated(self._index)))
+
+    def peak_reserved(self) -> Reading:
+        """Return the peak of allocator segments since the reset, bytes; it depends on history."""
+        return Reading(value=int(self._torch.cuda.max_memory_reserved(self._index)))
+
+    def host_peak(self) -> Reading:
+        """Return the host's resident high-water mark since the reset, bytes."""
+        return self._memory.peak()
+
+    def used_bytes(self) -> Reading:
+        """Return the bytes of live tensors."""
+        return Reading(value=int(self._torch.cuda.memory_allocated(self._index)))
+
+    def free_bytes(self) -> Reading:
+        """Return the bytes the driver has left, and those that the allocator holds but does not use."""
+        free, _ = self._torch.cuda.mem_get_info(self._index)
+        reserved = self._torch.cuda.memory_reserved(self._index)
+        return Reading(value=int(free + reserved - self._torch.cuda.memory_allocated(self._index)))
+
+    def release_memory(self) -> None:
+        """Collect garbage and give the allocator's unused segments back to the driver."""
+        gc.collect()
+        with self._torch.cuda.device(self._index):
+            self._torch.cuda.empty_cache()
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether *error* says that memory of the GPU or the host ran out, in torch or a library under it."""
+        return says_out_of_memory(error, words=GPU_WORDS)
+
+    def facts(self) -> Mapping[str, Mapping[str, Fact]]:
+        """Return what identifies the GPU, the flags that change its arithmetic, and the versions under torch."""
+        torch = self._torch
+        properties = torch.cuda.get_device_properties(self._index)
+        uuid = getattr(properties, "uuid", None)
+        rocm = torch.version.hip is not None
+        # The settings since torch 2.9; reading the older allow_tf32 raises once a program has set a new one.
+        matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        return {
+            "must_match": {
+                "device_kind": self.kind,
+                "device_name": properties.name,
+                "device_uuid": hashlib.sha256(str(uuid).encode()).hexdigest()[:8] if uuid is not None else None,
+                "matmul_fp32_precision": matmul.fp32_precision,
+                "convolution_fp32_precision": convolution.fp32_precision,
+                "cudnn_enabled": torch.backends.cudnn.enabled,
+                "cudnn_benchmark": torch.backends.cudnn.benchmark,
+                "cudnn_deterministic": torch.backends.cudnn.deterministic,
+                "reduced_precision_fp16": _text(matmul.allow_fp16_reduced_precision_reduction),
+                "reduced_precision_bf16": _text(matmul.allow_bf16_reduced_precision_reduction),
+            },
+            "drift": {
+                "gpu_platform": "rocm" if rocm else "cuda",
+                "gpu_runtime": torch.version.hip if rocm else torch.version.cuda,
+                "cudnn": torch.backends.cudnn.version(),
+            },
+            "shown": {
+                "device_memory_bytes": int(properties.total_memory),
+                "multiprocessors": properties.multi_processor_count,
+                "compute_capability": f"{properties.major}.{properties.minor}",
+                "cpu_model": host.cpu_model(),
+                "cores": host.cpu_cores(),
+                "threads": torch.get_num_threads(),
+            },
+            "unknown": {} if uuid is not None else {"device_uuid": "this build of torch does not tell it"},
+        }
+
+
+def _text(flag: object) -> str:
+    """Return a flag that some releases of torch give as a bool and some as a pair of them."""
+    return str(flag)

@@ -1,0 +1,93 @@
+"""From the text of ``--sd-device`` to a device, or to the reason why it is not there."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_sdbatch.devices.cpu import CpuDevice
+from pytest_sdbatch.devices.device import Device
+from pytest_sdbatch.errors import DeviceError
+from pytest_sdbatch.grid.plan import Defaults
+
+_CUDA = re.compile(r"cuda(?::([0-9]{1,4}))?")
+_ALLOWED = "auto, cpu, cuda or cuda:N"
+
+
+def open_device(text: str) -> Device:
+    """Return the device that *text* names.
+
+    Args:
+        text: ``cpu``; ``cuda`` (the first GPU torch sees) or ``cuda:N``, which never fall back to the CPU;
+            ``auto``: the first GPU if there is one, else the CPU.
+
+    Raises:
+        DeviceError: for another word, or a GPU that cannot be used.
+
+    """
+    word = text.strip()
+    if word == "cpu":
+        return CpuDevice()
+    match = _CUDA.fullmatch(word)
+    if match is None and word != "auto":
+        raise DeviceError(f"unknown device {text!r}", fix=f"use {_ALLOWED}")
+
+    import torch
+
+    available = bool(torch.cuda.is_available())
+    if match is None and not available:
+        return CpuDevice()
+    index = int(match[1] or 0) if match is not None else 0
+    check_gpu(
+        word,
+        index=index,
+        built=torch.version.cuda is not None or torch.version.hip is not None,
+        available=available,
+        count=int(torch.cuda.device_count()),
+    )
+    from pytest_sdbatch.devices.cuda import CudaDevice
+
+    return CudaDevice(index)
+
+
+def check_gpu(word: str, *, index: int, built: bool, available: bool, count: int) -> None:
+    """Refuse a GPU that is not there.
+
+    Args:
+        word: what was asked for, for the message.
+        index: of the GPU, as torch counts.
+        built: whether this torch can use GPUs at all.
+        available: whether torch reached a driver and a GPU.
+        count: GPUs that torch sees.
+
+    Raises:
+        DeviceError: with why, and what to do.
+
+    """
+    if not built:
+        raise DeviceError(
+            f"no device {word!r}",
+            why="this torch was built without CUDA",
+            fix="install a CUDA or ROCm build of torch (see pytorch.org), or ask for cpu",
+        )
+    if not available:
+        raise DeviceError(
+            f"no device {word!r}",
+            why="torch finds no GPU: no driver, one too old for this torch, or all GPUs hidden from this process",
+            fix="look at nvidia-smi and CUDA_VISIBLE_DEVICES, or ask for cpu",
+        )
+    if index >= count:
+        seen = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise DeviceError(f"no device {word!r}", why=f"torch sees {seen}", fix=f"use {seen}")
+
+
+def defaults_for(device: Device) -> Defaults:
+    """Return what is measured on *device* where an option was not given."""
+    if device.kind != "cuda":
+        return Defaults(device=device.name, model="tiny-sd", dtype="fp32", height=64, width=64, steps=4)
+
+    import torch
+
+    with torch.cuda.device(device.name):
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    dtype = "bf16" if has_bf16 else "fp16"
+    return Defaults(device=device.name, model="sd15", dtype=dtype, height=512, width=512, steps=20)

@@ -1,0 +1,133 @@
+"""The host's side of every device: memory of this process, memory of the machine, the CPU's name.
+
+Everything is read from the operating system; where it does not tell, the figure is None with the reason.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from pathlib import Path
+
+from pytest_sdbatch.records import Reading
+
+PROC = Path("/proc")
+CGROUPS = Path("/sys/fs/cgroup")
+_FORGET_PEAK = b"5"  # proc(5), clear_refs: reset the resident high-water mark to what is resident now
+
+
+class HostMemory:
+    """Resident and available memory of this process.
+
+    Args:
+        proc: where the kernel's process files are mounted.
+        cgroups: where the control groups (version 2) are mounted.
+
+    """
+
+    def __init__(self, *, proc: Path = PROC, cgroups: Path = CGROUPS) -> None:
+        self._proc = proc
+        self._cgroups = cgroups
+        self._no_peak: str | None = "the high-water mark was not reset yet"
+
+    def reset_peak(self) -> None:
+        """Forget the resident high-water mark. Where the system has no way to, :meth:`peak` says so."""
+        path = self._proc / "self" / "clear_refs"
+        try:
+            handle = os.open(path, os.O_WRONLY)  # its mode is write-only, also for its owner
+            try:
+                os.write(handle, _FORGET_PEAK)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            self._no_peak = f"the high-water mark cannot be reset: {error.strerror}: {path.as_posix()}"
+        else:
+            self._no_peak = None
+
+    def peak(self) -> Reading:
+        """Return the most bytes that were resident since the reset (VmHWM)."""
+        if self._no_peak is not None:
+            return Reading(reason=self._no_peak)
+        path = self._proc / "self" / "status"
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            return Reading(reason=f"{error.strerror}: {path.as_posix()}")
+        for line in text.splitlines():
+            field, _, rest = line.partition(":")
+            if field == "VmHWM" and rest.split()[1:] == ["kB"]:
+                return Reading(value=int(rest.split()[0]) * 1024)
+        return Reading(reason=f"no VmHWM in {path.as_posix()}")
+
+    def resident(self) -> Reading:
+        """Return the bytes that are resident now."""
+        import psutil
+
+        return Reading(value=int(psutil.Process().memory_info().rss))
+
+    def available(self) -> Reading:
+        """Return the bytes this process could still take: of the machine, or of its control group if that is less."""
+        import psutil
+
+        free = int(psutil.virtual_memory().available)
+        return Reading(value=min([free, *self._group_headrooms()]))
+
+    def _group_headrooms(self) -> list[int]:
+        """Return the bytes left in each limited control group that this process is in."""
+        try:
+            memberships = (self._proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []  # no control groups, no limit
+        own = next((line.removeprefix("0::/") for line in memberships if line.startswith("0::/")), None)
+        if own is None:
+            return []
+        group = self._cgroups / own
+        folders = [group, *(parent for parent in group.parents if parent.is_relative_to(self._cgroups))]
+        return [room for room in map(_headroom, folders) if room is not None]
+
+
+def _headroom(folder: Path) -> int | None:
+    """Return the bytes a control group may still take, counting file pages that the kernel would drop for it."""
+    try:
+        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
+        if limit == "max":
+            return None
+        used = int((folder / "memory.current").read_text(encoding="ascii"))
+        statistics = (folder / "memory.stat").read_text(encoding="ascii").split()
+        droppable = int(dict(zip(statistics[::2], statistics[1::2], strict=False)).get("inactive_file", 0))
+        return max(int(limit) - used + droppable, 0)
+    except (OSError, ValueError):
+        return None  # the root group has no limit, and a hardened container hides the files
+
+
+def return_free_heap() -> None:
+    """Give the heap's free pages back to the system, where the C library can.
+
+    Without it the memory of a large case stays resident and becomes the peak of the small case after it.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # not glibc: musl, macOS, Windows
+        return
+    trim(0)
+
+
+def cpu_model(*, proc: Path = PROC) -> str | None:
+    """Return the CPU's model name, or the architecture where it has no name; None where nothing is known."""
+    try:
+        text = (proc / "cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    for line in text.splitlines():
+        field, _, value = line.partition(":")
+        if field.strip() == "model name" and value.strip():
+            return " ".join(value.split())
+    return platform.processor() or platform.machine() or None
+
+
+def cpu_cores() -> int | None:
+    """Return how many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()

@@ -1,0 +1,159 @@
+"""What a benchmark asks for: ``sd_benchmark``, ``sd_pipeline``, ``sd_case``."""
+# A fixture is a thing, not an act.
+# ruff: noqa: D401
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sdbatch.bridges import pytest_benchmark, pytest_items
+from pytest_sdbatch.bridges.screen import RECORD
+from pytest_sdbatch.errors import DoesNotFit, SdbatchError
+from pytest_sdbatch.host import Host, host_of
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.pipelines.generation import Batch
+    from pytest_sdbatch.pipelines.pool import Loaded
+    from pytest_sdbatch.records import Record
+
+LOADED: pytest.StashKey[Loaded] = pytest.StashKey()
+
+
+@pytest.fixture
+def sd_case(
+    request: pytest.FixtureRequest,
+    sd_model: str | None,
+    sd_dtype: str,
+    sd_device: str,
+    sd_variant: str,
+    sd_resolution: str,
+    sd_steps: int,
+    sd_batch_size: int,
+    sd_batch_count: int,
+) -> Iterator[Case]:
+    """The point of the grid that this test runs at, a pytest_sdbatch.Case."""
+    host = host_of(request.config)
+    values = (sd_model, sd_dtype, sd_device, sd_variant, sd_resolution, sd_steps, sd_batch_size, sd_batch_count)
+    case = pytest_items.case_of(request.node, host, dict(zip(pytest_items.PARAMETERS, values, strict=True)))
+    yield case
+    host.done_with(case)
+
+
+@pytest.fixture
+def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
+    """The pipeline as the plugin loads it. Ask for ``sd_pipeline`` instead, which a project may override."""
+    from pytest_sdbatch.records import Outcome
+
+    host = host_of(request.config)
+    skip_what_cannot_fit(request.node, host, sd_case)
+    try:
+        loaded = host.session.load(sd_case)
+    except SdbatchError as error:
+        outcome = Outcome.OOM if isinstance(error, DoesNotFit) else Outcome.CRASHED
+        record = host.session.unmeasured(pytest_items.test_name(request.node, sd_case), sd_case, str(error), outcome)
+        request.node.stash[RECORD] = record
+        act_on(record)
+    request.node.stash[LOADED] = loaded
+    return loaded.pipeline
+
+
+@pytest.fixture
+def sd_pipeline(sd_loaded_pipeline: Any) -> Any:
+    """The diffusers pipeline of the case, on its device, with its variant applied.
+
+    A project with a pipeline of its own overrides this fixture in its conftest.
+    """
+    return sd_loaded_pipeline
+
+
+@pytest.fixture
+def sd_benchmark(request: pytest.FixtureRequest, benchmark: BenchmarkFixture, sd_case: Case) -> SdBenchmark:
+    """Measure a pipeline, or a callable that takes a batch: see pytest_sdbatch.SdBenchmark."""
+    return SdBenchmark(request, benchmark, sd_case)
+
+
+class SdBenchmark:
+    """Measures one case; called once in a test."""
+
+    def __init__(self, request: pytest.FixtureRequest, benchmark: BenchmarkFixture, case: Case) -> None:
+        self.case = case
+        self._node = request.node
+        self._benchmark = benchmark
+        self._host = host_of(request.config)
+
+    def __call__(self, target: Callable[[Batch], object] | Any) -> list[object]:
+        """Measure *target* at the case of this test and return the outputs of the last round.
+
+        Args:
+            target: a diffusers pipeline, or a callable that takes a Batch (prompts, generators, size, case) and
+                makes ``batch.size`` images.
+
+        Returns:
+            One entry per call of the round, batch-count entries in all: what the callable returned, or the images
+            of the pipeline.
+
+        Out of memory skips the test with the reason, a wrong output fails it, an exception of *target* is raised as
+        it is. Under ``--benchmark-disable`` *target* makes its batches once and nothing is recorded.
+        """
+        from pytest_sdbatch.records import Outcome
+
+        __tracebackhide__ = True
+        node, host, session = self._node, self._host, self._host.session
+        if RECORD in node.stash:
+            pytest.fail(
+                "sd_benchmark measures once in a test: put the second call into a test of its own", pytrace=False
+            )
+        options = pytest_items.options_of(node, host)
+        test, prompts = pytest_items.test_name(node, self.case), host.prompts(options)
+        if host.only_check:
+            return session.run_once(self.case, target, options, prompts)
+        refuse_workers(host)
+        skip_what_cannot_fit(node, host, self.case)
+        try:
+            measured = session.measure(test, self.case, target, options, prompts, node.stash.get(LOADED, None))
+        except (pytest.skip.Exception, pytest.fail.Exception) as ended:
+            outcome = Outcome.SKIPPED if isinstance(ended, pytest.skip.Exception) else Outcome.CRASHED
+            node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)
+            raise
+        node.stash[RECORD] = measured.record
+        if measured.record.rounds:
+            pytest_benchmark.publish(self._benchmark, measured.record)
+        if measured.error is not None:
+            raise measured.error
+        act_on(measured.record)
+        return measured.outputs
+
+
+def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
+    """Skip a batch size above one that ran out of memory, unless the options say to try."""
+    from pytest_sdbatch.records import Outcome
+
+    options = pytest_items.options_of(node, host)
+    test = pytest_items.test_name(node, case)
+    reason = host.session.larger_than_fits(test, case) if options.choice("after_oom") == "skip" else None
+    if reason is not None:
+        node.stash[RECORD] = host.session.unmeasured(test, case, reason, Outcome.SKIPPED)
+        pytest.skip(reason)
+
+
+def refuse_workers(host: Host) -> None:
+    """Skip under several workers: they would time each other."""
+    if host.is_worker:
+        pytest.skip("benchmarks of pytest-sdbatch need the machine to themselves: run them without -n")
+
+
+def act_on(record: Record) -> None:
+    """Turn an outcome into what pytest shows: skipped for what does not fit, failed for what is wrong."""
+    from pytest_sdbatch.records import Outcome
+
+    __tracebackhide__ = True
+    if record.outcome in (Outcome.OOM, Outcome.OVER_LIMIT, Outcome.SKIPPED):
+        pytest.skip(f"{record.outcome}: {record.reason}")
+    if record.outcome in (Outcome.INVALID_OUTPUT, Outcome.TIMEOUT, Outcome.CRASHED):
+        pytest.fail(f"{record.outcome}: {record.reason}", pytrace=False)

@@ -1,0 +1,182 @@
+"""What one pytest run holds: options, the device, the grid of each test, and the session that measures.
+
+Made when pytest is configured and cheap until the first benchmark is collected: only then is torch imported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.options import Options, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pytest
+
+    from pytest_sdbatch.devices.device import Device
+    from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.grid.plan import Defaults
+    from pytest_sdbatch.pipelines.catalog import ModelCatalog
+    from pytest_sdbatch.session import BenchSession
+
+
+class Host:
+    """The state of one pytest run."""
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self.config = config
+        self.options = options
+        self.error: SdbatchError | None = None  # the first one of collection, raised when collection is over
+        self.cases: dict[tuple[str, tuple[object, ...]], Case] = {}
+        self.grid: list[Case] = []  # one per collected benchmark, in the order of running
+        self.loads: Counter[tuple[str, str, str, str, int]] = Counter()  # benchmarks still to come, by pool key
+        self.finished = 0
+        self.busy_s = 0.0
+        self.line_of_file = ""  # the file below whose name the last line of a case was printed
+        self.notes: list[str] = []  # shown under the table
+
+    @cached_property
+    def device(self) -> Device:
+        """The device of this run."""
+        from pytest_sdbatch.devices.detect import open_device
+
+        name = self.options.text("device") or "auto"
+        made: Device | None = self.config.hook.pytest_sdbatch_make_device(name=name)
+        return made if made is not None else open_device(name)
+
+    @cached_property
+    def defaults(self) -> Defaults:
+        """What is used where an option was not given."""
+        from pytest_sdbatch.devices.detect import defaults_for
+
+        return defaults_for(self.device)
+
+    @cached_property
+    def catalog(self) -> ModelCatalog:
+        """Models by name."""
+        from pytest_sdbatch.pipelines.catalog import ModelCatalog
+
+        return ModelCatalog()
+
+    @cached_property
+    def session(self) -> BenchSession:
+        """What measures and keeps."""
+        from pytest_sdbatch.session import BenchSession
+
+        return BenchSession(options=self.options, device=self.device, catalog=self.catalog, parallel=self.parallel)
+
+    @property
+    def parallel(self) -> int:
+        """How many workers share this machine."""
+        workers: Mapping[str, object] = getattr(self.config, "workerinput", {})
+        return int(str(workers.get("workercount", 1)))
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process is one of several workers of another pytest."""
+        return hasattr(self.config, "workerinput")
+
+    @property
+    def only_check(self) -> bool:
+        """Whether benchmarks run once each and nothing is recorded (``--benchmark-disable``)."""
+        from pytest_sdbatch.bridges import pytest_benchmark
+
+        return pytest_benchmark.is_disabled(self.config)
+
+    def check(self) -> None:
+        """Refuse what can be refused before collection.
+
+        What was typed is checked in full. What only stands in a file is not: a plain ``pytest`` that measures
+        nothing must not fail over it, nor import torch.
+
+        Raises:
+            SdbatchError: the first problem.
+        """
+        if self.is_worker or all(s.origin < Origin.COMMAND_LINE for s in self.options.settings.values()):
+            return
+        self.cases_of(self.options, with_model=True)
+        self._check_rules()
+        self._check_targets()
+
+    def cases_of(self, options: Options, *, with_model: bool) -> Sequence[Case]:
+        """Return the cases of a test with these options; one, the smallest, under ``--benchmark-disable``."""
+        from pytest_sdbatch.grid.plan import plan, smallest
+
+        cases = plan(options, self.catalog, self.defaults, with_model=with_model)
+        return (smallest(cases),) if self.only_check else cases
+
+    @property
+    def report_path(self) -> Path | None:
+        """Where ``--sd-report`` writes."""
+        text = self.options.text("report")
+        return None if text is None else self._path("report", text)
+
+    @property
+    def baseline_path(self) -> Path | None:
+        """Where ``--sd-save`` writes: one file per name and device."""
+        name = self.options.text("save")
+        if name is None:
+            return None
+        from pytest_sdbatch.storage.names import baseline_path
+
+        folder = self._path("baselines", self.options.text("baselines") or "")
+        return baseline_path(folder, name, self.session.environment)
+
+    def prompts(self, options: Options) -> tuple[str, ...]:
+        """Return the prompts of a test: a file's lines, or the built-in ones."""
+        from pytest_sdbatch.pipelines.generation import DEFAULT_PROMPTS, read_prompts
+
+        text = options.text("prompts")
+        return DEFAULT_PROMPTS if text is None else read_prompts(self._path("prompts", text))
+
+    def expect(self, cases: Sequence[Case]) -> None:
+        """Take note of the benchmarks that will run, in order."""
+        self.grid = list(cases)
+        self.loads = Counter(case.pool_key for case in cases)
+
+    def count_finished(self, seconds: float) -> None:
+        """Take note of a finished benchmark and the seconds it took."""
+        self.finished += 1
+        self.busy_s += seconds
+
+    def done_with(self, case: Case) -> None:
+        """Free a pipeline when no benchmark to come needs it."""
+        self.loads[case.pool_key] -= 1
+        if self.loads[case.pool_key] <= 0:
+            self.session.pool.release(case.pool_key)
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Seconds the rest will take if it costs what the finished cases cost on average; None before the first."""
+        return self.busy_s / self.finished * (len(self.grid) - self.finished) if self.finished else None
+
+    def _check_rules(self) -> None:
+        from pytest_sdbatch.measure.stopping import Rules
+
+        Rules.from_options(self.options)
+
+    def _check_targets(self) -> None:
+        from pytest_sdbatch.storage.exclusive import check_target
+
+        if self.report_path is not None:
+            check_target(self.report_path)
+        if self.baseline_path is not None:
+            check_target(self.baseline_path, create_parents=True)
+
+    def _path(self, name: str, text: str) -> Path:
+        """Return a path option: typed ones start where pytest was called, others at the root of the project."""
+        typed = self.options.origin(name) is Origin.COMMAND_LINE
+        base = self.config.invocation_params.dir if typed else self.config.rootpath
+        return Path(base, text)
+
+
+def host_of(config: pytest.Config) -> Host:
+    """Return the host of this pytest run."""
+    from pytest_sdbatch.plugin import HOST
+
+    return config.stash[HOST]

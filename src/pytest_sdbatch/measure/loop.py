@@ -1,0 +1,220 @@
+"""The loop that measures one case: warm-up, then rounds until a rule stops them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pytest_sdbatch.devices.device import Device
+from pytest_sdbatch.measure import tracers
+from pytest_sdbatch.measure.stages import StageClock
+from pytest_sdbatch.measure.stopping import Rules, should_stop, warmup_done
+from pytest_sdbatch.records import Outcome, Reading, Round, StopReason
+
+_LONGEST_REASON = 400
+
+
+class Workload(Protocol):
+    """What a round consists of."""
+
+    def prepare(self) -> Sequence[Callable[[], object]]:
+        """Return the calls of one round, in order. Called before each round, outside the timed region."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a measurement ended early, in words: nothing here keeps memory alive."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What was measured of one case."""
+
+    rounds: tuple[Round, ...]
+    warmup_s: tuple[float, ...]  # wall seconds of each warm-up call, in order
+    cold_start_s: Reading  # of the first call of this shape
+    stopped: StopReason
+    outputs: tuple[object, ...] = ()  # of the last round, one per call; they hold the device's memory
+    failure: Failure | None = None
+    tracer: str | None = None  # names of tracers and profilers that were active, and paused for the rounds
+    stages: str | None = None  # why there is no stage split; None when every round has one
+    denoiser_batch: int | None = None
+    denoiser_calls: int | None = None  # per call of the workload
+
+
+@dataclass(slots=True)
+class _Readings:
+    """What was read so far: a failure half-way loses none of it."""
+
+    rounds: list[Round] = field(default_factory=list)
+    warmup_s: list[float] = field(default_factory=list)
+    outputs: list[object] = field(default_factory=list)
+    phase: str = "warm-up"
+    tracer: str | None = None
+    no_stages: str | None = None
+    denoiser_batch: int | None = None
+    denoiser_calls: int | None = None
+
+
+def measure(
+    workload: Workload,
+    device: Device,
+    rules: Rules,
+    *,
+    warm: bool = False,
+    stages: StageClock | None = None,
+    on_warm: Callable[[], None] | None = None,
+    on_round: Callable[[Round], None] | None = None,
+) -> Measurement:
+    """Warm *workload* up and time its rounds on *device*.
+
+    Running out of memory is a result: it comes back as :class:`Failure` with the rounds before it, and its memory is
+    free again. Everything else that a call raises, interrupts and skips included, passes through with tracers restored.
+
+    Args:
+        workload: gives the calls.
+        device: where they run.
+        rules: how long to warm up and when to stop.
+        warm: whether calls of this shape ran in this process before; then there is no warm-up.
+        stages: a clock that is attached to the pipeline, if there is one.
+        on_warm: called between the warm-up and the first round.
+        on_round: called after each round with what it read, outside the timed region; a caller that keeps these has
+            the rounds before an error.
+
+    """
+    should_stop((1.0,) * 5, Rules())  # loads what the rule needs now: between rounds it would show up in their memory
+    readings = _Readings(no_stages=None if stages is not None else "there is no pipeline whose stages could be timed")
+    reason: str | None = None
+    try:
+        if not warm:
+            device.release_memory()  # peaks shall not depend on what was measured before
+            _warm_up(workload, device, rules, readings.warmup_s)
+        if on_warm is not None:
+            on_warm()
+        stopped = _run_rounds(workload, device, rules, stages, on_round, readings)
+    except Exception as error:
+        if not device.is_out_of_memory(error):
+            raise
+        stopped = StopReason.FAILED
+        reason = f"in {readings.phase}: {_describe(error)}"
+    if reason is not None:
+        # After the except block: until it is left, the traceback keeps the frames, and with them the tensors, alive.
+        readings.outputs.clear()
+        device.release_memory()
+    return Measurement(
+        rounds=tuple(readings.rounds),
+        warmup_s=tuple(readings.warmup_s),
+        cold_start_s=_cold_start(readings, warm=warm),
+        stopped=stopped,
+        outputs=tuple(readings.outputs),
+        failure=Failure(outcome=Outcome.OOM, reason=reason) if reason is not None else None,
+        tracer=readings.tracer,
+        stages=readings.no_stages,
+        denoiser_batch=readings.denoiser_batch,
+        denoiser_calls=readings.denoiser_calls,
+    )
+
+
+def _warm_up(workload: Workload, device: Device, rules: Rules, seconds: list[float]) -> None:
+    # Not paused for tracers: here coverage sees the measured code.
+    while not warmup_done(seconds, rules):
+        call = workload.prepare()[0]
+        device.synchronize()
+        start = device.wall_s()
+        call()
+        device.synchronize()
+        seconds.append(device.wall_s() - start)
+
+
+def _run_rounds(
+    workload: Workload,
+    device: Device,
+    rules: Rules,
+    stages: StageClock | None,
+    on_round: Callable[[Round], None] | None,
+    readings: _Readings,
+) -> StopReason:
+    stopped: StopReason | None = None
+    while stopped is None:
+        readings.phase = f"round {len(readings.rounds) + 1}"
+        readings.outputs.clear()  # before the next round, else its peak would hold both
+        calls = workload.prepare()
+        if stages is not None:
+            stages.clear()
+        with tracers.paused() as readings.tracer:
+            timed = _time_round(calls, device, readings.outputs)
+        reading = _read_round(timed, device, stages, readings)
+        readings.rounds.append(reading)
+        if on_round is not None:
+            on_round(reading)
+        stopped = should_stop([one.wall_s for one in readings.rounds], rules)
+    return stopped
+
+
+@dataclass(slots=True)
+class _Times:
+    start_s: float
+    ends_s: list[float]  # when each call returned
+    end_s: float
+    cpu_s: float
+
+
+def _time_round(calls: Sequence[Callable[[], object]], device: Device, outputs: list[object]) -> _Times:
+    count = len(calls)
+    outputs.extend([None] * count)
+    ends_s = [0.0] * count
+    clock = device.wall_s
+    device.reset_peaks()
+    device.synchronize()
+    cpu_start_s = device.cpu_s()
+    start_s = clock()
+    for index, call in enumerate(calls):
+        outputs[index] = call()
+        ends_s[index] = clock()
+    device.synchronize()
+    end_s = clock()
+    return _Times(start_s=start_s, ends_s=ends_s, end_s=end_s, cpu_s=device.cpu_s() - cpu_start_s)
+
+
+def _read_round(timed: _Times, device: Device, stages: StageClock | None, readings: _Readings) -> Round:
+    stage_s = None
+    if stages is not None:
+        split = stages.read()
+        stage_s = split.seconds
+        readings.no_stages = readings.no_stages or split.reason
+        readings.denoiser_batch = stages.denoiser_batch
+        calls, rest = divmod(stages.denoiser_calls, len(timed.ends_s))
+        readings.denoiser_calls = calls if calls and not rest else None
+    starts_s = [timed.start_s, *timed.ends_s]
+    return Round(
+        wall_s=timed.end_s - timed.start_s,
+        cpu_s=timed.cpu_s,
+        call_s=tuple(end - start for start, end in zip(starts_s, timed.ends_s, strict=False)),
+        stage_s=stage_s,
+        peak_allocated_bytes=_bytes(device.peak_allocated()),
+        peak_reserved_bytes=_bytes(device.peak_reserved()),
+        host_peak_bytes=_bytes(device.host_peak()),
+    )
+
+
+def _bytes(reading: Reading) -> int | None:
+    return None if reading.value is None else int(reading.value)
+
+
+def _cold_start(readings: _Readings, *, warm: bool) -> Reading:
+    if readings.warmup_s:
+        return Reading(value=readings.warmup_s[0])
+    return Reading(reason="this shape ran in this process before" if warm else "the first call did not end")
+
+
+def _describe(error: Exception) -> str:
+    """Return class and message on one line of bounded length."""
+    message = " ".join(str(error).split()) or "no message"
+    if len(message) > _LONGEST_REASON:
+        message = message[: _LONGEST_REASON - 3] + "..."
+    return f"{type(error).__name__}: {message}"

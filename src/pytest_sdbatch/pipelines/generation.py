@@ -1,0 +1,178 @@
+"""The calls of one generation case: prompts, seeds and arguments are ready before the clock starts."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_sdbatch.errors import ModelError, OptionError
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.pipelines.anatomy import denoiser_name, describe, is_pipeline
+
+__all__ = [
+    "DEFAULT_PROMPTS",
+    "Batch",
+    "GenerationWorkload",
+    "denoiser_name",
+    "describe",
+    "is_pipeline",
+    "pipeline_arguments",
+    "read_prompts",
+]
+
+# Of different length and subject, so that a text encoder is not fed the same row again and again.
+DEFAULT_PROMPTS: tuple[str, ...] = (
+    "a photograph of an astronaut riding a horse on a beach at sunset",
+    "a bowl of ripe lemons on a wooden table, oil painting, soft morning light",
+    "portrait of an old fisherman with a grey beard, 85mm, shallow depth of field",
+    "a small red house under the northern lights, long exposure",
+    "isometric drawing of a greenhouse full of tropical plants, pastel colours",
+    "a steam locomotive crossing a stone bridge in heavy snow, wide angle, dramatic sky",
+    "macro shot of a dragonfly resting on a blade of grass with dew drops",
+    "a busy street market in the rain at night, neon reflections, cinematic",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One call's worth of a case, as users' callables get it."""
+
+    index: int  # of this call among the calls of a round, from 0
+    size: int  # images to make
+    prompts: tuple[str, ...]  # one per image
+    seeds: tuple[int, ...]  # one per image
+    generators: list[Any]  # one fresh CPU torch.Generator per image, seeded with its seed; a call uses them up
+    case: Case
+
+    def call_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments with which diffusers text-to-image pipelines take this batch."""
+        arguments = {
+            "prompt": list(self.prompts),
+            "height": self.case.height,
+            "width": self.case.width,
+            "num_inference_steps": self.case.steps,
+            "output_type": self.case.output_type,
+            "generator": self.generators,
+        }
+        if self.case.guidance is not None:
+            arguments["guidance_scale"] = self.case.guidance
+        return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationWorkload:
+    """The calls of *case* on *target*: a diffusers pipeline, or a callable that takes a :class:`Batch`.
+
+    Image k of the whole job has seed ``seed + k`` and prompt ``k`` modulo their number, whatever the split.
+    """
+
+    target: Any
+    case: Case
+    prompts: Sequence[str] = DEFAULT_PROMPTS
+    seed: int = 0
+
+    @property
+    def batch_count(self) -> int:
+        """Calls of one round."""
+        return self.case.batch_count
+
+    def prepare(self) -> list[Callable[[], object]]:
+        """Return the calls of one round, in order; to be made anew for each round, outside the timed region.
+
+        Raises:
+            ModelError: for a target that cannot be called, or a pipeline that asks for more than a batch holds.
+
+        """
+        calls: list[Callable[[], object]] = []
+        for index in range(self.batch_count):
+            batch = self._batch(index)
+            if is_pipeline(self.target):
+                calls.append(functools.partial(_images, self.target, pipeline_arguments(self.target, batch)))
+            elif callable(self.target):
+                calls.append(functools.partial(self.target, batch))
+            else:
+                raise ModelError(
+                    f"a {type(self.target).__name__} cannot be measured",
+                    why="neither a diffusers pipeline nor a callable",
+                    fix="give sd_pipeline, or a function of one argument: lambda batch: ...",
+                )
+        return calls
+
+    def _batch(self, index: int) -> Batch:
+        import torch
+
+        size = self.case.batch_size
+        images = range(index * size, (index + 1) * size)
+        seeds = tuple(self.seed + image for image in images)
+        return Batch(
+            index=index,
+            size=size,
+            prompts=tuple(self.prompts[image % len(self.prompts)] for image in images),
+            seeds=seeds,
+            # On the CPU wherever the model is: the same noise on every device.
+            generators=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            case=self.case,
+        )
+
+
+def pipeline_arguments(pipeline: Any, batch: Batch) -> dict[str, Any]:
+    """Return those arguments of *batch* that *pipeline* knows; one without prompts is told the number of images.
+
+    Raises:
+        ModelError: for a pipeline that requires something else, such as an image.
+
+    """
+    accepted = inspect.signature(type(pipeline).__call__).parameters
+    offered = {**batch.call_arguments(), "batch_size": batch.size}
+    if "prompt" in accepted:
+        del offered["batch_size"]
+    required = [
+        name
+        for name, parameter in list(accepted.items())[1:]  # the first is self
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and name not in offered
+    ]
+    if required or not offered.keys() & accepted.keys() & {"prompt", "batch_size"}:
+        raise ModelError(
+            f"{type(pipeline).__name__} cannot be called with prompts alone",
+            why=f"its call needs {', '.join(required)}" if required else "its call takes no prompt and no batch_size",
+            fix="measure a function of your own: sd_benchmark(lambda batch: pipeline(..., **batch.call_arguments()))",
+        )
+    return {name: value for name, value in offered.items() if name in accepted}
+
+
+def read_prompts(path: str | Path) -> tuple[str, ...]:
+    """Return the lines of a text file that are not blank.
+
+    Raises:
+        OptionError: for a file that is not there, is not UTF-8 text or has no such line.
+
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"prompts: {str(path)!r} is not UTF-8 text",
+            why=f"byte {error.start} cannot be read",
+            fix="save the file as UTF-8",
+        ) from None
+    except OSError as error:
+        raise OptionError(
+            f"prompts: cannot read {str(path)!r}",
+            why=error.strerror or type(error).__name__,
+            fix="give a text file with one prompt a line",
+        ) from None
+    prompts = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not prompts:
+        raise OptionError(f"prompts: {str(path)!r} holds no prompt", fix="write one prompt a line")
+    return prompts
+
+
+def _images(pipeline: Any, arguments: dict[str, Any]) -> object:
+    result = pipeline(**arguments)
+    return getattr(result, "images", result)

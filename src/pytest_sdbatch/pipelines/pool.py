@@ -1,0 +1,138 @@
+"""Pipelines that are loaded: each once, the least recently used ones leaving when memory asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_sdbatch.devices.device import Device
+from pytest_sdbatch.errors import ModelError
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.pipelines import anatomy, build, pretrained, variants
+from pytest_sdbatch.pipelines.catalog import ModelCatalog
+from pytest_sdbatch.pipelines.dtypes import DTYPE_BYTES
+from pytest_sdbatch.records import Reading, Weights
+
+PoolKey = tuple[str, str, str, str, int]
+_HEADROOM = 1.2  # a pipeline needs more than its parameters before its first call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A pipeline in the pool, and what loading it took."""
+
+    pipeline: Any
+    load_s: float
+    model_bytes: Reading
+    weights: Weights
+    parameters: int
+
+
+class PipelinePool:
+    """Loads the pipeline of each :attr:`Case.pool_key` once."""
+
+    def __init__(self, device: Device, catalog: ModelCatalog) -> None:
+        self._device = device
+        self._catalog = catalog
+        self._loaded: dict[PoolKey, Loaded] = {}  # the least recently used first
+        self.loads = 0  # pipelines loaded so far
+
+    def acquire(self, case: Case) -> Loaded:
+        """Return the pipeline of *case*, loading it where it is not in the pool.
+
+        Raises:
+            ModelError: for a model that cannot be loaded, does not fit, or cannot run the variant.
+
+        """
+        key = case.pool_key
+        if key in self._loaded:
+            self._loaded[key] = self._loaded.pop(key)  # now the most recently used
+            return self._loaded[key]
+        self._make_room(case)
+        loaded, reason = self._try_load(case)
+        if loaded is None and self._loaded:
+            self._evict_all()
+        if loaded is None:
+            # Reached after the except block: its traceback held what had been loaded so far.
+            self._device.release_memory()
+            loaded, reason = self._try_load(case)
+        if loaded is None:
+            raise ModelError(
+                f"model {case.model!r} does not fit on {case.device} as {case.dtype}",
+                why=reason,
+                fix="use a smaller dtype (--sd-dtypes) or a smaller model; `sdbatch models` lists their sizes",
+            )
+        self._loaded[key] = loaded
+        return loaded
+
+    def release(self, key: PoolKey) -> None:
+        """Evict the pipeline of *key*, if it is there, and give its memory back."""
+        if self._loaded.pop(key, None) is None:
+            return
+        if variants.is_compiled(key[3]):
+            variants.reset_compiler()  # compiled code keeps the module alive
+        self._device.release_memory()
+
+    def evict_others(self, key: PoolKey) -> int:
+        """Evict every pipeline but that of *key*, and return how many there were."""
+        others = [loaded for loaded in self._loaded if loaded != key]
+        for other in others:
+            self.release(other)
+        return len(others)
+
+    def _evict_all(self) -> None:
+        for key in list(self._loaded):
+            self.release(key)
+
+    def _make_room(self, case: Case) -> None:
+        parameters = self._catalog.facts(case.model or "").parameters
+        if parameters is None:
+            return
+        needed = _HEADROOM * parameters * DTYPE_BYTES[case.dtype]
+        while self._loaded:
+            free = self._device.free_bytes().value
+            if free is None or free >= needed:
+                return
+            self.release(next(iter(self._loaded)))
+
+    def _try_load(self, case: Case) -> tuple[Loaded | None, str]:
+        """Return the pipeline, or None and why memory ran out; no reference to the error outlives this call."""
+        try:
+            return self._load(case), ""
+        except (RuntimeError, MemoryError) as error:
+            if not self._device.is_out_of_memory(error):
+                raise
+            return None, (str(error).strip() or type(error).__name__).splitlines()[0]
+
+    def _load(self, case: Case) -> Loaded:
+        device = self._device
+        name = case.model or ""
+        used_before = device.used_bytes()
+        device.synchronize()
+        start_s = device.wall_s()
+        entry = self._catalog.architecture(name)
+        if entry is not None:
+            pipeline = build.build(entry, device=case.device, dtype=case.dtype, seed=case.weights_seed)
+            weights = Weights(kind="random", seed=case.weights_seed, fill=build.FILL_RULE)
+        else:
+            pipeline = pretrained.load(name, device=case.device, dtype=case.dtype)
+            weights = Weights(kind="trained", source=name)
+        variants.apply(pipeline, case.variant)
+        device.synchronize()
+        load_s = device.wall_s() - start_s
+        self.loads += 1
+        return Loaded(
+            pipeline=pipeline,
+            load_s=load_s,
+            model_bytes=_growth(used_before, device.used_bytes()),
+            weights=weights,
+            parameters=anatomy.count(pipeline),
+        )
+
+
+def _growth(before: Reading, after: Reading) -> Reading:
+    if before.value is None or after.value is None:
+        return Reading(reason=before.reason or after.reason)
+    if after.value < before.value:
+        return Reading(reason="memory freed meanwhile by others hides what the model took")
+    return Reading(value=after.value - before.value)

@@ -1,0 +1,57 @@
+"""What a ``.safetensors`` file says of its tensors, read without loading one."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_sdbatch.errors import ModelError
+
+_LARGEST_HEADER = 100_000_000  # the limit of the format's own reader
+_FLOATS = ("F", "BF")  # F64, F32, F16, F8_E4M3, BF16, ...: integers are tables of positions, no parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """One entry of a header."""
+
+    name: str
+    dtype: str  # as the format writes it: F32, BF16, I64
+    shape: tuple[int, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Number of values, 0 for a table of integers."""
+        return math.prod(self.shape) if self.dtype.startswith(_FLOATS) else 0
+
+
+def read_header(path: Path) -> tuple[Tensor, ...]:
+    """Return the tensors of *path*.
+
+    Raises:
+        ModelError: for a file that cannot be read or is not in the format.
+
+    Source:
+        https://github.com/huggingface/safetensors#format: 8 bytes of length, then JSON.
+
+    """
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > _LARGEST_HEADER:
+                raise ValueError(f"its header would be {length} bytes long")
+            text = file.read(length)
+        entries = json.loads(text)
+        return tuple(
+            Tensor(name=name, dtype=entry["dtype"], shape=tuple(entry["shape"]))
+            for name, entry in entries.items()
+            if name != "__metadata__"
+        )
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except (ValueError, struct.error, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"it is not in the safetensors format ({error})"
+    raise ModelError(f"cannot read {path}", why=reason, fix="fetch or save the file again")

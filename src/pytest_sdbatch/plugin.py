@@ -1,0 +1,148 @@
+"""Every pytest hook of the plugin. It calls, it never computes; every pytest run imports it, so it stays light."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sdbatch.errors import SdbatchError
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.host import Host
+
+HOST: pytest.StashKey[Host] = pytest.StashKey()
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare what a project may add."""
+    from pytest_sdbatch import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    from pytest_sdbatch.bridges import pytest_options
+
+    pytest_options.add_options(parser)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the options, refuse what cannot work, and offer the fixtures."""
+    from pytest_sdbatch import fixtures, host
+    from pytest_sdbatch.bridges import pytest_benchmark, pytest_options
+
+    config.addinivalue_line("markers", "sdbatch(option=value, ...): options of pytest-sdbatch for one test")
+    config.pluginmanager.register(fixtures, "sdbatch-fixtures")
+    pytest_benchmark.offer_stand_in(config)
+    if config.option.help or getattr(config.option, "version", 0):
+        return
+    try:
+        config.stash[HOST] = host.Host(config, pytest_options.read_options(config))
+        config.pluginmanager.register(Recorder(config.stash[HOST]), "sdbatch-recorder")
+        config.stash[HOST].check()
+    except SdbatchError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each benchmark the grid."""
+    from pytest_sdbatch.bridges import pytest_items
+
+    pytest_items.parametrize(metafunc, metafunc.config.stash[HOST])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order the benchmarks so that each pipeline is loaded once; end here where the grid was wrong."""
+    from pytest_sdbatch.bridges import pytest_items
+
+    try:
+        pytest_items.accept(items, config.stash[HOST])
+    except SdbatchError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)  # before the terminal asks for the header
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Take note of what will run."""
+    from pytest_sdbatch.bridges import pytest_items
+
+    pytest_items.expect(session.items, session.config.stash[HOST])
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say where and what will be measured: device, versions, defaults, cases; under --sd-plan the cases."""
+    from pytest_sdbatch.bridges import screen
+
+    return screen.header(config.stash[HOST])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Run nothing under --sd-plan."""
+    return True if session.config.stash[HOST].options.switch("plan") else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let the report of a benchmark carry its record, as plain builtins."""
+    from pytest_sdbatch.bridges import screen
+
+    report = yield
+    screen.attach_record(item, report)
+    return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """Print no letter for a benchmark: it gets a line of its own."""
+    from pytest_sdbatch.bridges import screen
+
+    return screen.status(report)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Put our records into pytest-benchmark's own file."""
+    from pytest_sdbatch.bridges import pytest_benchmark
+
+    pytest_benchmark.update_json(config.stash[HOST].session.records, output_json)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_benchmark_group_stats(config: pytest.Config, benchmarks: list[dict[str, Any]]) -> list[Any] | None:
+    """Leave pytest-benchmark's table out where it would only repeat ours."""
+    from pytest_sdbatch.bridges import pytest_benchmark
+
+    return [] if pytest_benchmark.hides_table(config, benchmarks) else None
+
+
+class Recorder:
+    """The hooks that take records in. A class, because pytest gives the first of them no config."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record that a report carries, and print its line."""
+        from pytest_sdbatch.bridges import screen
+
+        screen.keep(report, self._host)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the run files."""
+        from pytest_sdbatch.bridges import screen
+
+        screen.save(session, self._host)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the table and the answer."""
+        from pytest_sdbatch.bridges import screen
+
+        screen.summary(terminalreporter, self._host)

@@ -1,0 +1,80 @@
+"""The models by name, for ``sdbatch models``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from pytest_sdbatch import units
+from pytest_sdbatch.report.escape import plain, shortened
+from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+
+_COLUMNS = (
+    Column("name", "name", left=True),
+    Column("parameters", "parameters"),
+    Column("fp32", "fp32", drop=2),
+    Column("fp16", "fp16/bf16"),
+    Column("native", "native"),
+    Column("what", "what", left=True, drop=1),
+)
+_LEAST_ROOM = 16  # for the description; below this it is left out
+
+
+class ModelRow(Protocol):
+    """What the table shows of one model."""
+
+    @property
+    def name(self) -> str:
+        """As given to ``--sd-models``."""
+        ...
+
+    @property
+    def what(self) -> str:
+        """The model in a few words."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Of all components."""
+        ...
+
+    @property
+    def weight_bytes(self) -> Mapping[str, int]:
+        """Bytes of all parameters, by dtype."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Native height in pixels."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Native width in pixels."""
+        ...
+
+
+def models_table(models: Iterable[ModelRow], *, width: int) -> str:
+    """Return the table of *models* for a screen of *width* columns, without a newline at the end."""
+    rows = [_texts(model) for model in models]
+    room = width - sum(_width(column, rows) + 2 for column in _COLUMNS[:-1])
+    for row in rows:
+        row["what"] = shortened(row["what"], max(room, _LEAST_ROOM))
+    block = Block((), tuple({key: Cell(text) for key, text in row.items()} for row in rows))
+    return to_string(lay_out(_COLUMNS, [block], width=width), color=False)
+
+
+def _width(column: Column, rows: Iterable[Mapping[str, str]]) -> int:
+    return max(len(text) for text in (column.header, *(row[column.key] for row in rows)))
+
+
+def _texts(model: ModelRow) -> dict[str, str]:
+    sizes = {dtype: units.memory(size) for dtype, size in model.weight_bytes.items()}
+    return {
+        "name": plain(model.name),
+        "parameters": units.magnitude(model.parameters),
+        "fp32": sizes.get("fp32", "-"),
+        "fp16": sizes.get("fp16", "-"),
+        "native": f"{model.height}x{model.width}",
+        "what": plain(model.what),
+    }

@@ -1,0 +1,129 @@
+"""Rows under headings, in as many columns as fit a width: what the tables on screen have in common."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_GAP = "  "
+# What a terminal may lack, and its stand-in.
+_ASCII = str.maketrans({"─": "-", "±": "+-"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table on screen."""
+
+    key: str
+    header: str  # lines divided by newlines
+    left: bool = False  # aligned; figures are aligned to the right
+    drop: int = 0  # where the width does not do, the column with the highest number goes first; 0: never
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Text without control characters, and rich's style for it."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of cells by column key, under a heading of any number of lines."""
+
+    heading: tuple[Cell, ...]
+    rows: tuple[Mapping[str, Cell], ...]
+
+
+def lay_out(columns: Sequence[Column], blocks: Sequence[Block], *, width: int, encoding: str = "utf-8") -> list[Text]:
+    """Return the lines of a table; columns that do not fit *width* are left out by their ``drop``.
+
+    Args:
+        columns: all there are.
+        blocks: rows with a cell for every column.
+        width: columns of the screen.
+        encoding: of the screen; stand-ins for what it lacks are put in before widths are taken.
+
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    def spelled(row: Mapping[str, Cell]) -> dict[str, Cell]:
+        return {key: Cell(encodable(cell.text, encoding), cell.style) for key, cell in row.items()}
+
+    header = _header(columns)
+    bodies = [[spelled(row) for row in block.rows] for block in blocks]
+    rows = [row for body in (header, *bodies) for row in body]
+    widths = {column.key: max(cell_len(row[column.key].text) for row in rows) for column in columns}
+    shown = _fitting(columns, widths, width)
+
+    def line(row: Mapping[str, Cell]) -> Text:
+        made = Text()
+        for column in shown:
+            cell = row[column.key]
+            room = " " * (widths[column.key] - cell_len(cell.text))
+            made.append(_GAP if made else "")
+            made.append(cell.text + room if column.left else room + cell.text, cell.style)
+        made.rstrip()
+        return made
+
+    lines = [line(row) for row in header]
+    lines.append(Text("─" * min(_total(shown, widths), width), "dim"))
+    for block, body in zip(blocks, bodies, strict=True):
+        lines.extend(Text(cell.text, cell.style) for cell in block.heading)
+        lines.extend(line(row) for row in body)
+    return lines
+
+
+def to_string(lines: Iterable[Text], *, color: bool, encoding: str = "utf-8") -> str:
+    """Return *lines* as one text that *encoding* can express, with ANSI colours where *color* is set."""
+    from rich.console import Console
+
+    # Everything that rich would read from the environment is given: whether to colour is the caller's to say.
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=color,
+        force_jupyter=False,
+        color_system="standard" if color else None,
+        no_color=not color,
+        legacy_windows=False,
+    )
+    with console.capture() as captured:
+        for line in lines:
+            console.print(line, soft_wrap=True, highlight=False)
+    return encodable(captured.get().rstrip("\n"), encoding)
+
+
+def encodable(text: str, encoding: str) -> str:
+    """Return *text* with stand-ins for what *encoding* cannot express."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def _header(columns: Sequence[Column]) -> list[dict[str, Cell]]:
+    """Return the rows of the header, each text resting on the lowest."""
+    headers = {column.key: column.header.split("\n") for column in columns}
+    height = max(map(len, headers.values()))
+    padded = {key: [""] * (height - len(lines)) + lines for key, lines in headers.items()}
+    return [{key: Cell(lines[at], "bold") for key, lines in padded.items()} for at in range(height)]
+
+
+def _fitting(columns: Sequence[Column], widths: Mapping[str, int], width: int) -> list[Column]:
+    """Return the columns to show."""
+    shown = list(columns)
+    while _total(shown, widths) > width and any(column.drop for column in shown):
+        shown.remove(max(shown, key=lambda column: column.drop))
+    return shown
+
+
+def _total(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
+    return sum(widths[column.key] for column in columns) + len(_GAP) * (len(columns) - 1)

@@ -1,0 +1,210 @@
+"""From records to rows of numbers, and from rows to cells of text. Knows nothing of where they are shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval, location_s
+from pytest_sdbatch.records import Outcome, Record, Round
+from pytest_sdbatch.report.layout import Column
+
+UNKNOWN = "-"
+MEMORY_SOURCES = {
+    "peak_allocated_bytes": "live tensors in torch's allocator",
+    "peak_reserved_bytes": "memory held by torch's allocator",
+    "host_peak_bytes": "resident memory of the whole process",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The figures of one record. A figure that is not known is None, and a note says why."""
+
+    test: str  # node id without the parameters
+    group: str  # Case.group_id
+    case: str  # Case.id
+    model: str | None  # Case.model
+    batch_size: int
+    batch_count: int
+    outcome: Outcome
+    test_outcome: str
+    rounds: int
+    call_s: float | None = None  # seconds per call
+    call_interval: Interval | None = None  # 95 %, within this run, in seconds per call
+    images_per_s: float | None = None
+    s_per_image: float | None = None
+    against_one_ratio: float | None = None  # images/s over those of batch size 1
+    peak_bytes: int | None = None
+    stage_shares: Mapping[str, float] | None = None  # of the wall time, by stage
+    notes: tuple[str, ...] = ()
+
+    @property
+    def split(self) -> str:
+        """Batch size x batch count, as in ``4x8``."""
+        return f"{self.batch_size}x{self.batch_count}"
+
+    @property
+    def counts(self) -> bool:
+        """Whether the figures may answer a question: a sound measurement in a test that passed."""
+        return self.outcome is Outcome.OK and self.test_outcome == "passed" and self.call_s is not None
+
+    @property
+    def outcome_text(self) -> str:
+        """The outcome, or what pytest said of a test whose measurement was sound."""
+        spoiled = self.outcome.has_numbers and self.test_outcome != "passed"
+        return f"test {self.test_outcome}" if spoiled else self.outcome.value
+
+
+COLUMNS = (
+    Column("case", "case", left=True),
+    Column("call", "per call"),
+    Column("spread", "within\nthis run", drop=2),
+    Column("rate", "images/s"),
+    Column("image", "per image", drop=4),
+    Column("against", "against\nb1", drop=3),
+    Column("peak", "peak\nmemory", drop=1),
+    Column("stages", "text/denoiser/\nVAE in %", drop=5),
+    Column("outcome", "outcome", left=True),
+)
+
+
+def rows(records: Iterable[Record]) -> tuple[Row, ...]:
+    """Return one row per record: tests and groups in the order of their first record, splits ascending within them."""
+    made = [_row(record) for record in records]
+    tests = list(dict.fromkeys(row.test for row in made))
+    groups = list(dict.fromkeys(row.group for row in made))
+    made.sort(key=lambda row: (tests.index(row.test), groups.index(row.group), row.batch_size, row.batch_count))
+    references = _references(made)
+    return tuple(replace(row, against_one_ratio=_against_one(row, references)) for row in made)
+
+
+def numbered_notes(table: Iterable[Row]) -> dict[str, int]:
+    """Return every note of *table* with its number, from 1; rows with the same note share it."""
+    notes = dict.fromkeys(note for row in table for note in row.notes)
+    return {note: number for number, note in enumerate(notes, start=1)}
+
+
+def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
+    """Return the text of each column of *row*; the outcome carries the numbers of its *notes*."""
+    numbers = ",".join(str(notes[note]) for note in row.notes)
+    return {
+        "case": f"b{row.split}",
+        "call": UNKNOWN if row.call_s is None else units.duration(row.call_s),
+        "spread": UNKNOWN if row.call_interval is None else units.spread(_relative(row.call_interval)),
+        "rate": UNKNOWN if row.images_per_s is None else units.number(row.images_per_s),
+        "image": UNKNOWN if row.s_per_image is None else units.duration(row.s_per_image),
+        "against": UNKNOWN if row.against_one_ratio is None else units.ratio(row.against_one_ratio),
+        "peak": UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes),
+        "stages": UNKNOWN if row.stage_shares is None else _stages(row.stage_shares),
+        "outcome": f"{row.outcome_text} ({numbers})" if numbers else row.outcome_text,
+    }
+
+
+def _row(record: Record) -> Row:
+    case, notes = record.case, tuple(_notes(record))
+    bare = Row(
+        test=record.test,
+        group=case.group_id,
+        case=case.id,
+        model=case.model,
+        batch_size=case.batch_size,
+        batch_count=case.batch_count,
+        outcome=record.outcome,
+        test_outcome=record.test_outcome,
+        rounds=len(record.rounds),
+        notes=notes,
+    )
+    if not record.outcome.has_numbers or not record.rounds:
+        return bare
+    per_call = [reading.wall_s / case.batch_count for reading in record.rounds]
+    try:
+        call_s, call_interval = location_s(per_call), interval(per_call)
+    except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
+        return replace(bare, notes=(*notes, f"times cannot be used: {error}"))
+    return replace(
+        bare,
+        call_s=call_s,
+        call_interval=call_interval,
+        images_per_s=case.batch_size / call_s,
+        s_per_image=call_s / case.batch_size,
+        peak_bytes=_peak_bytes(record),
+        stage_shares=_stage_shares(record.rounds),
+    )
+
+
+def _notes(record: Record) -> Iterator[str]:
+    """Yield what a reader must know before believing the figures of *record*."""
+    if record.outcome is not Outcome.OK:
+        yield record.reason or "no reason was recorded"
+    if record.compilation is not None and record.compilation.recompiles_in_rounds > 0:
+        times = units.count(record.compilation.recompiles_in_rounds, "time")
+        yield f"recompiled {times} inside timed rounds: the times include compiling"
+    if record.parallel > 1:
+        yield f"{record.parallel} processes shared the machine"
+    if not record.outcome.has_numbers:
+        return
+    if record.test_outcome != "passed":
+        yield f"the test {record.test_outcome} after measuring, so this is no baseline"
+    if not record.rounds:
+        yield "no round was recorded"
+        return
+    if record.tracer is not None:
+        yield f"{record.tracer} was active; it was paused in timed rounds"
+    if record.output_check != "checked":
+        yield f"output {record.output_check}"
+    if len(record.rounds) < FEWEST_FOR_ERROR:
+        yield f"fewer than {FEWEST_FOR_ERROR} rounds give no interval"
+    if _peak_bytes(record) is None:
+        yield "peak memory was not read"
+
+
+def _peak_bytes(record: Record) -> int | None:
+    """Return the highest peak of the rounds in the measure that the device calls peak memory."""
+    if record.memory_source not in MEMORY_SOURCES:
+        return None
+    peaks = [getattr(reading, record.memory_source) for reading in record.rounds]
+    return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def _stage_shares(rounds: Sequence[Round]) -> Mapping[str, float] | None:
+    """Return each stage's share of the wall time of all rounds; None unless every round has the split."""
+    splits = [reading.stage_s for reading in rounds if reading.stage_s]
+    if len(splits) < len(rounds):
+        return None
+    wall_s = math.fsum(reading.wall_s for reading in rounds)
+    names = dict.fromkeys(name for split in splits for name in split)
+    return {name: math.fsum(split.get(name, 0.0) for split in splits) / wall_s for name in names}
+
+
+def _stages(shares: Mapping[str, float]) -> str:
+    """Return the percent of text encoders, denoiser and VAE: ``2/90/6``."""
+    parts = []
+    for prefix in ("text_encoder", "denoiser", "vae_"):
+        found = [part for name, part in shares.items() if name.startswith(prefix)]
+        parts.append(units.whole_percent(math.fsum(found)) if found else UNKNOWN)
+    return "/".join(parts)
+
+
+def _relative(found: Interval) -> float:
+    """Return the half-width as a share of the estimate: upwards, the longer side of an interval made in logs."""
+    return found.high / found.estimate - 1
+
+
+def _references(table: Iterable[Row]) -> dict[tuple[str, str], dict[int, float]]:
+    """Return the images/s of batch size 1 by (test, group) and batch count."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for row in table:
+        if row.batch_size == 1 and row.outcome is Outcome.OK and row.images_per_s is not None:
+            found.setdefault((row.test, row.group), {})[row.batch_count] = row.images_per_s
+    return found
+
+
+def _against_one(row: Row, references: Mapping[tuple[str, str], Mapping[int, float]]) -> float | None:
+    """Return images/s against batch size 1 of the same batch count, else of the smallest count there is."""
+    by_count = references.get((row.test, row.group))
+    if not by_count or row.images_per_s is None:
+        return None
+    return row.images_per_s / by_count.get(row.batch_count, by_count[min(by_count)])

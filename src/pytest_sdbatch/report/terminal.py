@@ -1,0 +1,197 @@
+"""What the screen shows: the header, the plan, a line per case while running, and the table at the end."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from pytest_sdbatch import units
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.options import TABLE, Options, Origin
+from pytest_sdbatch.records import Environment, Outcome, Record
+from pytest_sdbatch.report.answer import answer_sentences
+from pytest_sdbatch.report.escape import plain, shortened
+from pytest_sdbatch.report.layout import Block, Cell, lay_out, to_string
+from pytest_sdbatch.report.table import COLUMNS, MEMORY_SOURCES, Row, cells, numbered_notes, rows
+
+__all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "render_table", "screen_width"]
+
+_PREFIX = "sdbatch: "
+_VERSIONS = ("torch", "diffusers", "transformers")
+_REASON_LENGTH = 100
+_GOOD, _NOTABLE, _BAD = "green", "yellow", "red"
+_NOTABLE_OUTCOMES = (Outcome.OOM, Outcome.SPILLED, Outcome.OVER_LIMIT, Outcome.THROTTLED, Outcome.SKIPPED)
+
+
+def screen_width() -> int:
+    """Return the columns of the terminal, or what the environment's ``COLUMNS`` says; 80 where nobody knows."""
+    return shutil.get_terminal_size().columns
+
+
+def header_lines(environment: Environment, options: Options, cases: Sequence[Case]) -> list[str]:
+    """Return where and what will be measured, and which options were given.
+
+    Args:
+        environment: of this process.
+        options: in force for the run.
+        cases: of all benchmarks, at least one.
+
+    """
+    facts = {**environment.shown, **environment.drift, **environment.must_match}
+    about = [str(facts["device_name"])] if facts.get("device_name") else []
+    if facts.get("threads") is not None and facts.get("device_kind") == "cpu":
+        about.append(units.count(int(facts["threads"] or 0), "thread"))
+    device = cases[0].device + (f" ({', '.join(about)})" if about else "")
+    versions = [str(facts["python"])] if facts.get("python") else []
+    versions += [f"{name} {facts[name]}" for name in _VERSIONS if facts.get(name)]
+    given = [
+        f"{setting.spelled}={setting.text}"
+        for setting in (options.settings[row.name] for row in TABLE)
+        if setting.origin > Origin.DEFAULT
+    ]
+    lines = [
+        ", ".join([device, *versions]),
+        f"{units.count(len(cases), 'case')}: {'; '.join(_axes(cases))}",
+        f"given: {' '.join(given)}; all else is default" if given else "all options are at their defaults",
+    ]
+    return [_PREFIX + plain(line) for line in lines]
+
+
+def plan_lines(cases: Iterable[Case], seconds: Mapping[str, float] | None = None) -> list[str]:
+    """Return the cases in the order of running, and their sum.
+
+    Args:
+        cases: of all benchmarks.
+        seconds: by case id, what a case is known to take; a case that is missing shows no time.
+
+    """
+    planned, known = list(cases), seconds or {}
+    width = max((len(case.id) for case in planned), default=0)
+    lines = [
+        f"  {case.id:{width}}  about {units.duration(known[case.id])}" if case.id in known else f"  {case.id}"
+        for case in planned
+    ]
+    timed = [known[case.id] for case in planned if case.id in known]
+    total = units.count(len(planned), "case")
+    if timed:
+        part = "" if len(timed) == len(planned) else f" for the {len(timed)} with a known time"
+        total += f", about {units.duration(sum(timed))}{part}"
+    return [*lines, total]
+
+
+def case_line(record: Record, *, number: int, total: int, left_s: float | None) -> str:
+    """Return the line that says how a case ended.
+
+    Args:
+        record: of the case.
+        number: of the case, from 1.
+        total: cases of the run.
+        left_s: seconds until the last one ends; None: not known.
+
+    """
+    (row,) = rows([record])
+    # Without a model the id says nothing of what ran; the test does.
+    name = row.case if row.model is not None else f"{row.test.rpartition('::')[2]} {row.case}"
+    parts = [f"[{number:{len(str(total))}}/{total}] {plain(name)}", *_figures(row, record)]
+    if row.outcome_text != Outcome.OK.value:
+        reason = f": {record.reason}" if record.reason else ""
+        parts.append(shortened(plain(f"{row.outcome_text}{reason}"), _REASON_LENGTH))
+    if left_s is not None and number < total:
+        parts.append(units.time_left(left_s))
+    return "  ".join(parts)
+
+
+def render_table(records: Iterable[Record], *, width: int, color: bool, encoding: str = "utf-8") -> str:
+    """Return the table of all cases, its notes below, without a newline at the end.
+
+    Args:
+        records: of one run, in any order.
+        width: columns of the screen; where it does not do, the least important columns are left out.
+        color: whether to use ANSI colours.
+        encoding: of the screen; what it lacks is replaced.
+
+    """
+    from rich.text import Text
+
+    shown = list(records)
+    table = rows(shown)
+    notes = numbered_notes(table)
+    lines = lay_out(COLUMNS, list(_blocks(table, notes, width)), width=width, encoding=encoding)
+    below = [*_legend(shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
+    for text in below:
+        lines.extend(Text(line, "dim") for line in _wrapped(text, width, "    "))
+    return to_string(lines, color=color, encoding=encoding)
+
+
+def _axes(cases: Sequence[Case]) -> list[str]:
+    """Return what varies and what does not, in the order of an id."""
+    models = dict.fromkeys(case.label or "own pipeline" for case in cases)
+    return [
+        " ".join(
+            [
+                _some(models),
+                _some(dict.fromkeys(case.dtype for case in cases)),
+                _some(dict.fromkeys(f"{case.height}x{case.width}" for case in cases)),
+            ]
+        ),
+        f"steps {_some(dict.fromkeys(str(case.steps) for case in cases))}",
+        f"batch sizes {_some(dict.fromkeys(str(case.batch_size) for case in cases))}",
+        f"batch counts {_some(dict.fromkeys(str(case.batch_count) for case in cases))}",
+    ]
+
+
+def _some(values: Iterable[str], most: int = 8) -> str:
+    """Return the values, the middle left out where they are many."""
+    texts = list(values)
+    if len(texts) <= most:
+        return ",".join(texts)
+    return f"{','.join(texts[: most - 2])},...,{texts[-1]} ({len(texts)} values)"
+
+
+def _figures(row: Row, record: Record) -> list[str]:
+    if row.call_s is None or row.images_per_s is None:
+        return []
+    rounds = units.count(row.rounds, "round")
+    return [
+        f"{units.duration(row.call_s)}/call",
+        units.rate(row.images_per_s),
+        rounds if record.stopped is None else f"{rounds}, {record.stopped.value}",
+        *([] if row.peak_bytes is None else [f"peak {units.memory(row.peak_bytes)}"]),
+    ]
+
+
+def _blocks(table: Iterable[Row], notes: Mapping[str, int], width: int) -> Iterator[Block]:
+    """Yield the rows of each group under its id; a test's name stands above its first group."""
+    test = None
+    for (owner, group), members in groupby(table, key=lambda row: (row.test, row.group)):
+        titles = [(plain(group), "bold")]
+        if owner != test:
+            titles.insert(0, (plain(owner), "cyan"))
+        test = owner
+        heading = [Cell(line, style) for title, style in titles for line in _wrapped(title, width)]
+        yield Block(tuple(heading), tuple(_styled(row, notes) for row in members))
+
+
+def _styled(row: Row, notes: Mapping[str, int]) -> dict[str, Cell]:
+    texts = cells(row, notes)
+    texts["case"] = f"  {texts['case']}"
+    if row.counts:
+        style = _NOTABLE if row.notes else _GOOD
+    else:
+        style = _NOTABLE if row.outcome in _NOTABLE_OUTCOMES else _BAD
+    return {key: Cell(text, style if key == "outcome" else "") for key, text in texts.items()}
+
+
+def _legend(records: Iterable[Record]) -> list[str]:
+    """Return what "peak memory" and the interval mean here."""
+    sources = dict.fromkeys(record.memory_source for record in records if record.outcome.has_numbers)
+    meanings = [MEMORY_SOURCES[source] for source in sources if source in MEMORY_SOURCES]
+    if not meanings:
+        return []
+    return [f"within this run: 95 % interval of one process; peak memory: {' or '.join(meanings)}"]
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False)

@@ -1,0 +1,290 @@
+"""A case and something to call in, a record out; the records are kept and saved. Needs no pytest."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.measure.environment import read_environment
+from pytest_sdbatch.measure.loop import Measurement, measure
+from pytest_sdbatch.measure.output import check_output
+from pytest_sdbatch.measure.stages import StageClock
+from pytest_sdbatch.measure.stopping import Rules
+from pytest_sdbatch.options import Options
+from pytest_sdbatch.pipelines import variants
+from pytest_sdbatch.pipelines.anatomy import describe, is_pipeline
+from pytest_sdbatch.pipelines.generation import GenerationWorkload
+from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
+from pytest_sdbatch.records import (
+    Compilation,
+    Derived,
+    Environment,
+    Outcome,
+    Reading,
+    Record,
+    Round,
+    Run,
+    StopReason,
+    Weights,
+)
+from pytest_sdbatch.storage.run_file import write_run
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.devices.device import Device
+    from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.pipelines.catalog import ModelCatalog
+
+
+_NOT_OURS = Reading(reason="the plugin did not load the pipeline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one measurement gave: the record to keep, and for the caller what the target returned or raised."""
+
+    record: Record
+    outputs: list[object]
+    error: Exception | None = None
+
+
+class _Attempt:
+    """Measuring one case, once or, beside another pipeline that had to leave, twice."""
+
+    def __init__(self, device: Device, workload: GenerationWorkload, rules: Rules, *, compiled: bool) -> None:
+        self._device = device
+        self._workload = workload
+        self._rules = rules
+        self.compiled = compiled
+        self.error: Exception | None = None
+        self._graphs_before_rounds = 0
+
+    def run(self, stages: StageClock | None, *, warm: bool) -> Measurement:
+        """Measure; an exception of the target ends the rounds, keeps those before it, and stays in ``error``."""
+        rounds: list[Round] = []
+        try:
+            return measure(
+                self._workload,
+                self._device,
+                self._rules,
+                warm=warm,
+                stages=stages,
+                on_warm=self._count_graphs,
+                on_round=rounds.append,
+            )
+        except Exception as error:  # noqa: BLE001 - it is an outcome, and the caller raises it
+            self.error = error
+        return Measurement(
+            rounds=tuple(rounds),
+            warmup_s=(),
+            cold_start_s=Reading(reason="the target raised"),
+            stopped=StopReason.FAILED,
+            stages="the target raised",
+        )
+
+    def compilation(self, result: Measurement) -> Compilation | None:
+        """Return what compiling cost: what the first call took on top of the last of the warm-up."""
+        if not self.compiled or not result.rounds or not result.warmup_s:
+            return None
+        return Compilation(
+            seconds=max(result.warmup_s[0] - result.warmup_s[-1], 0.0),
+            graphs=self._graphs_before_rounds,
+            recompiles_in_rounds=variants.compiled_graphs() - self._graphs_before_rounds,
+        )
+
+    def _count_graphs(self) -> None:
+        self._graphs_before_rounds = variants.compiled_graphs() if self.compiled else 0
+
+
+class BenchSession:
+    """The measurements of one process."""
+
+    def __init__(self, *, options: Options, device: Device, catalog: ModelCatalog, parallel: int = 1) -> None:
+        self.options = options
+        self.device = device
+        self.parallel = parallel
+        self.pool = PipelinePool(device, catalog)
+        self.started_at = datetime.now(UTC)
+        self.id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        self._records: dict[tuple[str, str], Record] = {}
+        self._warm: set[tuple[object, ...]] = set()  # shapes that ran in this process
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Where this process measures."""
+        return read_environment(self.device, parallel=self.parallel)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """What was kept, in the order of measuring."""
+        return tuple(self._records.values())
+
+    def load(self, case: Case) -> Loaded:
+        """Return the pipeline of *case*, loaded once for all cases with its pool key.
+
+        Raises:
+            ModelError: where it cannot be loaded.
+        """
+        return self.pool.acquire(case)
+
+    def measure(
+        self,
+        test: str,
+        case: Case,
+        target: object,
+        options: Options,
+        prompts: Sequence[str],
+        loaded: Loaded | None,
+    ) -> Measured:
+        """Measure *target* at *case*.
+
+        Args:
+            test: name of the test, without our parameters.
+            case: the point of the grid.
+            target: a pipeline or a callable that takes a Batch.
+            options: in force for this test.
+            prompts: used in turn.
+            loaded: the pipeline that the plugin loaded for this test, if it did.
+        """
+        pipeline = target if is_pipeline(target) else (loaded.pipeline if loaded else None)
+        workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
+        attempt = _Attempt(
+            self.device, workload, Rules.from_options(options), compiled=variants.is_compiled(case.variant)
+        )
+        warm = case.shape_key in self._warm and not attempt.compiled  # a compiled case starts from an empty compiler
+        with self._compiler(case, options), _stage_clock(pipeline, self.device, case) as stages:
+            result = attempt.run(stages, warm=warm)
+            if result.failure is not None and self.pool.evict_others(case.pool_key):
+                result = attempt.run(stages, warm=warm)
+        self._warm.add(case.shape_key)
+        outcome, reason, check = _judge(result, case, attempt.error)
+        record = Record(
+            test=test,
+            case=case,
+            outcome=outcome,
+            reason=reason,
+            rounds=result.rounds,
+            warmup_s=result.warmup_s,
+            cold_start_s=result.cold_start_s,
+            load_s=Reading(value=loaded.load_s) if loaded else _NOT_OURS,
+            model_bytes=loaded.model_bytes if loaded else _NOT_OURS,
+            memory_source=self.device.memory_source,
+            compilation=attempt.compilation(result),
+            stopped=result.stopped,
+            stages=result.stages,
+            output_check=check,
+            tracer=result.tracer,
+            parallel=self.parallel,
+            weights=loaded.weights if loaded else Weights(kind="own"),
+            derived=replace(
+                describe(pipeline) if pipeline is not None else Derived(),
+                denoiser_batch=result.denoiser_batch,
+                denoiser_calls=result.denoiser_calls,
+            ),
+        )
+        return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
+
+    def run_once(self, case: Case, target: object, options: Options, prompts: Sequence[str]) -> list[object]:
+        """Make the calls of one round without measuring anything, and return what they gave."""
+        workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
+        return [call() for call in workload.prepare()]
+
+    def unmeasured(self, test: str, case: Case, reason: str, outcome: Outcome) -> Record:
+        """Return the record of a case that was not measured, or not to its end."""
+        return Record(
+            test=test, case=case, outcome=outcome, reason=reason, test_outcome="failed", parallel=self.parallel
+        )
+
+    def larger_than_fits(self, test: str, case: Case) -> str | None:
+        """Return the reason why *case* need not be tried: a smaller batch size of its group ran out of memory."""
+        sizes = [
+            record.case.batch_size
+            for record in self._records.values()
+            if record.outcome is Outcome.OOM and record.test == test and record.case.group_id == case.group_id
+        ]
+        if not sizes or case.batch_size <= min(sizes):
+            return None
+        return f"batch size {min(sizes)} ran out of memory"
+
+    def keep(self, record: Record) -> None:
+        """Keep *record*; one of the same test and case replaces the earlier one."""
+        self._records[record.key] = record
+
+    def run(self, *, interrupted: bool) -> Run:
+        """Return what was measured so far as a run."""
+        return Run(
+            id=self.id,
+            started_at=self.started_at.isoformat(timespec="seconds"),
+            environment=self.environment,
+            options=self.options.given(),
+            records=self.records,
+            interrupted=interrupted,
+            plugin_version=metadata.version("pytest-sdbatch"),
+        )
+
+    def save(self, *, report: Path | None, baseline: Path | None, interrupted: bool) -> list[str]:
+        """Write the run to the files asked for and return a line on each.
+
+        Raises:
+            RunFileError: where a file cannot be written, or the run is not fit to be compared with later.
+        """
+        run = self.run(interrupted=interrupted)
+        lines = []
+        if report is not None:
+            lines.append(f"run file: {write_run(report, [run])}")
+        if baseline is not None:
+            if not run.fit_for_baseline:
+                raise RunFileError(
+                    f"{baseline} was not written",
+                    why=_unfit(run),
+                    fix="mend what is marked in the table and run again; --sd-report keeps any run",
+                )
+            lines.append(f"baseline: {write_run(baseline, [run], create_parents=True)}")
+        return lines
+
+    @contextmanager
+    def _compiler(self, case: Case, options: Options) -> Iterator[None]:
+        """Give a compiled case an empty compiler cache, so that neither order nor resuming changes it."""
+        if not variants.is_compiled(case.variant):
+            yield
+        elif options.choice("compile_cache") == "keep":
+            variants.reset_compiler()
+            yield
+        else:
+            with variants.private_compiler_cache():
+                yield
+
+
+def _stage_clock(pipeline: object | None, device: Device, case: Case) -> AbstractContextManager[StageClock | None]:
+    return nullcontext() if pipeline is None else StageClock(pipeline, device, output_type=case.output_type)
+
+
+def _judge(result: Measurement, case: Case, error: Exception | None) -> tuple[Outcome, str | None, str]:
+    """Return the outcome, why it is not ok, and what the check of the outputs said."""
+    if error is not None:
+        return Outcome.CRASHED, f"{type(error).__name__}: {error}", "unchecked"
+    if result.failure is not None:
+        return result.failure.outcome, result.failure.reason, "unchecked"
+    verdict = check_output(result.outputs, case)
+    outcome = Outcome.OK if verdict.problem is None else Outcome.INVALID_OUTPUT
+    return outcome, verdict.problem, verdict.status
+
+
+def _unfit(run: Run) -> str:
+    """Return why *run* is no baseline."""
+    if run.interrupted:
+        return "the run was interrupted"
+    if not run.records or all(record.outcome is Outcome.SKIPPED for record in run.records):
+        return "nothing was measured"
+    bad = [r for r in run.records if not r.fit_for_baseline and r.outcome not in (Outcome.SKIPPED, Outcome.OOM)]
+    named = ", ".join(f"{r.case.id} ({r.outcome if r.outcome is not Outcome.OK else r.test_outcome})" for r in bad[:3])
+    return (
+        f"{len(bad)} of its cases cannot be compared with later: {named}" if bad else "no case was measured to its end"
+    )

@@ -1,0 +1,264 @@
+"""A run file: JSON in pytest-benchmark's schema, with the records of one or more runs inside.
+
+``benchmarks[]`` has one entry per test and case whose ``stats.data`` are all kept rounds of all runs; its ``sdbatch``
+block holds the records. Cases without numbers (out of memory, skipped, ...) lie in the block ``sdbatch`` at the top,
+where tools that know only pytest-benchmark do not meet them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.records import Record, Run
+from pytest_sdbatch.storage import benchmark_schema, codec
+from pytest_sdbatch.storage.exclusive import check_target, read_whole, write_new
+from pytest_sdbatch.storage.names import baseline_path, safe_file_name
+from pytest_sdbatch.storage.plain import convert, parse, to_plain
+
+__all__ = ["MOST_BYTES", "baseline_path", "check_target", "read_run_file", "safe_file_name", "write_run"]
+
+MOST_BYTES = 64 * 2**20
+
+_LONGEST_OBJECT = 240  # an object of scalars of at most so many characters stays on one line
+
+_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True).encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """One record and where it stood."""
+
+    run: str  # Run.id
+    order: int  # among the records of its run
+    record: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    runs: tuple[_Stored, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stats:
+    """The one part of ``stats`` that must agree with the records; the rest follows from it."""
+
+    data: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    extra_info: Mapping[str, Any]
+    fullname: str
+    group: str | None
+    name: str
+    options: Mapping[str, Any]
+    param: str
+    params: Mapping[str, Any]
+    sdbatch: _Block
+    stats: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    schema: int
+    runs: tuple[Any, ...]
+    without_numbers: tuple[_Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    benchmarks: tuple[_Entry, ...]
+    commit_info: Mapping[str, Any]
+    datetime: str
+    machine_info: Mapping[str, Any]
+    sdbatch: _Header
+    version: str
+
+
+def write_run(path: Path, runs: Sequence[Run], *, create_parents: bool = False) -> Path:
+    """Write *runs* to the new file *path* and return it. The file appears whole or not at all.
+
+    Raises:
+        RunFileError: for a path that :func:`check_target` refuses, a disk that is full, no run, two runs of one id,
+            two records of one test and case in a run, or a number that is not finite. Nothing is left behind.
+
+    """
+    check_target(path, create_parents=create_parents)
+    try:
+        text = "\n".join(_lines(_document(runs))) + "\n"
+    except RunFileError as error:
+        raise RunFileError(f"{path} cannot be written: {error.what}", why=error.why, fix=error.fix) from None
+    write_new(path, text.encode("ascii"), create_parents=create_parents)
+    return path
+
+
+def read_run_file(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...]:
+    """Return the runs that *path* holds, as they were written, or nothing: a file that is damaged is refused.
+
+    Args:
+        path: the file; links are not followed.
+        most_bytes: a larger file is refused.
+
+    Raises:
+        RunFileError: names the file, and the key where one is wrong.
+
+    """
+    data = read_whole(path, most_bytes=most_bytes)
+    try:
+        return _runs(parse(data))
+    except RunFileError as error:
+        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+
+
+def _document(runs: Sequence[Run]) -> dict[str, Any]:
+    if not runs:
+        raise RunFileError("there is no run to store")
+    with_numbers: list[dict[str, Any]] = []
+    without_numbers: list[dict[str, Any]] = []
+    for (test, case), found in _by_case(runs).items():
+        stored = {
+            "runs": [
+                {"order": order, "record": codec.encode_record(record), "run": run} for run, order, record in found
+            ]
+        }
+        counted = [record for _, _, record in found if _counts(record)]
+        if counted:
+            with_numbers.append({**to_plain(benchmark_schema.entry(test, case, counted)), "sdbatch": stored})
+        else:
+            without_numbers.append(stored)
+    first = runs[0]
+    return {
+        "benchmarks": with_numbers,
+        "commit_info": to_plain(benchmark_schema.commit_info(first.environment.shown), "commit_info"),
+        "datetime": first.started_at,
+        "machine_info": to_plain(benchmark_schema.machine_info(first.environment), "machine_info"),
+        "sdbatch": {
+            "schema": codec.SCHEMA,
+            "runs": [codec.encode_header(run) for run in runs],
+            "without_numbers": without_numbers,
+        },
+        "version": benchmark_schema.SCHEMA_VERSION,
+    }
+
+
+def _by_case(runs: Sequence[Run]) -> dict[tuple[str, Case], list[tuple[str, int, Record]]]:
+    """Return (run id, place, record) by test and case, in the order in which cases first appear."""
+    found: dict[tuple[str, Case], list[tuple[str, int, Record]]] = {}
+    seen: set[tuple[str, ...]] = set()
+    for run in runs:
+        if (run.id,) in seen:
+            raise RunFileError(f"two runs have the id {run.id}")
+        seen.add((run.id,))
+        for order, record in enumerate(run.records):
+            if (run.id, *record.key) in seen:
+                raise RunFileError(f"run {run.id} has two records of {' at '.join(record.key)}")
+            seen.add((run.id, *record.key))
+            found.setdefault((record.test, record.case), []).append((run.id, order, record))
+    return found
+
+
+def _counts(record: Record) -> bool:
+    return record.outcome.has_numbers and bool(record.rounds)
+
+
+def _runs(value: Any) -> tuple[Run, ...]:
+    _check_schema(value)
+    document = convert(value, _Document, "")
+    headers = [codec.decode_header(header, f"sdbatch.runs[{i}]") for i, header in enumerate(document.sdbatch.runs)]
+    records: dict[str, dict[int, Record]] = {header.id: {} for header in headers}
+    if len(records) < len(headers):
+        raise RunFileError("sdbatch.runs: two runs have the same id")
+    for index, item in enumerate(document.benchmarks):
+        found = _take(item.sdbatch, f"benchmarks[{index}].sdbatch", records)
+        if item.fullname != benchmark_schema.full_name(found[0].test, found[0].case):
+            raise RunFileError(f"benchmarks[{index}].fullname: not the test and case of its records")
+        seconds = [r.wall_s for record in found if _counts(record) for r in record.rounds]
+        stats = convert({"data": item.stats.get("data")} if isinstance(item.stats, dict) else item.stats, _Stats, "")
+        if list(stats.data) != seconds:
+            raise RunFileError(f"benchmarks[{index}].stats.data: not the rounds of its records")
+    for index, block in enumerate(document.sdbatch.without_numbers):
+        _take(block, f"sdbatch.without_numbers[{index}]", records)
+    return tuple(_complete(header, records[header.id]) for header in headers)
+
+
+def _check_schema(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise RunFileError("it is no JSON object")
+    block = value.get("sdbatch")
+    if not isinstance(block, dict):
+        raise RunFileError(
+            "sdbatch: missing", why="it may be pytest-benchmark's, but it holds no run of pytest-sdbatch"
+        )
+    schema = block.get("schema")
+    if type(schema) is int and schema > codec.SCHEMA:
+        raise RunFileError(
+            f"sdbatch.schema: {schema}, and this version reads up to {codec.SCHEMA}",
+            why="a newer pytest-sdbatch wrote it",
+            fix="pip install --upgrade pytest-sdbatch",
+        )
+    if schema != codec.SCHEMA or type(schema) is not int:
+        raise RunFileError(f"sdbatch.schema: {schema!r} is no version")
+
+
+def _take(block: _Block, path: str, records: dict[str, dict[int, Record]]) -> list[Record]:
+    found = []
+    for index, stored in enumerate(block.runs):
+        place = f"{path}.runs[{index}]"
+        if stored.run not in records:
+            raise RunFileError(f"{place}.run: no run has the id {stored.run!r}")
+        if stored.order in records[stored.run]:
+            raise RunFileError(f"{place}.order: {stored.order} appears twice")
+        record = codec.decode_record(stored.record, f"{place}.record")
+        records[stored.run][stored.order] = record
+        found.append(record)
+    if len({(record.test, record.case) for record in found}) != 1:
+        raise RunFileError(f"{path}.runs: not of one test and case")
+    return found
+
+
+def _complete(header: Run, found: Mapping[int, Record]) -> Run:
+    if sorted(found) != list(range(len(found))):
+        raise RunFileError(f"run {header.id} lacks records: their order has gaps")
+    records = tuple(found[order] for order in range(len(found)))
+    if len({record.key for record in records}) < len(records):
+        raise RunFileError(f"run {header.id} has two records of one test and case")
+    return replace(header, records=records)
+
+
+def _lines(value: dict[str, Any]) -> list[str]:
+    """Return the lines of *value*: sorted keys, columns and short objects on one line, so that diffs stay small."""
+    lines = ["{"]
+    _object(value, " ", lines)
+    lines.append("}")
+    return lines
+
+
+def _object(value: Mapping[str, Any], indent: str, lines: list[str]) -> None:
+    last = len(value) - 1
+    for index, key in enumerate(sorted(value)):
+        _value(f"{indent}{_json(key)}:", value[key], "" if index == last else ",", indent, lines)
+
+
+def _value(head: str, item: Any, tail: str, indent: str, lines: list[str]) -> None:
+    if isinstance(item, dict) and item:
+        if not any(isinstance(member, (dict, list)) for member in item.values()):
+            text = _json(item)
+            if len(text) <= _LONGEST_OBJECT:
+                lines.append(f"{head}{text}{tail}")
+                return
+        lines.append(f"{head}{{")
+        _object(item, f"{indent} ", lines)
+        lines.append(f"{indent}}}{tail}")
+    elif isinstance(item, list) and item and isinstance(item[0], dict):
+        lines.append(f"{head}[")
+        for index, member in enumerate(item):
+            _value(f"{indent} ", member, "" if index == len(item) - 1 else ",", f"{indent} ", lines)
+        lines.append(f"{indent}]{tail}")
+    else:
+        lines.append(f"{head}{_json(item)}{tail}")

@@ -1,0 +1,47 @@
+"""Errors say what, why and what to do."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from pytest_sdbatch import errors
+from pytest_sdbatch.errors import OptionError, SdbatchError, TooFewSamples
+
+
+def test_the_text_holds_what_why_and_fix_in_this_order() -> None:
+    """Each part has its own line, so that it can be read at a glance and found by a program."""
+    error = OptionError("no such size", why="sizes start at 1", fix="use 1")
+
+    assert str(error) == "no such size\n  why: sizes start at 1\n  do:  use 1"
+
+
+@pytest.mark.parametrize(
+    ("why", "fix", "expected"),
+    [("", "", "no"), ("because", "", "no\n  why: because"), ("", "this", "no\n  do:  this")],
+)
+def test_parts_that_were_not_given_leave_no_line(why: str, fix: str, expected: str) -> None:
+    """An error without a cause or a remedy shows no empty label."""
+    assert str(SdbatchError("no", why=why, fix=fix)) == expected
+
+
+def test_parts_can_be_read_one_by_one() -> None:
+    """Code that shows an error in its own form needs no parsing."""
+    error = SdbatchError("what", why="why", fix="fix")
+
+    assert (error.what, error.why, error.fix) == ("what", "why", "fix")
+
+
+def test_every_error_is_caught_by_the_base_class() -> None:
+    """One except clause is enough for a caller, whatever went wrong."""
+    classes = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, Exception)]
+
+    assert len(classes) > 1
+    assert all(issubclass(item, SdbatchError) for item in classes)
+
+
+def test_too_few_samples_is_a_value_error() -> None:
+    """Users of the statistics alone catch what the standard library's statistics raise."""
+    with pytest.raises(ValueError, match="3 needed"):
+        raise TooFewSamples("3 needed, 2 given")

@@ -1,0 +1,109 @@
+"""What is kept: which records have numbers, and which may be compared with later."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import pytest
+
+from pytest_sdbatch import records
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
+
+CASE = Case(model="tiny-sd", dtype="fp32", device="cpu", height=64, width=64, steps=4, batch_size=4, batch_count=2)
+DATA = [item for item in vars(records).values() if dataclasses.is_dataclass(item) and inspect.isclass(item)]
+
+
+def record(outcome: Outcome = Outcome.OK, *, test_outcome: str = "passed", parallel: int = 1) -> Record:
+    """Return a record that ended so."""
+    return Record(
+        test="benchmarks/test_x.py::test_x", case=CASE, outcome=outcome, test_outcome=test_outcome, parallel=parallel
+    )
+
+
+def run_of(*kept: Record, interrupted: bool = False) -> Run:
+    """Return a run of these records."""
+    return Run(
+        id="1",
+        started_at="2026-01-01T00:00:00+00:00",
+        environment=Environment(must_match={}, drift={}, shown={}),
+        options={},
+        records=kept,
+        interrupted=interrupted,
+    )
+
+
+@pytest.mark.parametrize("item", DATA, ids=lambda item: item.__name__)
+def test_data_is_frozen_slotted_and_named(item: type) -> None:
+    """Records are handed from the loop to files and reports: nobody changes them on the way."""
+    parameters = inspect.signature(item).parameters.values()
+
+    assert item.__dataclass_params__.frozen  # type: ignore[attr-defined]  # what dataclass leaves on a class
+    assert "__slots__" in vars(item)
+    assert {parameter.kind for parameter in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_only_sound_outcomes_have_numbers(outcome: Outcome) -> None:
+    """Rounds that ended out of memory or with wrong images are no speed."""
+    assert outcome.has_numbers is (outcome in {Outcome.OK, Outcome.SPILLED, Outcome.THROTTLED})
+
+
+def test_outcomes_are_written_as_the_glossary_has_them() -> None:
+    """Files, JUnit and screens hold these words."""
+    assert [str(outcome) for outcome in Outcome] == [
+        "ok", "oom", "spilled", "over-limit", "invalid-output", "throttled", "crashed", "timeout", "skipped",
+    ]  # fmt: skip
+
+
+def test_a_record_is_found_by_its_test_and_case() -> None:
+    """Two tests may measure one case."""
+    assert record().key == ("benchmarks/test_x.py::test_x", "tiny-sd-fp32-64x64-s4-b4x2")
+
+
+def test_what_was_not_read_is_unknown() -> None:
+    """A figure that nobody read is None, never 0."""
+    unread = Round(wall_s=1.0, cpu_s=1.0, call_s=(1.0,))
+
+    assert unread.peak_allocated_bytes is None
+    assert unread.stage_s is None
+    assert record().load_s.value is None
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_only_a_clean_record_is_fit_for_a_baseline(outcome: Outcome) -> None:
+    """Anything but ok would make a bad run the next reference."""
+    assert record(outcome).fit_for_baseline is (outcome is Outcome.OK)
+
+
+@pytest.mark.parametrize(("test_outcome", "parallel"), [("failed", 1), ("skipped", 1), ("passed", 2)])
+def test_a_record_of_a_failed_or_crowded_test_is_no_baseline(test_outcome: str, parallel: int) -> None:
+    """An assertion after measuring, or workers that shared the machine, spoil the record."""
+    assert not record(test_outcome=test_outcome, parallel=parallel).fit_for_baseline
+
+
+@pytest.mark.parametrize(
+    ("kept", "fit"),
+    [
+        ((record(),), True),
+        ((record(), record(Outcome.SKIPPED, test_outcome="skipped")), True),
+        ((record(), record(Outcome.OOM, test_outcome="skipped")), True),
+        ((), False),
+        ((record(Outcome.SKIPPED),), False),
+        ((record(Outcome.OOM),), False),
+        ((record(), record(test_outcome="failed")), False),
+        ((record(), record(Outcome.INVALID_OUTPUT)), False),
+        ((record(), record(parallel=2)), False),
+    ],
+)
+def test_a_run_is_fit_for_a_baseline_if_something_ran_and_all_that_ran_was_sound(
+    kept: tuple[Record, ...], fit: bool
+) -> None:
+    """Sizes that do not fit are part of a sound run; a run of nothing else is none."""
+    assert run_of(*kept).fit_for_baseline is fit
+
+
+def test_an_interrupted_run_is_no_baseline() -> None:
+    """Half a grid would make the other half look new."""
+    assert not run_of(record(), interrupted=True).fit_for_baseline
