@@ -58,6 +58,8 @@ def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
         outcome = Outcome.OOM if isinstance(error, DoesNotFit) else Outcome.CRASHED
         record = host.session.unmeasured(pytest_items.test_name(request.node, sd_case), sd_case, str(error), outcome)
         request.node.stash[RECORD] = record
+        if "benchmark" in request.fixturenames:
+            pytest_benchmark.leave_out(request.getfixturevalue("benchmark"))
         act_on(record)
     request.node.stash[LOADED] = loaded
     return loaded.pipeline
@@ -112,6 +114,7 @@ class SdBenchmark:
         options = pytest_items.options_of(node, host)
         test, prompts = pytest_items.test_name(node, self.case), host.prompts(options)
         if host.only_check:
+            pytest_benchmark.leave_out(self._benchmark)
             return session.run_once(self.case, target, options, prompts)
         refuse_workers(host)
         skip_what_cannot_fit(node, host, self.case)
@@ -120,10 +123,13 @@ class SdBenchmark:
         except (pytest.skip.Exception, pytest.fail.Exception) as ended:
             outcome = Outcome.SKIPPED if isinstance(ended, pytest.skip.Exception) else Outcome.CRASHED
             node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)
+            pytest_benchmark.leave_out(self._benchmark)
+            raise
+        except BaseException:  # Ctrl-C above all: pytest-benchmark's warning must not hide it
+            pytest_benchmark.leave_out(self._benchmark)
             raise
         node.stash[RECORD] = measured.record
-        if measured.record.rounds:
-            pytest_benchmark.publish(self._benchmark, measured.record)
+        pytest_benchmark.publish(self._benchmark, measured.record)
         if measured.error is not None:
             raise measured.error
         act_on(measured.record)

@@ -177,6 +177,11 @@ class Options:
             if self.settings[row.name].text is not None:
                 readers[row.kind](row.name)
 
+    def without(self, name: str) -> Options:
+        """Return these options with *name* at its default."""
+        row = BY_SPELLING[name]
+        return Options({**self.settings, name: Setting(row.default, Origin.DEFAULT, flag_of(row))})
+
     def with_marker(self, keywords: Mapping[str, object]) -> Options:
         """Return these options with those of a marker ``sdbatch(...)`` where nothing stronger was given.
 

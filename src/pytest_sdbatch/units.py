@@ -22,9 +22,7 @@ def number(value: float) -> str:
         ValueError: for a value that is not finite.
 
     """
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} has no text: unknown is None with a reason")
-    if value == 0:
+    if _finite(value) == 0:
         return "0"
     exponent = int(f"{value:.2e}".partition("e")[2])  # of the rounded value: 9.996 becomes 10.0, not 10.00
     return f"{value:,.{max(0, 2 - exponent)}f}"
@@ -114,9 +112,8 @@ def times(value: float) -> str:
         ValueError: for a value that is not finite.
 
     """
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} has no text: unknown is None with a reason")
-    return f"{value:.1f} times" if float(f"{value:.1f}") < 10 else f"{value:,.0f} times"
+    text = f"{_finite(value):.1f}"
+    return f"{text} times" if float(text) < 10 else f"{value:,.0f} times"
 
 
 def share(value: float) -> str:
@@ -137,9 +134,7 @@ def whole_percent(value: float) -> str:
         ValueError: for a value that is not finite.
 
     """
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} has no text: unknown is None with a reason")
-    return str(round(100 * value))
+    return str(round(100 * _finite(value)))
 
 
 def change(value: float) -> str:
@@ -191,12 +186,16 @@ def _scaled(value: float, scales: Sequence[tuple[str, int]], *, separator: str) 
 
 def _percent(value: float) -> str:
     """Return the size of *value* in percent, without sign: one decimal below 10."""
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} has no text: unknown is None with a reason")
-    percent = abs(value) * 100
+    percent = abs(_finite(value)) * 100
     if percent < 0.05:
         return "0"
     return f"{percent:.1f}" if float(f"{percent:.1f}") < 10 else f"{percent:,.0f}"
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} has no text: unknown is None with a reason")
+    return value
 
 
 def _value(text: str) -> float:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from pytest_sdbatch.records import Record
 
-PLUGIN = "benchmark"  # its entry point, and the name that `-p no:benchmark` blocks
+# Its entry point, which `-p no:benchmark` blocks, and its name where it is loaded by module, without autoload.
+_PLUGINS = ("benchmark", "pytest_benchmark.plugin")
 
 # Options by which someone says that its table is to be seen: flag, name of the value, default.
 _DISPLAY: tuple[tuple[str, str, object], ...] = (
@@ -74,7 +75,7 @@ CLOCK = ReplayClock()
 
 def available(config: pytest.Config) -> bool:
     """Return whether pytest-benchmark is active (not so under ``-p no:benchmark``)."""
-    return config.pluginmanager.hasplugin(PLUGIN)
+    return any(config.pluginmanager.hasplugin(name) for name in _PLUGINS)
 
 
 class NoBenchmark:

@@ -41,8 +41,9 @@ def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
     cases: Sequence[Case] = ()
     try:
         refuse_own_parametrization(metafunc.definition)
-        options = options_of(metafunc.definition, host)
-        cases = host.cases_of(options, with_model=loads_model(metafunc.fixturenames))
+        with_model = loads_model(metafunc.fixturenames)
+        options = options_of(metafunc.definition, host, with_model=with_model)
+        cases = host.cases_of(options, with_model=with_model)
         host.prompts(options)
     except SdbatchError as error:
         if host.error is None:
@@ -62,8 +63,11 @@ def loads_model(fixture_names: Sequence[str]) -> bool:
     return "sd_pipeline" in fixture_names and pytest.version_tuple < (9, 1)
 
 
-def options_of(node: pytest.Item, host: Host) -> Options:
-    """Return the options in force for one test: those of the run, and those of its markers, the closest first."""
+def options_of(node: pytest.Item, host: Host, *, with_model: bool = True) -> Options:
+    """Return the options in force for one test: those of the run, and those of its markers, the closest first.
+
+    ``--sd-models`` is not for a test that brings its own pipeline (*with_model* false): only its marker names that.
+    """
     keywords: dict[str, object] = {}
     for marker in reversed(list(node.iter_markers("sdbatch"))):
         if marker.args:
@@ -72,7 +76,8 @@ def options_of(node: pytest.Item, host: Host) -> Options:
                 fix="write @pytest.mark.sdbatch(batch_sizes=...)",
             )
         keywords.update(marker.kwargs)
-    options = host.options.with_marker(keywords)
+    run_options = host.options if with_model else host.options.without("models")
+    options = run_options.with_marker(keywords)
     options.check()
     return options
 
@@ -116,7 +121,8 @@ def case_of_item(item: pytest.Item, host: Host) -> Case | None:
     callspec = getattr(item, "callspec", None)
     if not isinstance(item, pytest.Function) or callspec is None or not set(PARAMETERS) <= set(callspec.params):
         return None
-    return case_of(item, host, callspec.params)
+    # None too for the placeholder that pytest makes of a test whose grid could not be planned.
+    return host.cases.get((_definition_id(item), tuple(callspec.params[name] for name in PARAMETERS)))
 
 
 def test_name(node: pytest.Function, case: Case) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 from pytest_sdbatch.errors import OptionError
 from pytest_sdbatch.grid.axes import divisors
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.options import Options, Origin
+from pytest_sdbatch.options import Options
 
 DTYPES = ("fp32", "fp16", "bf16")
 _MOST_IMAGES = 1_000_000_000  # the divisors of a larger number take longer to find than a typing error is worth
@@ -61,7 +61,7 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
         options: in force for the test.
         catalog: knows models and variants.
         defaults: of the device.
-        with_model: whether our fixture loads the model; otherwise a model of the marker is only a name.
+        with_model: whether our fixture loads the model; otherwise ``models`` only names what the test brings.
 
     Raises:
         OptionError: for values that do not go together.
@@ -116,8 +116,7 @@ def _models(
     if with_model:
         names = options.names("models") if _has(options, "models") else (defaults.model,)
         return [(name, catalog.facts(name)) for name in names]
-    named = options.origin("models") is Origin.MARKER
-    labels: tuple[str | None, ...] = options.names("models") if named else (None,)
+    labels: tuple[str | None, ...] = options.names("models") if _has(options, "models") else (None,)
     own = ModelFacts(
         name="", weights="own", height=defaults.height, width=defaults.width, steps=defaults.steps, factor=1
     )

@@ -48,12 +48,12 @@ def parse(text: str) -> Source | None:
 
     """
     looks_like_path = text.startswith((".", "~", "/")) or "\\" in text or text.endswith(".safetensors")
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for an unknown ~user
-    # os.path answers False for names no file system takes; Path raises for some of them.
-    if os.path.isdir(path):  # noqa: PTH112
-        return Folder(path=path)
-    if os.path.isfile(path) and (looks_like_path or "/" in text):  # noqa: PTH113
-        return _file(path, text)
+    # os.path, not Path: it answers for an unknown ~user and for names that no file system takes, where Path raises.
+    expanded = os.path.expanduser(text)  # noqa: PTH111
+    if os.path.isdir(expanded):  # noqa: PTH112
+        return Folder(path=Path(expanded))
+    if os.path.isfile(expanded) and (looks_like_path or "/" in text):  # noqa: PTH113
+        return _file(Path(expanded), text)
     if not looks_like_path and (match := _HUB_ID.fullmatch(text)):
         return HubId(repository=match[1], revision=match[2])
     if looks_like_path or "/" in text:

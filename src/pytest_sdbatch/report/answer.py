@@ -92,5 +92,8 @@ def _beyond(members: Sequence[Row], fastest: Point) -> str:
         return " (larger sizes were not tried)"
     # What was skipped was skipped because of another one, which says more.
     first = min(larger, key=lambda row: (row.outcome is Outcome.SKIPPED, row.batch_size))
-    ended = "ran out of memory" if first.outcome is Outcome.OOM else f"ended as {first.outcome_text}"
+    if first.outcome is Outcome.OK:
+        ended = f"was measured in a test that {first.test_outcome}"
+    else:
+        ended = "ran out of memory" if first.outcome is Outcome.OOM else f"ended as {first.outcome.value}"
     return f" (batch size {first.batch_size} {ended})"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from pytest_sdbatch import units
-from pytest_sdbatch.report.escape import plain, shortened
-from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+from pytest_sdbatch.report.escape import plain
+from pytest_sdbatch.report.layout import GAP, Block, Cell, Column, lay_out, to_string
 
 _COLUMNS = (
     Column("name", "name", left=True),
     Column("parameters", "parameters"),
-    Column("fp32", "fp32", drop=2),
+    Column("fp32", "fp32", drop=1),
     Column("fp16", "fp16/bf16"),
     Column("native", "native"),
-    Column("what", "what", left=True, drop=1),
+    Column("what", "what", left=True),
 )
-_LEAST_ROOM = 16  # for the description; below this it is left out
+_LEAST_ROOM = 16  # for the description; with less it is left out
 
 
 class ModelRow(Protocol):
@@ -57,11 +58,19 @@ class ModelRow(Protocol):
 def models_table(models: Iterable[ModelRow], *, width: int) -> str:
     """Return the table of *models* for a screen of *width* columns, without a newline at the end."""
     rows = [_texts(model) for model in models]
-    room = width - sum(_width(column, rows) + 2 for column in _COLUMNS[:-1])
-    for row in rows:
-        row["what"] = shortened(row["what"], max(room, _LEAST_ROOM))
+    columns, room = _COLUMNS, width - sum(_width(column, rows) + len(GAP) for column in _COLUMNS[:-1])
+    if room >= _LEAST_ROOM:
+        rows = [line for row in rows for line in _folded(row, room)]
+    else:
+        columns = _COLUMNS[:-1]
     block = Block((), tuple({key: Cell(text) for key, text in row.items()} for row in rows))
-    return to_string(lay_out(_COLUMNS, [block], width=width), color=False)
+    return to_string(lay_out(columns, [block], width=width), color=False)
+
+
+def _folded(row: Mapping[str, str], room: int) -> list[dict[str, str]]:
+    """Return *row* with its description on as many lines as it needs."""
+    first, *rest = textwrap.wrap(row["what"], room) or [""]
+    return [{**row, "what": first}, *({**dict.fromkeys(row, ""), "what": more} for more in rest)]
 
 
 def _width(column: Column, rows: Iterable[Mapping[str, str]]) -> int:

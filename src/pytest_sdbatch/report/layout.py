@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.text import Text
 
-_GAP = "  "
+GAP = "  "
 # What a terminal may lack, and its stand-in.
 _ASCII = str.maketrans({"─": "-", "±": "+-"})
 
@@ -68,7 +68,7 @@ def lay_out(columns: Sequence[Column], blocks: Sequence[Block], *, width: int, e
         for column in shown:
             cell = row[column.key]
             room = " " * (widths[column.key] - cell_len(cell.text))
-            made.append(_GAP if made else "")
+            made.append(GAP if made else "")
             made.append(cell.text + room if column.left else room + cell.text, cell.style)
         made.rstrip()
         return made
@@ -126,4 +126,4 @@ def _fitting(columns: Sequence[Column], widths: Mapping[str, int], width: int) -
 
 
 def _total(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
-    return sum(widths[column.key] for column in columns) + len(_GAP) * (len(columns) - 1)
+    return sum(widths[column.key] for column in columns) + len(GAP) * (len(columns) - 1)

@@ -81,7 +81,7 @@ def plan_lines(cases: Iterable[Case], seconds: Mapping[str, float] | None = None
     return [*lines, total]
 
 
-def case_line(record: Record, *, number: int, total: int, left_s: float | None) -> str:
+def case_line(record: Record, *, number: int, total: int, left_s: float | None, width: int | None = None) -> str:
     """Return the line that says how a case ended.
 
     Args:
@@ -89,17 +89,22 @@ def case_line(record: Record, *, number: int, total: int, left_s: float | None) 
         number: of the case, from 1.
         total: cases of the run.
         left_s: seconds until the last one ends; None: not known.
+        width: columns of the screen; the least important figures give way. None: no limit.
 
     """
     (row,) = rows([record])
     # Without a model the id says nothing of what ran; the test does.
     name = row.case if row.model is not None else f"{row.test.rpartition('::')[2]} {row.case}"
-    parts = [f"[{number:{len(str(total))}}/{total}] {plain(name)}", *_figures(row, record)]
+    figures = _figures(row, record)
+    parts = [f"[{number:{len(str(total))}}/{total}] {plain(name)}", *figures.values()]
     if row.outcome_text != Outcome.OK.value:
         reason = f": {record.reason}" if record.reason else ""
         parts.append(shortened(plain(f"{row.outcome_text}{reason}"), _REASON_LENGTH))
     if left_s is not None and number < total:
         parts.append(units.time_left(left_s))
+    for key in ("peak", "rounds", "call"):
+        if width is not None and len("  ".join(parts)) > width and key in figures:
+            parts.remove(figures[key])
     return "  ".join(parts)
 
 
@@ -150,16 +155,18 @@ def _some(values: Iterable[str], most: int = 8) -> str:
     return f"{','.join(texts[: most - 2])},...,{texts[-1]} ({len(texts)} values)"
 
 
-def _figures(row: Row, record: Record) -> list[str]:
+def _figures(row: Row, record: Record) -> dict[str, str]:
     if row.call_s is None or row.images_per_s is None:
-        return []
+        return {}
     rounds = units.count(row.rounds, "round")
-    return [
-        f"{units.duration(row.call_s)}/call",
-        units.rate(row.images_per_s),
-        rounds if record.stopped is None else f"{rounds}, {record.stopped.value}",
-        *([] if row.peak_bytes is None else [f"peak {units.memory(row.peak_bytes)}"]),
-    ]
+    figures = {
+        "call": f"{units.duration(row.call_s)}/call",
+        "rate": units.rate(row.images_per_s),
+        "rounds": rounds if record.stopped is None else f"{rounds}, {record.stopped.value}",
+    }
+    if row.peak_bytes is not None:
+        figures["peak"] = f"peak {units.memory(row.peak_bytes)}"
+    return figures
 
 
 def _blocks(table: Iterable[Row], notes: Mapping[str, int], width: int) -> Iterator[Block]:
@@ -177,11 +184,13 @@ def _blocks(table: Iterable[Row], notes: Mapping[str, int], width: int) -> Itera
 def _styled(row: Row, notes: Mapping[str, int]) -> dict[str, Cell]:
     texts = cells(row, notes)
     texts["case"] = f"  {texts['case']}"
-    if row.counts:
-        style = _NOTABLE if row.notes else _GOOD
-    else:
-        style = _NOTABLE if row.outcome in _NOTABLE_OUTCOMES else _BAD
-    return {key: Cell(text, style if key == "outcome" else "") for key, text in texts.items()}
+    return {key: Cell(text, _style(row) if key == "outcome" else "") for key, text in texts.items()}
+
+
+def _style(row: Row) -> str:
+    if row.counts and not row.notes:
+        return _GOOD
+    return _NOTABLE if row.counts or row.outcome in _NOTABLE_OUTCOMES else _BAD
 
 
 def _legend(records: Iterable[Record]) -> list[str]:

@@ -164,17 +164,16 @@ def test_an_encoded_record_holds_plain_builtins_only(record: Record) -> None:
 def test_a_runs_header_comes_back_as_it_was(facts: Any, unknown: dict[str, str], interrupted: bool) -> None:
     """Environment, options and the rest of a run survive; the records travel apart."""
     environment = Environment(must_match=facts, drift={}, shown=facts, unknown=unknown)
-    run = Run(
-        id="a", started_at="b", environment=environment, options=unknown, records=(), interrupted=interrupted
-    )
+    run = Run(id="a", started_at="b", environment=environment, options=unknown, records=(), interrupted=interrupted)
 
     assert decode_header(json.loads(json.dumps(encode_header(run)))) == run
 
 
 def test_numpy_scalars_become_builtins(make_record: Callable[..., Record]) -> None:
     """A device that returns NumPy numbers does not bring them onto the wire."""
-    record = make_record(0.5, model_bytes=Reading(value=np.int64(7)))
-    record = replace(record, rounds=(replace(record.rounds[0], wall_s=np.float64(0.5), host_peak_bytes=np.int64(9)),))
+    number: Any = np.int64(9)
+    record = make_record(0.5, model_bytes=Reading(value=number))
+    record = replace(record, rounds=(replace(record.rounds[0], wall_s=np.float64(0.5), host_peak_bytes=number),))
 
     encoded = encode_record(record)
 

@@ -1,0 +1,65 @@
+"""What starting the plugin costs everyone who has it installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = (
+    "torch", "numpy", "scipy", "diffusers", "transformers", "pynvml", "rich", "plotly", "msgspec", "psutil",
+    "hypothesis",
+)  # fmt: skip
+IMPORT_PACKAGE = "import pytest_sdbatch"
+IMPORT_PLUGIN = "import pytest_sdbatch.plugin"
+# Plugins that happen to be installed here load what they like: only ours and its host take part.
+START = """
+import pytest
+status = pytest.main([*{arguments!r}, "-q", "-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin",
+                      "-p", "pytest_sdbatch.plugin"])
+assert status in {statuses!r}, status
+"""
+
+
+def loaded_by(code: str, folder: Path) -> set[str]:
+    """Return which of HEAVY a fresh interpreter has loaded after running *code* in *folder*."""
+    report = f"\nimport json, sys\nprint(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    result = subprocess.run(
+        [sys.executable, "-c", code + report],
+        cwd=folder,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("code", [IMPORT_PACKAGE, IMPORT_PLUGIN], ids=["package", "plugin"])
+def test_importing_loads_nothing_heavy(code: str, tmp_path: Path) -> None:
+    """The package and its plugin are imported by runs that never measure."""
+    assert loaded_by(code, tmp_path) == set()
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["--collect-only"]], ids=lambda item: item[0])
+def test_a_run_without_benchmarks_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    """A project's plain ``pytest`` does not pay for torch because this plugin is installed."""
+    (tmp_path / "test_plain.py").write_text("def test_plain():\n    pass\n", encoding="utf-8")
+
+    assert loaded_by(START.format(arguments=arguments, statuses=(0,)), tmp_path) == set()
+
+
+def test_an_empty_folder_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Neither does a run that collects nothing (pytest's status 5)."""
+    assert loaded_by(START.format(arguments=["--collect-only"], statuses=(5,)), tmp_path) == set()
+
+
+def test_what_is_loaded_is_seen(tmp_path: Path) -> None:
+    """The tests above can fail."""
+    assert loaded_by("import psutil", tmp_path) == {"psutil"}

@@ -1,0 +1,23 @@
+"""What the integration tests share."""
+
+from __future__ import annotations
+
+import pytest
+from benchmark_run import GENERATE, DevicePlugin, Keeper, Result, RunBenchmark
+
+from pytest_sdbatch.devices.fake import FakeDevice
+
+
+@pytest.fixture
+def run_benchmark(pytester: pytest.Pytester) -> RunBenchmark:
+    """Run one test file (by default one that generates on the fake device) with the given arguments."""
+
+    def run(*arguments: str, device: FakeDevice | None = None, source: str | None = GENERATE) -> Result:
+        if source is not None:
+            pytester.makepyfile(test_it=source)
+        keeper = Keeper()
+        plugins = [DevicePlugin(device if device is not None else FakeDevice()), keeper]
+        run = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "error", *arguments, plugins=plugins)
+        return Result(run, keeper.records)
+
+    return run

@@ -1,0 +1,167 @@
+"""The sentence: which split is fastest, and what less costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.report.answer import answer_sentences, is_tiny
+
+if TYPE_CHECKING:
+    from tests.unit.report.conftest import Maker
+
+GROUP = "sd15-random-bf16-512x512-s20"
+
+
+def sweep(maker: Maker, **images_per_s: float) -> list[Record]:
+    """Return sound records of batch count 1: ``sweep(maker, b1=0.5, b4=0.9)``."""
+    return [maker.record(int(name[1:]), call_s=int(name[1:]) / rate) for name, rate in images_per_s.items()]
+
+
+def test_the_best_split_the_sweet_spot_and_the_price_of_less(curve: list[Record]) -> None:
+    """One sentence names the fastest split, what lies beyond it, the smaller size close to it, and its gain."""
+    assert answer_sentences(curve, within=0.05) == [
+        f"{GROUP}: fastest is 8x1 at 2.31 images/s (batch size 16 ran out of memory);"
+        " batch size 4 is within 5 % (2.24 images/s) and answers 1.9 times sooner"
+    ]
+
+
+def test_the_largest_size_being_best_is_no_proof_that_it_is_the_best(sd15: Maker) -> None:
+    """Where no larger size was tried, the sentence says so; where one was slower, there is nothing to say."""
+    (open_end,) = answer_sentences(sweep(sd15, b1=1.0, b4=2.0), within=0.05)
+    (peaked,) = answer_sentences(sweep(sd15, b1=1.0, b4=2.0, b8=1.9), within=0.05)
+
+    assert "fastest is 4x1 at 2.00 images/s (larger sizes were not tried);" in open_end
+    assert "fastest is 4x1 at 2.00 images/s; " in peaked
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Outcome.OOM, "(batch size 8 ran out of memory)"),
+        (Outcome.TIMEOUT, "(batch size 8 ended as timeout)"),
+        (Outcome.SPILLED, "(batch size 8 ended as spilled)"),
+        (Outcome.OK, "(batch size 8 was measured in a test that skipped)"),
+    ],
+)
+def test_what_ended_the_ladder_is_said(outcome: Outcome, words: str, sd15: Maker) -> None:
+    """The sizes after it were skipped because of it, which is not news."""
+    records = [
+        *sweep(sd15, b1=1.0, b4=2.0),
+        sd15.ended(8, outcome, "why"),
+        sd15.ended(16, Outcome.SKIPPED, "because of 8"),
+    ]
+
+    assert words in answer_sentences(records, within=0.05)[0]
+
+
+def test_without_a_smaller_size_in_reach_the_next_one_has_its_price(sd15: Maker) -> None:
+    """Users who must answer sooner learn what it costs."""
+    (sentence,) = answer_sentences(sweep(sd15, b1=1.0, b2=1.5, b4=2.0, b8=1.0), within=0.05)
+
+    assert sentence == (
+        f"{GROUP}: fastest is 4x1 at 2.00 images/s; no smaller size is within 5 %:"
+        " batch size 2 makes 25 % fewer images/s and answers 1.5 times sooner"
+    )
+
+
+def test_batching_that_gains_nothing_is_said(sd15: Maker) -> None:
+    """Where batch size 1 is the fastest there is nothing smaller to name."""
+    (sentence,) = answer_sentences(sweep(sd15, b1=1.0, b4=0.9), within=0.05)
+
+    assert sentence == f"{GROUP}: fastest is 1x1 at 1.00 images/s; larger batch sizes are no faster"
+
+
+def test_the_share_is_the_users(curve: list[Record]) -> None:
+    """With 2 % accepted batch size 4 is out of reach; with 30 % batch size 1 is in it."""
+    assert "no smaller size is within 2 %" in answer_sentences(curve, within=0.02)[0]
+    assert "batch size 1 is within 31 %" in answer_sentences(curve, within=0.31)[0]
+
+
+def test_splits_are_judged_with_their_batch_count(sd15: Maker) -> None:
+    """The best split of 16 images is named whole."""
+    records = [
+        sd15.record(1, 16, call_s=1.0),
+        sd15.record(4, 4, call_s=2.0),
+        sd15.record(16, 1, call_s=16 / 1.9),
+    ]
+
+    assert "fastest is 4x4 at 2.00 images/s" in answer_sentences(records, within=0.05)[0]
+
+
+def test_tiny_models_carry_no_recommendation(sd15: Maker) -> None:
+    """They show that the tool works; one line says how to get an answer, however many groups there are."""
+    tiny = sd15.group(model="tiny-sd")
+    records = [*sweep(tiny, b1=1.0, b8=2.0), *sweep(tiny.group(steps=4), b1=1.0, b8=2.0)]
+
+    assert answer_sentences(records, within=0.05) == [
+        "tiny-sd is for trying the tool; use --sd-models=sd15 for an answer"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "tiny"),
+    [
+        ("tiny-sd", True),
+        ("./models/tiny-sd/", True),
+        ("C:\\models\\tiny-sd", True),
+        ("org/tiny-stable-diffusion", True),
+        ("sd15", False),
+        ("tiny-org/sd15", False),
+        ("destiny-xl", False),
+        (None, False),
+    ],
+)
+def test_tiny_goes_by_the_last_part_of_the_name(model: str | None, tiny: bool) -> None:
+    """A catalog name, a folder and a hub id are judged alike."""
+    assert is_tiny(model) is tiny
+
+
+def test_a_pipeline_of_the_users_own_gets_a_sentence(sd15: Maker) -> None:
+    """Without a model in the id the sentence begins with the test that made it."""
+    (sentence,) = answer_sentences(sweep(sd15.group(model=None), b1=1.0, b4=2.0), within=0.05)
+
+    assert sentence.startswith("test_text_to_image bf16-512x512-s20: fastest is 4x1")
+
+
+def test_each_test_and_group_has_its_sentence(sd15: Maker) -> None:
+    """Two tests over one grid are two curves; tests that share a name are told apart by their file."""
+    one = sweep(sd15, b1=1.0, b4=2.0)
+    others = [replace(record, test="other.py::test_app") for record in one]
+    namesake = [replace(record, test="namesake.py::test_app") for record in one]
+
+    beginnings = [s.partition(" fastest")[0] for s in answer_sentences([*one, *others], within=0.05)]
+    assert beginnings == [f"test_text_to_image {GROUP}:", f"test_app {GROUP}:"]
+    beginnings = [s.partition(" fastest")[0] for s in answer_sentences([*others, *namesake], within=0.05)]
+    assert beginnings == [f"other.py::test_app {GROUP}:", f"namesake.py::test_app {GROUP}:"]
+
+
+def test_one_batch_size_answers_nothing(sd15: Maker) -> None:
+    """A group with a single measured size has no split to choose, even with two batch counts."""
+    records = [sd15.record(4, 1), sd15.record(4, 2), sd15.ended(8, Outcome.OOM, "memory")]
+
+    assert answer_sentences(records, within=0.05) == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [{"test_outcome": "failed"}, {"outcome": Outcome.THROTTLED, "reason": "heat"}, {"outcome": Outcome.INVALID_OUTPUT}],
+)
+def test_only_sound_records_of_passed_tests_count(spoil: dict[str, object], sd15: Maker) -> None:
+    """A size that was fast for a bad reason is not recommended."""
+    records = sweep(sd15, b1=1.0, b4=2.0, b8=9.0)
+    records[-1] = replace(records[-1], **spoil)  # type: ignore[arg-type]
+
+    assert "fastest is 4x1" in answer_sentences(records, within=0.05)[0]
+
+
+def test_names_of_tests_cannot_speak_to_the_terminal(sd15: Maker) -> None:
+    """The sentence is printed as it is, so it holds no control characters."""
+    records = [
+        replace(record, test="t.py::test_\x1b[31m\u202e") for record in sweep(sd15.group(model=None), b1=1.0, b4=2.0)
+    ]
+
+    assert answer_sentences(records, within=0.05)[0].isprintable()

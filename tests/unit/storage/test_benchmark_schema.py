@@ -1,0 +1,63 @@
+"""pytest-benchmark's statistics under its names, by its definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_benchmark.stats import Stats
+
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.records import Record
+from pytest_sdbatch.storage.benchmark_schema import SCHEMA_VERSION, figures, full_name, stats
+
+
+@given(seconds=st.lists(st.integers(1, 2**20).map(lambda n: n / 2**20), min_size=1, max_size=12))
+def test_statistics_are_those_of_pytest_benchmark(seconds: list[float]) -> None:
+    """Every field pytest-benchmark stores, with its value, for any number of rounds."""
+    theirs = Stats()
+    for value in seconds:
+        theirs.update(value)
+    expected = theirs.as_dict()
+    ours = stats(seconds)
+
+    assert set(ours) == set(Stats.fields)
+    # Counts beyond one standard deviation hang on the last bit of the mean where values lie on the edge.
+    loose = {"outliers", "stddev_outliers"}
+    for name in set(expected) - loose:
+        assert ours[name] == pytest.approx(expected[name], rel=1e-12, abs=1e-15), name
+    assert ours["outliers"] == f"{ours['stddev_outliers']};{ours['iqr_outliers']}"
+
+
+def test_outliers_are_counted() -> None:
+    """One round far from eight equal ones is an outlier by both rules."""
+    assert stats([1.0] * 8 + [9.0])["outliers"] == "1;1"
+
+
+def test_rounds_that_took_no_time_give_no_infinite_speed() -> None:
+    """A clock that did not move yields 0 operations per second, as in pytest-benchmark, not infinity."""
+    assert stats([0.0, 0.0])["ops"] == 0.0
+
+
+def test_our_figures_stand_beside_theirs(make_record: Callable[..., Record]) -> None:
+    """Images per second from the location of the rounds, seconds per image, and the peak in the record's measure."""
+    found = figures([make_record(0.5, 0.5, 0.5, batch_size=4)])
+
+    assert found == pytest.approx({"images_per_s": 8.0, "s_per_image": 0.125, "peak_memory_bytes": 2**30})
+
+
+def test_unknown_figures_are_left_out(make_record: Callable[..., Record]) -> None:
+    """No measure of memory, no peak; no time, no speed: never 0 and never NaN."""
+    assert figures([make_record(0.0, memory_source=None)]) == {}
+
+
+def test_own_parameters_of_a_test_come_first_in_its_name(make_case: Callable[..., Case]) -> None:
+    """A test that is parametrized over more than the grid keeps one pair of brackets."""
+    assert full_name("t.py::test_x[red]", make_case()) == "t.py::test_x[red-tiny-sd-fp32-64x64-s4-b1x1]"
+
+
+def test_the_schema_is_that_of_the_lowest_supported_release() -> None:
+    """The file says whose schema it has; pyproject requires this release or a newer one."""
+    assert SCHEMA_VERSION == "5.3.1"

@@ -1,0 +1,95 @@
+"""JSON without its loose ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.storage.plain import convert, parse, to_plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outer:
+    maybe: Inner | None = None
+    many: tuple[Inner, ...] = ()
+    one: Inner
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"{", "it is no JSON"),
+        (b"\xff", "it is no JSON"),
+        (b'{"a":1,"a":2}', r"^a: appears twice"),
+        (b'{"x":[{"b":{"a":1,"c":0,"a":1}}]}', r"^x\[0\]\.b\.a: appears twice"),
+        (b'{"x":NaN}', r"^x: not a finite number \(nan\)"),
+        (b'{"x":[1,-Infinity]}', r"^x\[1\]: not a finite number"),
+        (b'{"x":[0.5,1e999]}', r"^x\[1\]: not a finite number \(inf\)"),
+        (b'{"x":9223372036854775808}', r"^x: a number beyond"),
+        (b'{"x":[1,null,9223372036854775808]}', r"^x: a number beyond"),
+        (b'{"x":[[1],[9223372036854775808]]}', r"^x: a number beyond"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"1" * 5000, "it is no JSON"),
+    ],
+)
+def test_json_that_others_would_accept_is_refused(text: bytes, message: str) -> None:
+    """Keys twice, numbers that are none, endless nesting: one error, with the place where there is one."""
+    with pytest.raises(RunFileError, match=message):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"one": {"number": 1, "other": 2}}, r"^at\.one\.other: unknown key"),
+        ({"one": {"number": 1}, "maybe": {"number": 1, "other": 2}}, r"^at\.maybe\.other: unknown key"),
+        ({"one": {"number": 1}, "many": [{"number": 1}, {"other": 2}]}, r"^at\.many\[1\]\.other: unknown key"),
+        ({"one": {"number": 1.5}}, r"^at\.one\.number: Expected `int`, got `float`"),
+        ({"one": {"number": True}}, r"^at\.one\.number: Expected `int`, got `bool`"),
+        ({}, r"^at: Object missing required field `one`"),
+    ],
+)
+def test_values_of_another_shape_are_refused(value: object, message: str) -> None:
+    """Unknown keys at any depth and wrong types name their key path."""
+    with pytest.raises(RunFileError, match=message):
+        convert(value, Outer, "at")
+
+
+def test_a_value_of_the_right_shape_is_taken() -> None:
+    """The control of the test above."""
+    value = {"one": {"number": 1}, "maybe": {"number": 2}, "many": [{"number": 3}]}
+
+    assert convert(value, Outer, "at") == Outer(one=Inner(number=1), maybe=Inner(number=2), many=(Inner(number=3),))
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=12,
+    )
+)
+def test_plain_values_stay_as_they_are(value: object) -> None:
+    """What is plain already is not changed."""
+    assert to_plain(value) == value
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), [1, float("inf")], {"a": [0.5, float("nan")]}, 2**63, [[2**63]], object(), [1, Path()]]
+)
+def test_what_json_cannot_hold_is_refused(value: object) -> None:
+    """Numbers that are not finite or too large, and objects of other kinds."""
+    with pytest.raises(RunFileError, match=r"^\$"):
+        to_plain(value)
