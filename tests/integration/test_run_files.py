@@ -149,7 +149,7 @@ def test_a_file_that_appears_while_measuring_is_left_alone(run_benchmark: RunBen
 
 def test_names_that_could_do_harm_stay_inside(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
     """Control characters, markup and paths in a model's name break neither the table nor leave the folder."""
-    source = '''
+    source = """
         import pytest
 
         NAMES = ["../../up", "a[b]c", "<img onerror=alert(1)>", "x\\x1b[31mred", "q\\u202eright", "[b]bold[/b]", "z\\x00\\x07"]
@@ -157,7 +157,7 @@ def test_names_that_could_do_harm_stay_inside(run_benchmark: RunBenchmark, pytes
         @pytest.mark.sdbatch(models=NAMES, batch_sizes=1)
         def test_it(sd_benchmark, fake_device):
             sd_benchmark(fake_device.generate)
-    '''
+    """
     before = set(pytester.path.parent.rglob("*"))
 
     result = run_benchmark("--sd-report=run.json", "--junitxml=junit.xml", "--sd-save=n", source=source)

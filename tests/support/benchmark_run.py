@@ -8,6 +8,7 @@ from functools import cached_property
 
 # pytester forgets what an in-process run imported, and these cannot be imported twice.
 import diffusers  # noqa: F401
+import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F401
 import pytest
 import rich.console  # noqa: F401
 import scipy.special  # noqa: F401

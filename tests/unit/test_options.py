@@ -253,6 +253,15 @@ def test_a_marker_leaves_the_run_as_it_was() -> None:
     assert options.integers("batch_sizes") == (1, 4, 8)
 
 
+@pytest.mark.parametrize("origin", [Origin.INI, Origin.COMMAND_LINE])
+def test_an_option_can_be_put_back_to_its_default(origin: Origin) -> None:
+    """Models chosen for other tests say nothing about a test that brings its own: its marker then counts."""
+    options = given_as(origin, "models", "sd15").without("models")
+
+    assert (options.text("models"), options.origin("models")) == (None, Origin.DEFAULT)
+    assert options.with_marker({"model": "app"}).names("models") == ("app",)
+
+
 def test_what_was_given_is_kept_with_the_run() -> None:
     """The run file holds the text of what was given, and none of the defaults."""
     options = resolve(command_line={"batch_sizes": "2"}, ini={"dtype": "bf16"}, overrides={"rounds": "3"})

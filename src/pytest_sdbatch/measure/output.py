@@ -121,7 +121,7 @@ def _extremes(image: Any) -> Iterator[tuple[float, float]]:
         yield from extremes if isinstance(extremes[0], (list, tuple)) else [extremes]
     elif _is_array(image):
         if hasattr(image, "aminmax"):  # torch: one pass where the tensor is, no copy; NaN comes through
-            low, high = image.aminmax()
+            low, high = image.detach().aminmax()
         else:
             low, high = image.min(), image.max()
         yield float(low), float(high)

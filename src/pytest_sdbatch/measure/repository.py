@@ -63,7 +63,7 @@ def without_user(url: str) -> str | None:
     if parts.scheme in ("http", "https", "ssh", "git", "ftp", "ftps", "git+ssh"):
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     scp_like = _SCP_LIKE.fullmatch(url)
-    if scp_like is None or re.match(r"[A-Za-z]:[\\/]", url):
+    if scp_like is None or "://" in url or re.match(r"[A-Za-z]:[\\/]", url):
         return None
     return scp_like[1]
 

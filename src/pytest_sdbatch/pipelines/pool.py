@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_sdbatch.devices.device import Device
-from pytest_sdbatch.errors import ModelError
+from pytest_sdbatch.errors import DoesNotFit
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.pipelines import anatomy, build, pretrained, variants
 from pytest_sdbatch.pipelines.catalog import ModelCatalog
@@ -41,7 +41,8 @@ class PipelinePool:
         """Return the pipeline of *case*, loading it where it is not in the pool.
 
         Raises:
-            ModelError: for a model that cannot be loaded, does not fit, or cannot run the variant.
+            ModelError: for a model that cannot be loaded or cannot run the variant.
+            DoesNotFit: for one that ran out of memory while loading, with nothing else in the pool.
 
         """
         key = case.pool_key
@@ -57,7 +58,7 @@ class PipelinePool:
             self._device.release_memory()
             loaded, reason = self._try_load(case)
         if loaded is None:
-            raise ModelError(
+            raise DoesNotFit(
                 f"model {case.model!r} does not fit on {case.device} as {case.dtype}",
                 why=reason,
                 fix="use a smaller dtype (--sd-dtypes) or a smaller model; `sdbatch models` lists their sizes",

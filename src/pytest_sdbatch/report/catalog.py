@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pytest_sdbatch import units
@@ -58,7 +58,8 @@ class ModelRow(Protocol):
 def models_table(models: Iterable[ModelRow], *, width: int) -> str:
     """Return the table of *models* for a screen of *width* columns, without a newline at the end."""
     rows = [_texts(model) for model in models]
-    columns, room = _COLUMNS, width - sum(_width(column, rows) + len(GAP) for column in _COLUMNS[:-1])
+    columns: Sequence[Column] = _COLUMNS
+    room = width - sum(_width(column, rows) + len(GAP) for column in _COLUMNS[:-1])
     if room >= _LEAST_ROOM:
         rows = [line for row in rows for line in _folded(row, room)]
     else:

@@ -20,8 +20,6 @@ SCHEMA = 1
 
 _NS = 1e9
 _TEST_OUTCOMES = ("passed", "failed", "skipped")
-# What is left of a round when the stages are subtracted, is not clipped: clocks differ by a little.
-_SIGNED_STAGES = frozenset({"other"})
 _PEAKS = ("peak_allocated_bytes", "peak_reserved_bytes", "host_peak_bytes")
 
 
@@ -250,7 +248,7 @@ def _check_values(record: Record, path: str) -> None:
         if r.wall_s < 0 or r.cpu_s < 0 or min(r.call_s, default=0) < 0:
             raise RunFileError(f"{join(path, 'rounds')}: round {index} has a negative time")
         for name, seconds in (r.stage_s or {}).items():
-            if seconds < 0 and name not in _SIGNED_STAGES:
+            if seconds < 0:
                 raise RunFileError(f"{join(path, 'rounds.stages')}.{name}: round {index} has a negative time")
         if min(r.peak_allocated_bytes or 0, r.peak_reserved_bytes or 0, r.host_peak_bytes or 0) < 0:
             raise RunFileError(f"{join(path, 'rounds')}: round {index} has a negative peak")

@@ -33,7 +33,7 @@ def recorder() -> Iterator[Recorder]:
     yield Recorder()
     sys.settrace(before[0])
     sys.setprofile(before[1])
-    threading.settrace(before[2])  # type: ignore[arg-type]
+    threading.settrace(before[2])
     threading.setprofile(before[3])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ _VAE = (
     (r"conv_norm_out\.", "norm_out."),
 )
 
+# Seen with transformers 5.23: diffusers 0.38 looks for CLIPTextModel.text_model, which is gone; 0.42 does not.
+needs_new_diffusers = pytest.mark.skipif(
+    tuple(int(part) for part in version("diffusers").split(".")[:2]) < (0, 42),
+    reason="this diffusers cannot read CLIP from one file with transformers 5",
+)
+
 
 def original_layout(pipeline: Any) -> dict[str, Any]:
     """Return the weights of a tiny-sd *pipeline* under the names of the original Stable Diffusion."""
@@ -113,6 +120,7 @@ def test_the_architecture_is_recognised_by_the_size_of_its_denoiser(checkpoint: 
     assert (facts.weights, facts.height, facts.factor) == ("trained", 64, 8)
 
 
+@needs_new_diffusers
 def test_every_weight_of_a_checkpoint_arrives_where_it_belongs(checkpoint: Path, pipeline: Any) -> None:
     """A checkpoint loads without a download, and each parameter is that of the pipeline it came from."""
     loaded = pretrained.load(str(checkpoint), device="cpu", dtype="fp32")
@@ -124,6 +132,7 @@ def test_every_weight_of_a_checkpoint_arrives_where_it_belongs(checkpoint: Path,
         assert [name for name in got if not got[name].equal(expected[name])] == []
 
 
+@needs_new_diffusers
 def test_a_loaded_checkpoint_runs(checkpoint: Path) -> None:
     """Tokenizer and scheduler are the catalog's, at the dtype that was asked for."""
     loaded = pretrained.load(str(checkpoint), device="cpu", dtype="bf16")

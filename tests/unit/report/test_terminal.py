@@ -185,8 +185,8 @@ def test_the_line_says_how_a_case_ended(record: dict[str, Any], end: str, sd15: 
 @pytest.mark.parametrize(
     ("width", "figures"),
     [
-        (109, "250 ms/call  16.0 images/s  5 rounds, precision  peak 4.00 GiB  "),
-        (108, "250 ms/call  16.0 images/s  5 rounds, precision  "),
+        (120, "250 ms/call  16.0 images/s  5 rounds, precision  peak 4.00 GiB  "),
+        (119, "250 ms/call  16.0 images/s  5 rounds, precision  "),
         (90, "250 ms/call  16.0 images/s  "),
         (80, "16.0 images/s  "),
         (20, "16.0 images/s  "),
