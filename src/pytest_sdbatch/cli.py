@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -33,13 +32,16 @@ def sweep(arguments: Sequence[str]) -> int:
     """Run the shipped suite with pytest, which takes its configuration and writes its files from the current folder."""
     import pytest
 
-    return int(pytest.main(["--pyargs", "pytest_sdbatch.suite", *arguments]))
+    # Unlike a plain pytest this process has imported the package before pytest could rewrite its asserts.
+    quiet = "ignore:Module already imported so cannot be rewritten; pytest_sdbatch:pytest.PytestAssertRewriteWarning"
+    return int(pytest.main(["--pyargs", "pytest_sdbatch.suite", *arguments, "-W", quiet]))
 
 
 def models() -> int:
     """Print the catalog."""
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
     from pytest_sdbatch.report.catalog import models_table
+    from pytest_sdbatch.report.terminal import screen_width
 
-    print(models_table(ModelCatalog().listing(), width=shutil.get_terminal_size((100, 24)).columns))
+    print(models_table(ModelCatalog().listing(), width=screen_width()))
     return 0

@@ -89,7 +89,7 @@ class SdBenchmark:
         self._benchmark = benchmark
         self._host = host_of(request.config)
 
-    def __call__(self, target: Callable[[Batch], object] | Any) -> list[object]:
+    def __call__(self, target: Callable[[Batch], object] | Any) -> list[Any]:
         """Measure *target* at the case of this test and return the outputs of the last round.
 
         Args:

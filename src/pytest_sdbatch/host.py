@@ -148,7 +148,7 @@ class Host:
         """Free a pipeline when no benchmark to come needs it."""
         self.loads[case.pool_key] -= 1
         if self.loads[case.pool_key] <= 0:
-            self.session.pool.release(case.pool_key)
+            self.session.release(case.pool_key)
 
     @property
     def time_left_s(self) -> float | None:

@@ -111,6 +111,7 @@ class Record:
     load_s: Reading = field(default_factory=Reading)
     model_bytes: Reading = field(default_factory=Reading)  # device memory after load (resident size on a CPU)
     memory_source: str | None = None  # which field of Round "peak memory" means here
+    memory_reason: str | None = None  # why that field is not known; None where it is
     compilation: Compilation | None = None
     stopped: StopReason | None = None
     stages: str | None = None  # why there is no stage split; None when there is one

@@ -114,7 +114,7 @@ class BenchSession:
         self.started_at = datetime.now(UTC)
         self.id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._records: dict[tuple[str, str], Record] = {}
-        self._warm: set[tuple[object, ...]] = set()  # shapes that ran in this process
+        self._warm: set[tuple[str, Case]] = set()  # tests with the shapes that they ran in this process
 
     @cached_property
     def environment(self) -> Environment:
@@ -133,6 +133,11 @@ class BenchSession:
             ModelError: where it cannot be loaded.
         """
         return self.pool.acquire(case)
+
+    def release(self, pool_key: tuple[str, str, str, str, int]) -> None:
+        """Free the pipeline of *pool_key*, which no case to come needs; loaded again it would be cold."""
+        self.pool.release(pool_key)
+        self._warm = {(test, shape) for test, shape in self._warm if shape.pool_key != pool_key}
 
     def measure(
         self,
@@ -158,12 +163,14 @@ class BenchSession:
         attempt = _Attempt(
             self.device, workload, Rules.from_options(options), compiled=variants.is_compiled(case.variant)
         )
-        warm = case.shape_key in self._warm and not attempt.compiled  # a compiled case starts from an empty compiler
+        shape = (test, replace(case, batch_count=1))  # another test may call another code path
+        warm = shape in self._warm and not attempt.compiled  # a compiled case starts from an empty compiler
         with self._compiler(case, options), _stage_clock(pipeline, self.device, case) as stages:
             result = attempt.run(stages, warm=warm)
             if result.failure is not None and self.pool.evict_others(case.pool_key):
                 result = attempt.run(stages, warm=warm)
-        self._warm.add(case.shape_key)
+        if result.failure is None and attempt.error is None:
+            self._warm.add(shape)
         outcome, reason, check = _judge(result, case, attempt.error)
         record = Record(
             test=test,
@@ -176,6 +183,7 @@ class BenchSession:
             load_s=Reading(value=loaded.load_s) if loaded else _NOT_OURS,
             model_bytes=loaded.model_bytes if loaded else _NOT_OURS,
             memory_source=self.device.memory_source,
+            memory_reason=result.memory_reason,
             compilation=attempt.compilation(result),
             stopped=result.stopped,
             stages=result.stages,
@@ -229,25 +237,25 @@ class BenchSession:
             plugin_version=metadata.version("pytest-sdbatch"),
         )
 
-    def save(self, *, report: Path | None, baseline: Path | None, interrupted: bool) -> list[str]:
-        """Write the run to the files asked for and return a line on each.
+    def save(self, path: Path, *, baseline: bool, interrupted: bool) -> str:
+        """Write the run to *path* and return a line that says so.
+
+        Args:
+            path: a file that does not exist.
+            baseline: whether later runs will be compared with it; only a sound run may be one.
+            interrupted: whether cases are missing.
 
         Raises:
-            RunFileError: where a file cannot be written, or the run is not fit to be compared with later.
+            RunFileError: where the file cannot be written, or the run is no baseline.
         """
         run = self.run(interrupted=interrupted)
-        lines = []
-        if report is not None:
-            lines.append(f"run file: {write_run(report, [run])}")
-        if baseline is not None:
-            if not run.fit_for_baseline:
-                raise RunFileError(
-                    f"{baseline} was not written",
-                    why=_unfit(run),
-                    fix="mend what is marked in the table and run again; --sd-report keeps any run",
-                )
-            lines.append(f"baseline: {write_run(baseline, [run], create_parents=True)}")
-        return lines
+        if baseline and not run.fit_for_baseline:
+            raise RunFileError(
+                f"{path} was not written",
+                why=_unfit(run),
+                fix="mend what is marked in the table and run again; --sd-report keeps any run",
+            )
+        return f"{'baseline' if baseline else 'run file'}: {write_run(path, [run], create_parents=baseline)}"
 
     @contextmanager
     def _compiler(self, case: Case, options: Options) -> Iterator[None]:

@@ -169,7 +169,8 @@ def test_the_seed_of_an_image_does_not_depend_on_the_split(run_benchmark: RunBen
             seen = []
 
             def generate(batch):
-                seen.append((batch.seeds, [g.initial_seed() for g in batch.generators], len({*map(id, batch.generators)})))
+                states = {id(generator) for generator in batch.generators}
+                seen.append((batch.seeds, [g.initial_seed() for g in batch.generators], len(states)))
                 return fake_device.generate(batch)
 
             sd_benchmark(generate)

@@ -9,7 +9,7 @@ import pytest
 from benchmark_run import Keeper, Result
 
 from pytest_sdbatch import Outcome
-from pytest_sdbatch.pipelines import architectures, build, pool
+from pytest_sdbatch.pipelines import architectures, build
 
 SHORT = ("-o", "sd_max_seconds=0.1", "-o", "sd_warmup_calls=1", "--sd-steps=2", "--sd-device=cpu")
 TEXT_TO_IMAGE = """
@@ -38,7 +38,7 @@ def run(pytester: pytest.Pytester) -> Run:
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the catalog models that were built, in order."""
+    """Keep the names of the catalog models that are built, in order."""
     built: list[str] = []
     original = build.build
 
@@ -46,7 +46,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         built.append(entry.name)
         return original(entry, **keywords)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pool.build, "build", counted)
+    monkeypatch.setattr(build, "build", counted)
     return built
 
 

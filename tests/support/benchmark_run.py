@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 # pytester forgets what an in-process run imported, and these cannot be imported twice.
-import diffusers  # noqa: F401
+import diffusers
 import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F401
 import pytest
 import rich.console  # noqa: F401
@@ -35,7 +35,7 @@ class DevicePlugin:
 
     @pytest.fixture
     def fake_device(self) -> FakeDevice:
-        """The device of the run."""  # noqa: D401
+        """The device of the run."""
         return self.device
 
 

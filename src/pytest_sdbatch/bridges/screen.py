@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,8 @@ def _write_line(reporter: pytest.TerminalReporter, record: Record, node_id: str,
     """Print the line of a finished case below the name of its file, which pytest prints once, without a line break."""
     from pytest_sdbatch.report import terminal
 
-    line = terminal.case_line(record, number=host.finished, total=len(host.grid), left_s=host.time_left_s)
+    width = host.config.get_terminal_writer().fullwidth
+    line = terminal.case_line(record, number=host.finished, total=len(host.grid), left_s=host.time_left_s, width=width)
     file = node_id.partition("::")[0]
     starts_line = host.line_of_file == file and reporter.verbosity <= 0
     host.line_of_file = file
@@ -92,19 +94,22 @@ def _write_line(reporter: pytest.TerminalReporter, record: Record, node_id: str,
 
 def save(session: pytest.Session, host: Host) -> None:
     """Write the run files; a file that cannot be written turns the run red and is said at the end."""
-    report, baseline = host.report_path, host.baseline_path
-    if host.is_worker or host.only_check or (report is None and baseline is None):
+    targets = [
+        (path, path == host.baseline_path) for path in (host.report_path, host.baseline_path) if path is not None
+    ]
+    if host.is_worker or host.only_check or not targets:
         return
     if not host.session.records:
         host.notes.append("no benchmark ran, so no run file was written")
         return
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED or host.finished < len(host.grid)
-    try:
-        host.notes += host.session.save(report=report, baseline=baseline, interrupted=interrupted)
-    except SdbatchError as error:
-        host.notes.append(f"ERROR: {error}")
-        if session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    for path, baseline in targets:
+        try:
+            host.notes.append(host.session.save(path, baseline=baseline, interrupted=interrupted))
+        except SdbatchError as error:
+            host.notes.append(f"ERROR: {error}")
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
@@ -114,7 +119,9 @@ def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
         from pytest_sdbatch.report import answer, terminal
 
         reporter.section("pytest-sdbatch")
-        table = terminal.render_table(records, width=terminal.screen_width(), color=reporter.hasmarkup)
+        width = host.config.get_terminal_writer().fullwidth
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        table = terminal.render_table(records, width=width, color=reporter.hasmarkup, encoding=encoding)
         for line in [*table.splitlines(), *answer.answer_sentences(records, within=host.options.number("sweet_spot"))]:
             reporter.write_line(line)
     for note in host.notes:

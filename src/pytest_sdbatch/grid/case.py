@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@/+~-]")
 _WEIGHTS_SUFFIXES = ("-random", "-trained", "-own")
@@ -95,8 +95,3 @@ class Case:
     def pool_key(self) -> tuple[str, str, str, str, int]:
         """What has to be loaded: cases with equal keys share one pipeline."""
         return (self.model or "", self.dtype, self.device, self.variant, self.weights_seed)
-
-    @property
-    def shape_key(self) -> tuple[object, ...]:
-        """What has to be warmed up: cases that differ in batch count only share it."""
-        return (replace(self, batch_count=1),)

@@ -42,6 +42,7 @@ class Measurement:
     outputs: tuple[object, ...] = ()  # of the last round, one per call; they hold the device's memory
     failure: Failure | None = None
     tracer: str | None = None  # names of tracers and profilers that were active, and paused for the rounds
+    memory_reason: str | None = None  # why the device's figure of peak memory is not known; None where it is
     stages: str | None = None  # why there is no stage split; None when every round has one
     denoiser_batch: int | None = None
     denoiser_calls: int | None = None  # per call of the workload
@@ -56,6 +57,7 @@ class _Readings:
     outputs: list[object] = field(default_factory=list)
     phase: str = "warm-up"
     tracer: str | None = None
+    no_memory: str | None = None
     no_stages: str | None = None
     denoiser_batch: int | None = None
     denoiser_calls: int | None = None
@@ -114,6 +116,7 @@ def measure(
         outputs=tuple(readings.outputs),
         failure=Failure(outcome=Outcome.OOM, reason=reason) if reason is not None else None,
         tracer=readings.tracer,
+        memory_reason=readings.no_memory,
         stages=readings.no_stages,
         denoiser_batch=readings.denoiser_batch,
         denoiser_calls=readings.denoiser_calls,
@@ -191,14 +194,18 @@ def _read_round(timed: _Times, device: Device, stages: StageClock | None, readin
         calls, rest = divmod(stages.denoiser_calls, len(timed.ends_s))
         readings.denoiser_calls = calls if calls and not rest else None
     starts_s = [timed.start_s, *timed.ends_s]
+    peaks = {
+        "peak_allocated_bytes": device.peak_allocated(),
+        "peak_reserved_bytes": device.peak_reserved(),
+        "host_peak_bytes": device.host_peak(),
+    }
+    readings.no_memory = readings.no_memory or peaks[device.memory_source].reason
     return Round(
         wall_s=timed.end_s - timed.start_s,
         cpu_s=timed.cpu_s,
         call_s=tuple(end - start for start, end in zip(starts_s, timed.ends_s, strict=False)),
         stage_s=stage_s,
-        peak_allocated_bytes=_bytes(device.peak_allocated()),
-        peak_reserved_bytes=_bytes(device.peak_reserved()),
-        host_peak_bytes=_bytes(device.host_peak()),
+        **{name: _bytes(reading) for name, reading in peaks.items()},
     )
 
 

@@ -153,22 +153,24 @@ class StageClock:
 
 def _timed_components(pipeline: Any) -> Iterator[tuple[Any, dict[str, str]]]:
     """Yield each component once, with the stage by the name of the method that enters it."""
-    import torch
-
     seen: set[int] = set()
     for name, component in list(vars(pipeline).items()):
         if id(component) in seen:
             continue
         seen.add(id(component))
-        if isinstance(component, torch.nn.Module):
+        if _has_methods(component, "forward", "state_dict"):  # a torch module, told without importing torch
             if name in _DENOISERS:
                 yield component, {"__call__": DENOISER}
-            elif callable(getattr(component, "decode", None)) and callable(getattr(component, "encode", None)):
+            elif _has_methods(component, "decode", "encode"):
                 yield component, {"decode": f"{name}_decode", "encode": f"{name}_encode"}
             else:
                 yield component, {"__call__": name}
-        elif callable(getattr(component, "step", None)) and callable(getattr(component, "set_timesteps", None)):
+        elif _has_methods(component, "step", "set_timesteps"):
             yield component, {"step": name}
+
+
+def _has_methods(component: Any, *names: str) -> bool:
+    return all(callable(getattr(component, name, None)) for name in names)
 
 
 def _is_timed(component: Any) -> bool:

@@ -158,7 +158,7 @@ def _notes(record: Record) -> Iterator[str]:
     if len(record.rounds) < FEWEST_FOR_ERROR:
         yield f"fewer than {FEWEST_FOR_ERROR} rounds give no interval"
     if _peak_bytes(record) is None:
-        yield "peak memory was not read"
+        yield f"peak memory is not known: {record.memory_reason or 'it was not read'}"
 
 
 def _peak_bytes(record: Record) -> int | None:

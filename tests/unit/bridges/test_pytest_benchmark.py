@@ -321,6 +321,22 @@ def test_a_benchmark_used_twice_is_its_own_error(run: Any) -> None:
     result.stdout.fnmatch_lines(["*FixtureAlreadyUsed*Previously it was used in benchmark(...) mode*"])
 
 
+@pytest.mark.parametrize("options", [(), ("--benchmark-disable",)], ids=["enabled", "disabled"])
+def test_leaving_out_never_hides_another_error(run: Any, pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+    """Where `benchmark` was used already, no second error comes on top, and a row that was measured is kept."""
+    source = """
+        from pytest_sdbatch.bridges.pytest_benchmark import leave_out
+        def test_one(benchmark, sd_benchmark):
+            benchmark.pedantic(int, rounds=2)
+            leave_out(benchmark)
+            leave_out(benchmark)
+    """
+    run(source, "--benchmark-json=out.json", *options).assert_outcomes(passed=1)
+
+    if not options:
+        assert stored(pytester.path / "out.json")["stats"]["rounds"] == 2
+
+
 def test_compare_fail_is_refused_with_our_tests(run: Any) -> None:
     """It would raise in the middle of the summary: a usage error before anything runs, that says what to do."""
     run(TEST, "--benchmark-autosave").assert_outcomes(passed=1)
@@ -362,19 +378,6 @@ def test_pytest_benchmark_loaded_by_module_is_found(
     run(TEST, "-p", "pytest_benchmark.plugin", "--benchmark-json=out.json").assert_outcomes(passed=1)
 
     assert stored(pytester.path / "out.json")["stats"]["data"] == [0.5, 0.25, 0.75]
-
-
-def test_a_benchmark_fixture_of_the_project_wins_over_the_stand_in(run: Any) -> None:
-    """Without pytest-benchmark a project's own `benchmark` is not shadowed."""
-    source = """
-        import pytest
-        @pytest.fixture
-        def benchmark():
-            return "mine"
-        def test_one(benchmark):
-            assert benchmark == "mine"
-    """
-    run(source, "-p", "no:benchmark").assert_outcomes(passed=1)
 
 
 def test_its_group_by_parameter_works_on_ours(run: Any) -> None:

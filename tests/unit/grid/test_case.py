@@ -204,9 +204,3 @@ def test_cases_that_run_on_one_pipeline_share_a_pool_key(change: dict[str, int |
 def test_cases_that_need_another_pipeline_have_another_pool_key(change: dict[str, str | int]) -> None:
     """What is loaded, moved or rewritten is part of the key."""
     assert replace(PLAIN, **change).pool_key != PLAIN.pool_key  # type: ignore[arg-type]  # a dict of mixed fields
-
-
-def test_only_the_batch_count_leaves_a_shape_warm() -> None:
-    """Another batch size is another shape for allocators, kernels and compilers."""
-    assert PLAIN.shape_key == replace(PLAIN, batch_count=1).shape_key
-    assert PLAIN.shape_key != replace(PLAIN, batch_size=1).shape_key

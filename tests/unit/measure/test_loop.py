@@ -341,3 +341,14 @@ def test_a_real_cpu_is_measured() -> None:
     assert sum(reading.call_s) <= reading.wall_s
     if sys.platform == "linux":
         assert (reading.host_peak_bytes or 0) > 1 << 20
+
+
+def test_the_caller_is_told_once_when_the_warm_up_is_over() -> None:
+    """After the last warm-up call, before the first round is prepared; also where there is nothing to warm up."""
+    for warm, calls_before in ((False, 2), (True, 0)):
+        device = exact()
+        work = Work(device)
+        told: list[int] = []
+        run(work, device, warm=warm, on_warm=lambda work=work, told=told: told.append(work.prepared))
+
+        assert told == [calls_before]

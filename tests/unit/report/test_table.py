@@ -121,7 +121,7 @@ def test_unknown_memory_is_a_dash_with_a_note(source: str | None, sd15: Maker) -
     (row,) = rows([sd15.record(1, memory_source=source)])
 
     assert row.peak_bytes is None
-    assert row.notes == ("peak memory was not read",)
+    assert row.notes == ("peak memory is not known: it was not read",)
 
 
 def test_stages_are_shares_of_the_wall_time(sd15: Maker) -> None:

@@ -203,7 +203,7 @@ def test_text_that_is_no_unicode_is_made_sendable(make_record: Callable[..., Rec
 
 
 def test_an_encoded_record_passes_the_wire_of_xdist(make_record: Callable[..., Record]) -> None:
-    """execnet carries it between a worker and its controller, and it decodes to the same record there."""
+    """Execnet carries it between a worker and its controller, and it decodes to the same record there."""
     execnet = pytest.importorskip("execnet")
     record = make_record(0.5, 0.25, model="caf\u00e9")
 
