@@ -120,12 +120,12 @@ class Host:
     def baseline_path(self) -> Path | None:
         """Where ``--sd-save`` writes: one file per name and device."""
         name = self.options.text("save")
-        if name is None:
-            return None
-        from pytest_sdbatch.storage.names import baseline_path
+        return None if name is None else self._baseline_path(name)
 
-        folder = self._path("baselines", self.options.text("baselines") or "")
-        return baseline_path(folder, name, self.session.environment)
+    def stored_runs(self) -> list[Path]:
+        """Return the baseline files of this device, whatever their name."""
+        file = self._baseline_path("any")
+        return sorted(file.parents[1].glob(f"*/{file.name}"))
 
     def prompts(self, options: Options) -> tuple[str, ...]:
         """Return the prompts of a test: a file's lines, or the built-in ones."""
@@ -167,6 +167,12 @@ class Host:
             check_target(self.report_path)
         if self.baseline_path is not None:
             check_target(self.baseline_path, create_parents=True)
+
+    def _baseline_path(self, name: str) -> Path:
+        from pytest_sdbatch.storage.names import baseline_path
+
+        folder = self._path("baselines", self.options.text("baselines") or "")
+        return baseline_path(folder, name, self.session.environment)
 
     def _path(self, name: str, text: str) -> Path:
         """Return a path option: typed ones start where pytest was called, others at the root of the project."""

@@ -183,3 +183,28 @@ def test_the_seed_of_an_image_does_not_depend_on_the_split(run_benchmark: RunBen
     result = run_benchmark("--sd-images=4", "-o", "sd_seed=100", source=source)
 
     result.run.assert_outcomes(passed=3)
+
+
+def test_the_plan_gives_times_where_a_stored_run_has_them(run_benchmark: RunBenchmark) -> None:
+    """A case that was measured and saved on this device shows what it took; a new one shows no time."""
+    run_benchmark("--sd-batch-sizes=1", "--sd-save=main")
+
+    lines = run_benchmark("--sd-batch-sizes=1,2", "--sd-plan").text.splitlines()
+
+    assert any("b1x1  about" in line for line in lines)
+    assert any(line.rstrip().endswith("b2x1") for line in lines)
+
+
+def test_a_damaged_stored_run_gives_no_times_and_is_named(
+    run_benchmark: RunBenchmark, pytester: pytest.Pytester
+) -> None:
+    """The plan is printed all the same, and the file that could not be read is said."""
+    run_benchmark("--sd-batch-sizes=1", "--sd-save=main")
+    (stored,) = pytester.path.glob("benchmarks/baselines/main/*.json")
+    stored.write_text(stored.read_text()[:100])
+
+    result = run_benchmark("--sd-batch-sizes=1", "--sd-plan")
+
+    assert result.run.ret == 0
+    assert "not used for times" in result.text
+    assert str(stored) in result.text

@@ -25,8 +25,27 @@ def header(host: Host) -> list[str]:
 
     lines = terminal.header_lines(host.session.environment, host.options, host.grid)
     if host.options.switch("plan"):
-        lines += terminal.plan_lines(host.grid, None)
+        lines += terminal.plan_lines(host.grid, recorded_seconds(host))
     return lines
+
+
+def recorded_seconds(host: Host) -> dict[str, float]:
+    """Return what each case took when a stored run of this device last measured it, by case id."""
+    from pytest_sdbatch.storage.run_file import read_run_file
+
+    runs = []
+    for path in host.stored_runs():
+        try:
+            runs += read_run_file(path)
+        except SdbatchError as error:
+            host.notes.append(f"not used for times: {error}")
+    latest_last = sorted(runs, key=lambda run: run.started_at)
+    return {
+        record.case.id: sum(record.warmup_s) + sum(round_.wall_s for round_ in record.rounds)
+        for run in latest_last
+        for record in run.records
+        if record.rounds
+    }
 
 
 def attach_record(item: pytest.Item, report: pytest.TestReport) -> None:

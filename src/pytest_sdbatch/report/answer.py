@@ -60,7 +60,10 @@ def _sentence(members: Sequence[Row], *, within: float) -> str:
         if row.counts and row.s_per_image is not None
     ]
     fastest, spot = best(points), sweet_spot(points, within=within)
-    said = f"fastest is {fastest.split} at {units.rate(fastest.images_per_s)}{_beyond(members, fastest)}"
+    how = f"batch size {fastest.batch_size}"
+    if any(point.batch_count != 1 for point in points):
+        how += f" x count {fastest.batch_count}"
+    said = f"fastest is {how} at {units.rate(fastest.images_per_s)}{_beyond(members, fastest)}"
     if spot.batch_size < fastest.batch_size:
         return (
             f"{said}; batch size {spot.batch_size} is within {units.share(within)}"

@@ -11,6 +11,7 @@ from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interva
 from pytest_sdbatch.records import Outcome, Record, Round
 from pytest_sdbatch.report.layout import Column
 
+_RESTLESS = 0.10  # half-width of the interval as a share, above which a row is not to be relied on
 UNKNOWN = "-"
 MEMORY_SOURCES = {
     "peak_allocated_bytes": "live tensors in torch's allocator",
@@ -124,8 +125,11 @@ def _row(record: Record) -> Row:
         call_s, call_interval = location_s(per_call), interval(per_call)
     except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
         return replace(bare, notes=(*notes, f"times cannot be used: {error}"))
+    if call_interval is not None and _relative(call_interval) > _RESTLESS:
+        notes = (*notes, "its rounds differ a lot: was the machine busy? Do not rely on this row")
     return replace(
         bare,
+        notes=notes,
         call_s=call_s,
         call_interval=call_interval,
         images_per_s=case.batch_size / call_s,

@@ -47,8 +47,8 @@ def header_lines(environment: Environment, options: Options, cases: Sequence[Cas
     versions = [str(facts["python"])] if facts.get("python") else []
     versions += [f"{name} {facts[name]}" for name in _VERSIONS if facts.get(name)]
     given = [
-        f"{setting.spelled}={setting.text}"
-        for setting in (options.settings[row.name] for row in TABLE)
+        setting.spelled if row.kind == "switch" else f"{setting.spelled}={setting.text}"
+        for row, setting in ((row, options.settings[row.name]) for row in TABLE)
         if setting.origin > Origin.DEFAULT
     ]
     lines = [

@@ -24,7 +24,7 @@ def sweep(maker: Maker, **images_per_s: float) -> list[Record]:
 def test_the_best_split_the_sweet_spot_and_the_price_of_less(curve: list[Record]) -> None:
     """One sentence names the fastest split, what lies beyond it, the smaller size close to it, and its gain."""
     assert answer_sentences(curve, within=0.05) == [
-        f"{GROUP}: fastest is 8x1 at 2.31 images/s (batch size 16 ran out of memory);"
+        f"{GROUP}: fastest is batch size 8 at 2.31 images/s (batch size 16 ran out of memory);"
         " batch size 4 is within 5 % (2.24 images/s) and answers 1.9 times sooner"
     ]
 
@@ -34,8 +34,8 @@ def test_the_largest_size_being_best_is_no_proof_that_it_is_the_best(sd15: Maker
     (open_end,) = answer_sentences(sweep(sd15, b1=1.0, b4=2.0), within=0.05)
     (peaked,) = answer_sentences(sweep(sd15, b1=1.0, b4=2.0, b8=1.9), within=0.05)
 
-    assert "fastest is 4x1 at 2.00 images/s (larger sizes were not tried);" in open_end
-    assert "fastest is 4x1 at 2.00 images/s; " in peaked
+    assert "fastest is batch size 4 at 2.00 images/s (larger sizes were not tried);" in open_end
+    assert "fastest is batch size 4 at 2.00 images/s; " in peaked
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_without_a_smaller_size_in_reach_the_next_one_has_its_price(sd15: Maker)
     (sentence,) = answer_sentences(sweep(sd15, b1=1.0, b2=1.5, b4=2.0, b8=1.0), within=0.05)
 
     assert sentence == (
-        f"{GROUP}: fastest is 4x1 at 2.00 images/s; no smaller size is within 5 %:"
+        f"{GROUP}: fastest is batch size 4 at 2.00 images/s; no smaller size is within 5 %:"
         " batch size 2 makes 25 % fewer images/s and answers 1.5 times sooner"
     )
 
@@ -72,7 +72,7 @@ def test_batching_that_gains_nothing_is_said(sd15: Maker) -> None:
     """Where batch size 1 is the fastest there is nothing smaller to name."""
     (sentence,) = answer_sentences(sweep(sd15, b1=1.0, b4=0.9), within=0.05)
 
-    assert sentence == f"{GROUP}: fastest is 1x1 at 1.00 images/s; larger batch sizes are no faster"
+    assert sentence == f"{GROUP}: fastest is batch size 1 at 1.00 images/s; larger batch sizes are no faster"
 
 
 def test_the_share_is_the_users(curve: list[Record]) -> None:
@@ -89,7 +89,7 @@ def test_splits_are_judged_with_their_batch_count(sd15: Maker) -> None:
         sd15.record(16, 1, call_s=16 / 1.9),
     ]
 
-    assert "fastest is 4x4 at 2.00 images/s" in answer_sentences(records, within=0.05)[0]
+    assert "fastest is batch size 4 x count 4 at 2.00 images/s" in answer_sentences(records, within=0.05)[0]
 
 
 def test_tiny_models_carry_no_recommendation(sd15: Maker) -> None:
@@ -124,7 +124,7 @@ def test_a_pipeline_of_the_users_own_gets_a_sentence(sd15: Maker) -> None:
     """Without a model in the id the sentence begins with the test that made it."""
     (sentence,) = answer_sentences(sweep(sd15.group(model=None), b1=1.0, b4=2.0), within=0.05)
 
-    assert sentence.startswith("test_text_to_image bf16-512x512-s20: fastest is 4x1")
+    assert sentence.startswith("test_text_to_image bf16-512x512-s20: fastest is batch size 4")
 
 
 def test_each_test_and_group_has_its_sentence(sd15: Maker) -> None:
@@ -155,7 +155,7 @@ def test_only_sound_records_of_passed_tests_count(spoil: dict[str, object], sd15
     records = sweep(sd15, b1=1.0, b4=2.0, b8=9.0)
     records[-1] = replace(records[-1], **spoil)  # type: ignore[arg-type]
 
-    assert "fastest is 4x1" in answer_sentences(records, within=0.05)[0]
+    assert "fastest is batch size 4" in answer_sentences(records, within=0.05)[0]
 
 
 def test_names_of_tests_cannot_speak_to_the_terminal(sd15: Maker) -> None:

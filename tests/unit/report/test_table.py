@@ -271,3 +271,16 @@ def test_every_column_has_a_cell(curve: list[Record]) -> None:
 def test_no_records_are_no_rows(make: Callable[[list[Record]], Any]) -> None:
     """A run in which nothing was measured has an empty table."""
     assert rows(make([])) == ()
+
+
+def test_rounds_that_differ_a_lot_are_marked(sd15: Maker) -> None:
+    """A row whose own interval is wider than 10 % says that it is not to be relied on; a quiet one says nothing."""
+    restless, quiet = rows(
+        [
+            sd15.record(1, rounds=sd15.rounds((1.0, 1.5, 0.7, 2.0, 1.1))),
+            sd15.record(2, rounds=sd15.rounds((1.0, 1.01, 0.99, 1.0, 1.0))),
+        ]
+    )
+
+    assert "Do not rely on this row" in restless.notes[0]
+    assert quiet.notes == ()
