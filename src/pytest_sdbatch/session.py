@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.measure.environment import read_environment
 from pytest_sdbatch.measure.loop import Measurement, measure
@@ -90,11 +91,12 @@ class _Attempt:
         )
 
     def compilation(self, result: Measurement) -> Compilation | None:
-        """Return what compiling cost: what the first call took on top of the last of the warm-up."""
+        """Return what compiling cost: what the first call took on top of a call of the rounds."""
         if not self.compiled or not result.rounds or not result.warmup_s:
             return None
+        call_s = location_s([round_.wall_s for round_ in result.rounds]) / self._workload.batch_count
         return Compilation(
-            seconds=max(result.warmup_s[0] - result.warmup_s[-1], 0.0),
+            seconds=max(result.warmup_s[0] - call_s, 0.0),
             graphs=self._graphs_before_rounds,
             recompiles_in_rounds=variants.compiled_graphs() - self._graphs_before_rounds,
         )

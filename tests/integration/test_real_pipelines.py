@@ -213,3 +213,17 @@ def test_the_benchmark_that_ships_runs_by_name(run: Run, pytester: pytest.Pytest
     assert done.ret == 0
     (record,) = keeper.records.values()
     assert record.test == "pytest_sdbatch.suite::test_generation"
+
+
+@pytest.mark.slow
+def test_compiled_cases_start_from_an_empty_compiler(run: Run) -> None:
+    """Each size compiles its own graph, apart from the rounds: none of them compiles again, whatever ran before."""
+    result = run("--sd-batch-sizes=2,1", "--sd-variants=compile")
+
+    assert len(result.records) == 2
+    for record in result.records.values():
+        assert record.outcome is Outcome.OK
+        assert record.compilation is not None
+        assert record.compilation.graphs == 1
+        assert record.compilation.recompiles_in_rounds == 0
+        assert record.compilation.seconds > 10 * max(round_.wall_s for round_ in record.rounds)

@@ -12,7 +12,7 @@ from pytest_sdbatch.errors import SdbatchError
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
-    from pytest_sdbatch.records import Record
+    from pytest_sdbatch.records import Record, Run
 
 RECORD: pytest.StashKey[Record] = pytest.StashKey()
 
@@ -33,7 +33,7 @@ def recorded_seconds(host: Host) -> dict[str, float]:
     """Return what each case took when a stored run of this device last measured it, by case id."""
     from pytest_sdbatch.storage.run_file import read_run_file
 
-    runs = []
+    runs: list[Run] = []
     for path in host.stored_runs():
         try:
             runs += read_run_file(path)

@@ -41,6 +41,15 @@ def build(entry: Architecture, *, device: str, dtype: str, seed: int) -> Any:
     return pipeline
 
 
+def import_classes(entry: Architecture) -> None:
+    """Import what :func:`build` needs: seconds and hundreds of MiB, which are no part of loading a pipeline."""
+    import diffusers
+
+    getattr(diffusers, entry.pipeline_class)  # both libraries import a class's module when it is asked for
+    for component in entry.components.values():
+        getattr(importlib.import_module(component.library), component.class_name)
+
+
 def make_component(component: Component, *, device: str, dtype: str) -> Any:
     """Return one component; its parameters are allocated on *device* and hold whatever was there."""
     import torch

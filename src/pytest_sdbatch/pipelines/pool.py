@@ -108,10 +108,14 @@ class PipelinePool:
     def _load(self, case: Case) -> Loaded:
         device = self._device
         name = case.model or ""
+        entry = self._catalog.architecture(name)
+        if entry is not None:
+            build.import_classes(entry)
+        else:
+            pretrained.import_classes(name)
         used_before = device.used_bytes()
         device.synchronize()
         start_s = device.wall_s()
-        entry = self._catalog.architecture(name)
         if entry is not None:
             pipeline = build.build(entry, device=case.device, dtype=case.dtype, seed=case.weights_seed)
             weights = Weights(kind="random", seed=case.weights_seed, fill=build.FILL_RULE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from pytest_sdbatch.errors import ModelError
 from pytest_sdbatch.grid.plan import ModelFacts
+from pytest_sdbatch.pipelines import build
 from pytest_sdbatch.pipelines import folder as folders
 from pytest_sdbatch.pipelines.dtypes import torch_dtype
 from pytest_sdbatch.pipelines.single_file import load_single_file, recognise
@@ -60,6 +62,19 @@ def load(text: str, *, device: str, dtype: str) -> Any:
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
+
+
+def import_classes(text: str) -> None:
+    """Import what :func:`load` needs of a folder or a file on disk, which is no part of loading it."""
+    from diffusers import DiffusionPipeline  # noqa: F401
+
+    source = _parse(text)
+    if isinstance(source, SingleFile):
+        build.import_classes(recognise(source.path, source=text)[0])
+    elif isinstance(source, Folder):
+        for part in folders.read_index(source.path, source=text):
+            if part.library in ("diffusers", "transformers"):
+                getattr(importlib.import_module(part.library), part.class_name, None)
 
 
 def _load(source: Source, text: str, *, device: str, dtype: str) -> Any:
