@@ -12,7 +12,7 @@ import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F
 import pytest
 import rich.console  # noqa: F401
 import scipy.special  # noqa: F401
-import torch  # noqa: F401
+import torch._dynamo.utils  # noqa: F401
 
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.records import Record
