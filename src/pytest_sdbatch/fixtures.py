@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.pipelines.generation import Batch
-    from pytest_sdbatch.pipelines.pool import Loaded
     from pytest_sdbatch.records import Record
-
-LOADED: pytest.StashKey[Loaded] = pytest.StashKey()
 
 
 @pytest.fixture
@@ -36,13 +33,11 @@ def sd_case(
     sd_steps: int,
     sd_batch_size: int,
     sd_batch_count: int,
-) -> Iterator[Case]:
+) -> Case:
     """The point of the grid that this test runs at, a pytest_sdbatch.Case."""
     host = host_of(request.config)
     values = (sd_model, sd_dtype, sd_device, sd_variant, sd_resolution, sd_steps, sd_batch_size, sd_batch_count)
-    case = pytest_items.case_of(request.node, host, dict(zip(pytest_items.PARAMETERS, values, strict=True)))
-    yield case
-    host.done_with(case)
+    return pytest_items.case_of(request.node, host, dict(zip(pytest_items.PARAMETERS, values, strict=True)))
 
 
 @pytest.fixture
@@ -61,7 +56,7 @@ def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
         if "benchmark" in request.fixturenames:
             pytest_benchmark.leave_out(request.getfixturevalue("benchmark"))
         act_on(record)
-    request.node.stash[LOADED] = loaded
+    request.node.stash[pytest_items.LOADED] = loaded
     return loaded.pipeline
 
 
@@ -119,7 +114,9 @@ class SdBenchmark:
         refuse_workers(host)
         skip_what_cannot_fit(node, host, self.case)
         try:
-            measured = session.measure(test, self.case, target, options, prompts, node.stash.get(LOADED, None))
+            measured = session.measure(
+                test, self.case, target, options, prompts, node.stash.get(pytest_items.LOADED, None)
+            )
         except (pytest.skip.Exception, pytest.fail.Exception) as ended:
             outcome = Outcome.SKIPPED if isinstance(ended, pytest.skip.Exception) else Outcome.CRASHED
             node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)

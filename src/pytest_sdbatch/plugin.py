@@ -88,6 +88,16 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Free what a benchmark used once pytest holds none of it any more."""
+    from pytest_sdbatch.bridges import pytest_items
+
+    result = yield
+    pytest_items.leave(item, item.config.stash[HOST])
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:

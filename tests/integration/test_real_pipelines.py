@@ -61,6 +61,23 @@ def test_two_models_are_measured_and_each_is_loaded_once(run: Run, loads: list[s
     assert "tiny-sd and tiny-sdxl are for trying the tool" in result.text or "for trying the tool" in result.text
 
 
+def test_a_pipeline_is_gone_when_no_case_needs_it(run: Run) -> None:
+    """Nothing that pytest or the plugin keeps of a finished test keeps its pipeline: the next load has the memory."""
+    source = """
+        import weakref
+
+        SEEN = []
+
+        def test_it(sd_benchmark, sd_pipeline):
+            assert [alive for model, alive in SEEN if model != sd_benchmark.case.model and alive() is not None] == []
+            SEEN.append((sd_benchmark.case.model, weakref.ref(sd_pipeline.unet)))
+            sd_benchmark(sd_pipeline)
+    """
+    result = run("--sd-models=tiny-sd,tiny-sdxl", "--sd-batch-sizes=1,2", source=source)
+
+    result.run.assert_outcomes(passed=4)
+
+
 def test_a_record_says_what_the_pipeline_made_of_the_case(run: Run) -> None:
     """Guidance doubles the denoiser's batch, each step calls it once, and every stage has its seconds."""
     result = run("--sd-batch-sizes=3")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.options import Options
+    from pytest_sdbatch.pipelines.pool import Loaded
 
 # Scalars, so that pytest-benchmark can group by them, with names that shadow nobody's fixtures.
 PARAMETERS = (
@@ -28,6 +29,7 @@ PARAMETERS = (
     "sd_batch_size",
     "sd_batch_count",
 )
+LOADED: pytest.StashKey[Loaded] = pytest.StashKey()  # the pipeline that the plugin loaded for an item
 SUITE = Path(__file__).parents[1] / "suite"
 
 
@@ -170,6 +172,18 @@ def order(items: list[pytest.Item], host: Host) -> None:
 def expect(items: Sequence[pytest.Item], host: Host) -> None:
     """Tell the host which benchmarks will run, in order."""
     host.expect([case for item in items if (case := case_of_item(item, host)) is not None])
+
+
+def leave(item: pytest.Item, host: Host) -> None:
+    """Drop what *item* holds and free its pipeline when no benchmark to come needs it.
+
+    Not in a fixture's tear-down: there the arguments of the test still hold the pipeline.
+    """
+    case = case_of_item(item, host)
+    if case is not None:
+        if LOADED in item.stash:
+            del item.stash[LOADED]
+        host.done_with(case)
 
 
 def _definition_id(node: pytest.Function) -> str:
