@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.errors import SdbatchError
     from pytest_sdbatch.fixtures import SdBenchmark
     from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.pipelines.dtypes import torch_dtype
     from pytest_sdbatch.pipelines.generation import Batch
     from pytest_sdbatch.records import Outcome, Record, Round, Run
     from pytest_sdbatch.storage.run_file import read_run_file
@@ -26,6 +27,7 @@ _HOMES = {
     "SdBenchmark": "fixtures",
     "SdbatchError": "errors",
     "read_run_file": "storage.run_file",
+    "torch_dtype": "pipelines.dtypes",
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "SdBenchmark",
     "SdbatchError",
     "read_run_file",
+    "torch_dtype",
 ]
 
 

@@ -19,6 +19,10 @@ class SdbatchError(Exception):
         self.why = why
         self.fix = fix
 
+    def at(self, where: str) -> SdbatchError:
+        """Return the same error, saying *where* it was made."""
+        return type(self)(f"{where}: {self.what}", why=self.why, fix=self.fix)
+
     def __str__(self) -> str:
         lines = [self.what]
         if self.why:

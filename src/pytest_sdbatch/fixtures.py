@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sdbatch.bridges import pytest_benchmark, pytest_items
-from pytest_sdbatch.bridges.screen import RECORD
+from pytest_sdbatch.bridges.pytest_items import RECORD
 from pytest_sdbatch.errors import DoesNotFit, SdbatchError
 from pytest_sdbatch.host import Host, host_of
 
@@ -36,6 +36,8 @@ def sd_case(
 ) -> Case:
     """The point of the grid that this test runs at, a pytest_sdbatch.Case."""
     host = host_of(request.config)
+    if RECORD in request.node.stash:  # of an earlier attempt: the test is run again
+        del request.node.stash[RECORD]
     values = (sd_model, sd_dtype, sd_device, sd_variant, sd_resolution, sd_steps, sd_batch_size, sd_batch_count)
     return pytest_items.case_of(request.node, host, dict(zip(pytest_items.PARAMETERS, values, strict=True)))
 
@@ -46,12 +48,13 @@ def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
     from pytest_sdbatch.records import Outcome
 
     host = host_of(request.config)
+    refuse_workers(host)
     skip_what_cannot_fit(request.node, host, sd_case)
     try:
         loaded = host.session.load(sd_case)
     except SdbatchError as error:
         outcome = Outcome.OOM if isinstance(error, DoesNotFit) else Outcome.CRASHED
-        record = host.session.unmeasured(pytest_items.test_name(request.node, sd_case), sd_case, str(error), outcome)
+        record = host.session.unmeasured(pytest_items.name_of_test(request.node, sd_case), sd_case, str(error), outcome)
         request.node.stash[RECORD] = record
         if "benchmark" in request.fixturenames:
             pytest_benchmark.leave_out(request.getfixturevalue("benchmark"))
@@ -107,10 +110,13 @@ class SdBenchmark:
                 "sd_benchmark measures once in a test: put the second call into a test of its own", pytrace=False
             )
         options = pytest_items.options_of(node, host)
-        test, prompts = pytest_items.test_name(node, self.case), host.prompts(options)
+        test, prompts = pytest_items.name_of_test(node, self.case), host.prompts(options)
         if host.only_check:
             pytest_benchmark.leave_out(self._benchmark)
-            return session.run_once(self.case, target, options, prompts)
+            outputs, problem = session.run_once(self.case, target, options, prompts)
+            if problem is not None:
+                pytest.fail(f"invalid-output: {problem}", pytrace=False)
+            return outputs
         refuse_workers(host)
         skip_what_cannot_fit(node, host, self.case)
         try:
@@ -127,6 +133,8 @@ class SdBenchmark:
             raise
         node.stash[RECORD] = measured.record
         pytest_benchmark.publish(self._benchmark, measured.record)
+        if isinstance(measured.error, SdbatchError):
+            pytest.fail(str(measured.error), pytrace=False)
         if measured.error is not None:
             raise measured.error
         act_on(measured.record)
@@ -138,7 +146,7 @@ def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
     from pytest_sdbatch.records import Outcome
 
     options = pytest_items.options_of(node, host)
-    test = pytest_items.test_name(node, case)
+    test = pytest_items.name_of_test(node, case)
     reason = host.session.larger_than_fits(test, case) if options.choice("after_oom") == "skip" else None
     if reason is not None:
         node.stash[RECORD] = host.session.unmeasured(test, case, reason, Outcome.SKIPPED)

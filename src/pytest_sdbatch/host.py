@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sdbatch.bridges.progress import Progress
 from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.options import Options, Origin
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.grid.plan import Defaults
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
+    from pytest_sdbatch.records import Record
     from pytest_sdbatch.session import BenchSession
 
 
@@ -35,9 +37,8 @@ class Host:
         self.cases: dict[tuple[str, tuple[object, ...]], Case] = {}
         self.grid: list[Case] = []  # one per collected benchmark, in the order of running
         self.loads: Counter[tuple[str, str, str, str, int]] = Counter()  # benchmarks still to come, by pool key
-        self.finished = 0
-        self.busy_s = 0.0
-        self.line_of_file = ""  # the file below whose name the last line of a case was printed
+        self.progress = Progress()
+        self.hints: list[str] = []  # shown with the header
         self.notes: list[str] = []  # shown under the table
 
     @cached_property
@@ -71,6 +72,11 @@ class Host:
         return BenchSession(options=self.options, device=self.device, catalog=self.catalog, parallel=self.parallel)
 
     @property
+    def records(self) -> tuple[Record, ...]:
+        """What was kept. A run without benchmarks has none, and must not open a device to know it."""
+        return self.session.records if "session" in vars(self) else ()
+
+    @property
     def parallel(self) -> int:
         """How many workers share this machine."""
         workers: Mapping[str, object] = getattr(self.config, "workerinput", {})
@@ -99,7 +105,9 @@ class Host:
         """
         if self.is_worker or all(s.origin < Origin.COMMAND_LINE for s in self.options.settings.values()):
             return
-        self.cases_of(self.options, with_model=True)
+        # Without a model the resolutions are for tests with pipelines of their own, too.
+        self.cases_of(self.options, with_model=self.options.origin("models") is Origin.COMMAND_LINE)
+        self.prompts(self.options)
         self._check_rules()
         self._check_targets()
 
@@ -139,21 +147,11 @@ class Host:
         self.grid = list(cases)
         self.loads = Counter(case.pool_key for case in cases)
 
-    def count_finished(self, seconds: float) -> None:
-        """Take note of a finished benchmark and the seconds it took."""
-        self.finished += 1
-        self.busy_s += seconds
-
     def done_with(self, case: Case) -> None:
         """Free a pipeline when no benchmark to come needs it."""
         self.loads[case.pool_key] -= 1
         if self.loads[case.pool_key] <= 0:
-            self.session.release(case.pool_key)
-
-    @property
-    def time_left_s(self) -> float | None:
-        """Seconds the rest will take if it costs what the finished cases cost on average; None before the first."""
-        return self.busy_s / self.finished * (len(self.grid) - self.finished) if self.finished else None
+            self.session.pool.release(case.pool_key)
 
     def _check_rules(self) -> None:
         from pytest_sdbatch.measure.stopping import Rules

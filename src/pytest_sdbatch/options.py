@@ -193,13 +193,17 @@ class Options:
 
         """
         settings = dict(self.settings)
+        import difflib  # here: every pytest run imports this module
+
         for name, value in keywords.items():
             row = BY_SPELLING.get(name)
             if row is None or not row.marker:
                 allowed = ", ".join(r.name for r in TABLE if r.marker)
-                why = "it is a matter of the whole run" if row is not None else ""
+                near = difflib.get_close_matches(name, [r.name for r in TABLE if r.marker], n=1)
                 raise OptionError(
-                    f"@pytest.mark.sdbatch({name}=...) is no option", why=why, fix=f"use one of {allowed}"
+                    f"@pytest.mark.sdbatch({name}=...) is no option",
+                    why="it is a matter of the whole run" if row is not None else "",
+                    fix=f"did you mean {near[0]}?" if near and row is None else f"use one of {allowed}",
                 )
             if settings[row.name].origin <= Origin.MARKER:
                 spelled = f"sdbatch marker {name}"
@@ -227,10 +231,10 @@ def resolve(
 
     """
     settings = {row.name: Setting(row.default, Origin.DEFAULT, flag_of(row)) for row in TABLE}
-    for origin, values in ((Origin.INI, ini), (Origin.COMMAND_LINE, overrides)):
+    for origin, prefix, values in ((Origin.INI, "", ini), (Origin.COMMAND_LINE, "-o ", overrides)):
         for key, value in values.items():
             row = BY_SPELLING[key]
-            settings[row.name] = Setting(to_text(value, option=f"sd_{key}"), origin, f"sd_{key}")
+            settings[row.name] = Setting(to_text(value, option=f"sd_{key}"), origin, f"{prefix}sd_{key}")
     for name, value in command_line.items():
         if value is not None:
             flag = flag_of(BY_SPELLING[name])

@@ -98,6 +98,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a benchmark that measured nothing."""
+    from pytest_sdbatch.bridges import pytest_items
+
+    result = yield
+    pytest_items.refuse_idle(item, item.config.stash[HOST])
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -105,7 +115,7 @@ def pytest_runtest_makereport(
     from pytest_sdbatch.bridges import screen
 
     report = yield
-    screen.attach_record(item, report)
+    screen.attach_record(item, call, report)
     return report
 
 
@@ -121,7 +131,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     """Put our records into pytest-benchmark's own file."""
     from pytest_sdbatch.bridges import pytest_benchmark
 
-    pytest_benchmark.update_json(config.stash[HOST].session.records, output_json)
+    pytest_benchmark.update_json(config.stash[HOST].records, output_json)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)

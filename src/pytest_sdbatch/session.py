@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,9 +12,10 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from pytest_sdbatch.analysis.location import location_s
-from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.errors import ModelError, RunFileError
 from pytest_sdbatch.measure.environment import read_environment
 from pytest_sdbatch.measure.loop import Measurement, measure
 from pytest_sdbatch.measure.output import check_output
@@ -21,13 +23,14 @@ from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules
 from pytest_sdbatch.options import Options
 from pytest_sdbatch.pipelines import variants
-from pytest_sdbatch.pipelines.anatomy import describe, is_pipeline
+from pytest_sdbatch.pipelines.anatomy import check_own, describe, hide_progress, is_pipeline
 from pytest_sdbatch.pipelines.generation import GenerationWorkload
 from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
 from pytest_sdbatch.records import (
     Compilation,
     Derived,
     Environment,
+    Fact,
     Outcome,
     Reading,
     Record,
@@ -69,6 +72,7 @@ class _Attempt:
 
     def run(self, stages: StageClock | None, *, warm: bool) -> Measurement:
         """Measure; an exception of the target ends the rounds, keeps those before it, and stays in ``error``."""
+        __tracebackhide__ = True  # here and below: a traceback shows the user's code, not ours
         rounds: list[Round] = []
         try:
             return measure(
@@ -116,7 +120,8 @@ class BenchSession:
         self.started_at = datetime.now(UTC)
         self.id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._records: dict[tuple[str, str], Record] = {}
-        self._warm: set[tuple[str, Case]] = set()  # tests with the shapes that they ran in this process
+        # Tests with the shapes that they ran, by the pipeline that ran them: loaded again it is cold.
+        self._warm: WeakKeyDictionary[object, set[tuple[str, Case]]] = WeakKeyDictionary()
 
     @cached_property
     def environment(self) -> Environment:
@@ -135,11 +140,6 @@ class BenchSession:
             ModelError: where it cannot be loaded.
         """
         return self.pool.acquire(case)
-
-    def release(self, pool_key: tuple[str, str, str, str, int]) -> None:
-        """Free the pipeline of *pool_key*, which no case to come needs; loaded again it would be cold."""
-        self.pool.release(pool_key)
-        self._warm = {(test, shape) for test, shape in self._warm if shape.pool_key != pool_key}
 
     def measure(
         self,
@@ -161,21 +161,43 @@ class BenchSession:
             loaded: the pipeline that the plugin loaded for this test, if it did.
         """
         pipeline = target if is_pipeline(target) else (loaded.pipeline if loaded else None)
+        __tracebackhide__ = True
+        if loaded is None and is_pipeline(target):
+            try:
+                check_own(target, case)
+            except ModelError as error:
+                return Measured(
+                    record=self.unmeasured(test, case, str(error), Outcome.CRASHED), outputs=[], error=error
+                )
+        if pipeline is not None:
+            hide_progress(pipeline)
         workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
         attempt = _Attempt(
             self.device, workload, Rules.from_options(options), compiled=variants.is_compiled(case.variant)
         )
         shape = (test, replace(case, batch_count=1))  # another test may call another code path
-        warm = shape in self._warm and not attempt.compiled  # a compiled case starts from an empty compiler
+        ran = self._warm.setdefault(loaded.pipeline if loaded else self, set())
+        warm = shape in ran and not attempt.compiled  # a compiled case starts from an empty compiler
         with self._compiler(case, options), _stage_clock(pipeline, self.device, case) as stages:
             result = attempt.run(stages, warm=warm)
             if result.failure is not None and self.pool.evict_others(case.pool_key):
                 result = attempt.run(stages, warm=warm)
         if result.failure is None and attempt.error is None:
-            self._warm.add(shape)
+            ran.add(shape)
+        must_match: dict[str, Fact] = {
+            "seed": options.count("seed"),
+            "prompts": hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:8],
+            "compile_cache": options.choice("compile_cache") if attempt.compiled else None,
+        }
+        record = replace(self._record(case, attempt, result, pipeline, loaded), test=test, must_match=must_match)
+        return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
+
+    def _record(
+        self, case: Case, attempt: _Attempt, result: Measurement, pipeline: object | None, loaded: Loaded | None
+    ) -> Record:
         outcome, reason, check = _judge(result, case, attempt.error)
-        record = Record(
-            test=test,
+        return Record(
+            test="",
             case=case,
             outcome=outcome,
             reason=reason,
@@ -199,17 +221,27 @@ class BenchSession:
                 denoiser_calls=result.denoiser_calls,
             ),
         )
-        return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
 
-    def run_once(self, case: Case, target: object, options: Options, prompts: Sequence[str]) -> list[object]:
-        """Make the calls of one round without measuring anything, and return what they gave."""
+    def run_once(
+        self, case: Case, target: object, options: Options, prompts: Sequence[str]
+    ) -> tuple[list[object], str | None]:
+        """Make the calls of one round without measuring; return what they gave, and what is wrong with it."""
+        __tracebackhide__ = True
         workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
-        return [call() for call in workload.prepare()]
+        outputs = [call() for call in workload.prepare()]
+        return outputs, check_output(outputs, case).problem
 
     def unmeasured(self, test: str, case: Case, reason: str, outcome: Outcome) -> Record:
         """Return the record of a case that was not measured, or not to its end."""
+        seed = case.weights_seed if case.weights == "random" else None
         return Record(
-            test=test, case=case, outcome=outcome, reason=reason, test_outcome="failed", parallel=self.parallel
+            test=test,
+            case=case,
+            outcome=outcome,
+            reason=reason,
+            test_outcome="failed",
+            parallel=self.parallel,
+            weights=Weights(kind=case.weights, seed=seed),
         )
 
     def larger_than_fits(self, test: str, case: Case) -> str | None:

@@ -37,7 +37,6 @@ def test_batch_sizes_that_are_none_end_the_run(run_benchmark: RunBenchmark, text
         ("--sd-variants=eager+compile", "eager"),
         ("--sd-dtypes=float16", "fp16"),
         ("--sd-dtypes=int8", "fp32, fp16, bf16"),
-        ("--sd-resolutions=60", "multiples of"),
         ("--sd-resolutions=64x", "HEIGHTxWIDTH"),
         ("--sd-images=0", "--sd-images"),
         ("--sd-report=out.html", ".json"),
@@ -70,6 +69,17 @@ def test_a_device_that_is_not_there_ends_the_run(pytester: pytest.Pytester, text
 
     assert result.ret == USAGE_ERROR
     assert text in result.stderr.str()
+
+
+def test_a_resolution_that_the_model_cannot_make_ends_the_run(run_benchmark: RunBenchmark) -> None:
+    """The factor is the model's: a test with a pipeline of its own takes any resolution."""
+    refused = run_benchmark("--sd-resolutions=60", source=PIPELINE)
+    own = run_benchmark("--sd-resolutions=60", "--sd-batch-sizes=1")
+
+    assert refused.run.ret == USAGE_ERROR
+    assert "multiples of 8" in refused.text
+    assert "use 64x64" in refused.text
+    assert own.run.ret == 0
 
 
 def test_images_that_do_not_split_are_refused(run_benchmark: RunBenchmark) -> None:

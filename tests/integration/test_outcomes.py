@@ -198,3 +198,105 @@ def test_a_target_that_is_neither_pipeline_nor_callable_is_refused(run_benchmark
 
     result.run.assert_outcomes(failed=1)
     assert "neither a diffusers pipeline nor a callable" in result.text
+
+
+def test_a_benchmark_that_never_measures_fails(run_benchmark: RunBenchmark) -> None:
+    """A test that asks for sd_benchmark and does not call it is told so, and is a row."""
+    result = run_benchmark("--sd-batch-sizes=1", source="def test_it(sd_benchmark): pass")
+
+    result.run.assert_outcomes(failed=1)
+    assert "never called" in result.text
+    assert result.outcomes == {"b1x1": "crashed"}
+
+
+def test_what_ends_before_measuring_is_a_row(run_benchmark: RunBenchmark) -> None:
+    """A skipped benchmark and one whose own fixture fails are rows with their reasons, not absences."""
+    source = """
+        import pytest
+
+        @pytest.fixture
+        def broken():
+            raise OSError("no such app")
+
+        @pytest.mark.skip(reason="not today")
+        def test_a(sd_benchmark, fake_device):
+            sd_benchmark(fake_device.generate)
+
+        @pytest.mark.sdbatch(models="app")
+        def test_b(sd_benchmark, broken):
+            sd_benchmark(broken)
+    """
+    result = run_benchmark("--sd-batch-sizes=1", source=source)
+
+    assert sorted(str(record.outcome) for record in result.records.values()) == ["crashed", "skipped"]
+    assert {record.reason for record in result.records.values()} >= {"not today"}
+    assert "no such app" in result.text
+
+
+def test_an_expected_failure_is_counted_as_pytest_counts_it(run_benchmark: RunBenchmark) -> None:
+    """A test marked xfail stays xfailed, and -ra shows it."""
+    source = """
+        import pytest
+
+        @pytest.mark.xfail
+        def test_it(sd_benchmark, fake_device):
+            sd_benchmark(fake_device.generate)
+            assert False
+    """
+    result = run_benchmark("-ra", "--sd-batch-sizes=1", source=source)
+
+    result.run.assert_outcomes(xfailed=1)
+
+
+def test_a_failed_test_is_called_failed(run_benchmark: RunBenchmark) -> None:
+    """What pytest says in -v and in its summary is FAILED, also where the measurement was fine."""
+    source = """
+        def test_it(sd_benchmark, fake_device):
+            assert not len(sd_benchmark(fake_device.generate))
+    """
+    result = run_benchmark("-v", "--sd-batch-sizes=1", source=source)
+
+    assert "b1x1] FAILED" in result.text
+    assert "FAILED test_it.py" in result.text
+
+
+def test_a_traceback_shows_the_users_code_and_not_ours(run_benchmark: RunBenchmark) -> None:
+    """Between the test and the target there is nothing of the plugin."""
+    source = """
+        def test_it(sd_benchmark):
+            sd_benchmark(lambda batch: 1 / 0)
+    """
+    result = run_benchmark("--sd-batch-sizes=1", source=source)
+
+    assert "ZeroDivisionError" in result.text
+    assert "loop.py" not in result.text
+    assert "session.py" not in result.text
+
+
+def test_a_minus_sign_of_the_users_own_parameter_is_kept(run_benchmark: RunBenchmark) -> None:
+    """[-1] and [1] are two tests with two records."""
+    source = """
+        import pytest
+
+        @pytest.mark.parametrize("shift", [-1, 1])
+        def test_it(sd_benchmark, fake_device, shift):
+            sd_benchmark(fake_device.generate)
+    """
+    result = run_benchmark("--sd-batch-sizes=1", "--sd-report=run.json", source=source)
+
+    assert "test_it[-1]" in result.text
+    assert "test_it[1]" in result.text
+
+
+def test_an_idle_call_under_benchmark_disable_is_looked_at(run_benchmark: RunBenchmark) -> None:
+    """The check that benchmarks have not rotted looks at the images too."""
+    source = """
+        import numpy as np
+
+        def test_black(sd_benchmark):
+            sd_benchmark(lambda batch: np.zeros((batch.size, 64, 64, 3)))
+    """
+    result = run_benchmark("--benchmark-disable", source=source)
+
+    result.run.assert_outcomes(failed=1)
+    assert "constant" in result.text

@@ -169,3 +169,42 @@ def test_names_that_could_do_harm_stay_inside(run_benchmark: RunBenchmark, pytes
     assert not any(ord(character) < 32 and character != "\n" for character in result.text)
     assert "\u202e" not in result.text
     assert len(read_run_file(pytester.path / "run.json")[0].records) == 7
+
+
+def test_a_skipped_benchmark_does_not_make_a_run_interrupted(
+    run_benchmark: RunBenchmark, pytester: pytest.Pytester
+) -> None:
+    """A run in which every benchmark ended, one way or another, is whole and may be a baseline."""
+    source = """
+        import pytest
+
+        def test_a(sd_benchmark, fake_device):
+            sd_benchmark(fake_device.generate)
+
+        @pytest.mark.skip(reason="not here")
+        def test_b(sd_benchmark, fake_device):
+            sd_benchmark(fake_device.generate)
+    """
+    result = run_benchmark("--sd-batch-sizes=1", "--sd-save=main", source=source)
+
+    assert result.run.ret == 0
+    assert list(pytester.path.glob("benchmarks/baselines/main/*.json"))
+
+
+def test_a_file_that_was_typed_for_and_has_nothing_to_hold_turns_the_run_red(run_benchmark: RunBenchmark) -> None:
+    """A CI step that waits for the file must not be told that all is well."""
+    result = run_benchmark("--sd-report=run.json", source="def test_plain(): pass")
+
+    assert result.run.ret == 1
+    assert "no run file was written" in result.text
+
+
+def test_a_file_named_by_the_configuration_is_no_matter_of_plain_tests(
+    run_benchmark: RunBenchmark, pytester: pytest.Pytester
+) -> None:
+    """Unit tests of a project whose configuration names a report, or a device that is not there, stay as they are."""
+    pytester.makeini("[pytest]\nsd_report = run.json\nsd_device = cuda:7")
+
+    result = run_benchmark("--benchmark-json=b.json", source="def test_plain(benchmark): benchmark(int)")
+
+    assert result.run.ret == 0

@@ -155,7 +155,7 @@ def test_a_bad_value_is_refused_under_the_name_it_was_given(row: Option, origin:
     ("origin", "name", "spelled"),
     [
         (Origin.COMMAND_LINE, "batch_sizes", "--sd-batch-sizes"),
-        (Origin.COMMAND_LINE, "guidance", "sd_guidance"),
+        (Origin.COMMAND_LINE, "guidance", "-o sd_guidance"),
         (Origin.INI, "batch_sizes", "sd_batch_sizes"),
         (Origin.INI, "batch_size", "sd_batch_size"),
         (Origin.MARKER, "batch_size", "sdbatch marker batch_size"),
@@ -222,11 +222,19 @@ def test_values_of_a_wrong_type_are_refused(value: object) -> None:
 def test_an_unknown_keyword_of_a_marker_is_answered_with_all_that_are_known() -> None:
     """A typing error must not leave a test at its defaults."""
     with pytest.raises(OptionError) as caught:
-        given_as(Origin.MARKER, "batchsize", 4)
+        given_as(Origin.MARKER, "qqq", 4)
 
-    assert "batchsize" in caught.value.what
+    assert "qqq" in caught.value.what
     assert all(row.name in caught.value.fix for row in MARKERS)
     assert all(row.name not in caught.value.fix.split(", ") for row in TABLE if not row.marker)
+
+
+def test_a_mistyped_keyword_of_a_marker_is_answered_with_the_nearest() -> None:
+    """One name is easier to act on than twenty."""
+    with pytest.raises(OptionError) as caught:
+        given_as(Origin.MARKER, "batchsizes", 4)
+
+    assert caught.value.fix == "did you mean batch_sizes?"
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if not row.marker], ids=lambda row: row.name)

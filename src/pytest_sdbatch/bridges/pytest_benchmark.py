@@ -99,6 +99,11 @@ def is_disabled(config: pytest.Config) -> bool:
     return bool(disabled)
 
 
+def skips_all(config: pytest.Config) -> bool:
+    """Return whether ``--benchmark-skip`` was asked for."""
+    return bool(config.getoption("benchmark_skip", False))
+
+
 def check_options(config: pytest.Config) -> None:
     """Refuse options of pytest-benchmark that cannot work with our tests; call it once some were collected.
 

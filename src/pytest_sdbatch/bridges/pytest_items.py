@@ -9,6 +9,7 @@ import pytest
 
 from pytest_sdbatch.bridges import pytest_benchmark
 from pytest_sdbatch.errors import OptionError, SdbatchError
+from pytest_sdbatch.options import BY_SPELLING, Origin, flag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.options import Options
     from pytest_sdbatch.pipelines.pool import Loaded
+    from pytest_sdbatch.records import Record
 
 # Scalars, so that pytest-benchmark can group by them, with names that shadow nobody's fixtures.
 PARAMETERS = (
@@ -29,6 +31,7 @@ PARAMETERS = (
     "sd_batch_size",
     "sd_batch_count",
 )
+RECORD: pytest.StashKey[Record] = pytest.StashKey()  # what was measured of an item
 LOADED: pytest.StashKey[Loaded] = pytest.StashKey()  # the pipeline that the plugin loaded for an item
 SUITE = Path(__file__).parents[1] / "suite"
 
@@ -47,9 +50,12 @@ def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
         options = options_of(metafunc.definition, host, with_model=with_model)
         cases = host.cases_of(options, with_model=with_model)
         host.prompts(options)
+        if not with_model and host.options.origin("models") > Origin.DEFAULT:
+            host.hints.append(f"{metafunc.definition.nodeid} brings its own pipeline: models is not for it")
     except SdbatchError as error:
+        marked = any(True for _ in metafunc.definition.iter_markers("sdbatch"))
         if host.error is None:
-            host.error = error
+            host.error = error.at(metafunc.definition.nodeid) if marked else error
     for case in cases:
         host.cases[metafunc.definition.nodeid, scalars(case)] = case
     values = [scalars(case) for case in cases]
@@ -91,10 +97,10 @@ def refuse_own_parametrization(node: pytest.Item) -> None:
         listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
         for name in listed:
             if name in PARAMETERS:
-                axis = f"{name.removeprefix('sd_')}s" if name not in ("sd_steps", "sd_device") else name[3:]
+                row = BY_SPELLING[name.removeprefix("sd_")]
                 raise OptionError(
                     f"{node.nodeid} parametrizes {name}, which the grid already does",
-                    fix=f"write @pytest.mark.sdbatch({axis}=...)",
+                    fix=f"write @pytest.mark.sdbatch({row.name}=...)" if row.marker else f"give {flag_of(row)}=...",
                 )
 
 
@@ -127,10 +133,11 @@ def case_of_item(item: pytest.Item, host: Host) -> Case | None:
     return host.cases.get((_definition_id(item), tuple(callspec.params[name] for name in PARAMETERS)))
 
 
-def test_name(node: pytest.Function, case: Case) -> str:
+def name_of_test(node: pytest.Function, case: Case) -> str:
     """Return the node id without our parameters; the shipped suite is named for its module, wherever it lies."""
-    inside = node.name[len(node.originalname) + 1 : -1]
-    rest = inside.replace(case.id, "", 1).strip("-")
+    before, _, after = node.name[len(node.originalname) + 1 : -1].partition(case.id)
+    # One dash joins parameters; a second one is a minus sign of the user's own.
+    rest = "-".join(part for part in (before.removesuffix("-"), after.removeprefix("-")) if part)
     name = node.originalname + (f"[{rest}]" if rest else "")
     if node.path.is_relative_to(SUITE):
         return f"pytest_sdbatch.suite::{name}"
@@ -171,7 +178,23 @@ def order(items: list[pytest.Item], host: Host) -> None:
 
 def expect(items: Sequence[pytest.Item], host: Host) -> None:
     """Tell the host which benchmarks will run, in order."""
-    host.expect([case for item in items if (case := case_of_item(item, host)) is not None])
+    cases = [(item.nodeid, case) for item in items if (case := case_of_item(item, host)) is not None]
+    host.expect([case for _, case in cases])
+    host.progress.expect(node_id for node_id, _ in cases)
+
+
+def measures(item: pytest.Item) -> bool:
+    """Return whether *item* asks for ``sd_benchmark``, and not for the case alone."""
+    return isinstance(item, pytest.Function) and "sd_benchmark" in item.fixturenames
+
+
+def refuse_idle(item: pytest.Item, host: Host) -> None:
+    """Fail a benchmark that ended without calling ``sd_benchmark``: it would pass for ever and measure nothing."""
+    if not measures(item) or host.only_check or RECORD in item.stash or case_of_item(item, host) is None:
+        return
+    assert isinstance(item, pytest.Function)
+    pytest_benchmark.leave_out(item.funcargs.get("benchmark"))
+    pytest.fail("sd_benchmark was asked for and never called: write sd_benchmark(sd_pipeline)", pytrace=False)
 
 
 def leave(item: pytest.Item, host: Host) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.options import Origin
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.records import Record, Run
-
-RECORD: pytest.StashKey[Record] = pytest.StashKey()
 
 
 def header(host: Host) -> list[str]:
@@ -24,6 +24,7 @@ def header(host: Host) -> list[str]:
     from pytest_sdbatch.report import terminal
 
     lines = terminal.header_lines(host.session.environment, host.options, host.grid)
+    lines += [f"sdbatch: {hint}" for hint in host.hints]
     if host.options.switch("plan"):
         lines += terminal.plan_lines(host.grid, recorded_seconds(host))
     return lines
@@ -48,18 +49,39 @@ def recorded_seconds(host: Host) -> dict[str, float]:
     }
 
 
-def attach_record(item: pytest.Item, report: pytest.TestReport) -> None:
+def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
     """Let *report* carry the record of its benchmark, as plain builtins so that it can travel between processes.
 
     A record is carried by the call, by a set-up that did not pass, and again by a tear-down that failed, because
-    then the test failed after measuring.
+    then the test failed after measuring. One that ended without measuring gets a record here, so that it is a row.
     """
-    record = item.stash.get(RECORD, None)
-    if record is None or (report.when != "call" and report.passed):
+    if report.when != "call" and report.passed:
+        return
+    from pytest_sdbatch.bridges import pytest_items
+
+    record = item.stash.get(pytest_items.RECORD, None)
+    if record is None and not report.passed and call.excinfo is not None:
+        record = _unmeasured(item, call.excinfo, skipped=report.skipped)
+    if record is None:
         return
     from pytest_sdbatch.storage.codec import encode_record
 
     vars(report)["sdbatch_record"] = encode_record(replace(record, test_outcome=report.outcome))
+
+
+def _unmeasured(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], *, skipped: bool) -> Record | None:
+    from pytest_sdbatch.bridges import pytest_benchmark, pytest_items
+    from pytest_sdbatch.host import host_of
+    from pytest_sdbatch.records import Outcome
+
+    host = host_of(item.config)
+    case = pytest_items.case_of_item(item, host)
+    if case is None or not pytest_items.measures(item) or host.only_check or pytest_benchmark.skips_all(item.config):
+        return None
+    assert isinstance(item, pytest.Function)
+    reason = str(raised.value) if skipped else raised.exconly(tryshort=True)
+    outcome = Outcome.SKIPPED if skipped else Outcome.CRASHED
+    return host.session.unmeasured(pytest_items.name_of_test(item, case), case, reason, outcome)
 
 
 def carried_record(report: pytest.TestReport) -> Record | None:
@@ -73,14 +95,16 @@ def carried_record(report: pytest.TestReport) -> Record | None:
 
 
 def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Return pytest's category, no letter, and the outcome as the word of ``-v``."""
+    """Return pytest's category, no letter, and the word of ``-v``: the outcome, or FAILED."""
     data: dict[str, Any] | None = vars(report).get("sdbatch_record")
-    if data is None or report.when == "teardown":
+    # A failed set-up is an error to pytest, an expected failure is counted apart, and so is a test that is run again.
+    is_error = report.when == "setup" and report.failed
+    if data is None or report.when == "teardown" or is_error or hasattr(report, "wasxfail"):
         return None
-    if report.when == "setup" and report.failed:
-        return None  # pytest calls this an error, and counts it apart
-    colour = {"passed": "green", "skipped": "yellow", "failed": "red"}[report.outcome]
-    return report.outcome, "", (str(data["outcome"]).upper(), {colour: True})
+    colour = {"passed": "green", "skipped": "yellow", "failed": "red"}.get(report.outcome)
+    if colour is None:
+        return None
+    return report.outcome, "", ("FAILED" if report.failed else str(data["outcome"]).upper(), {colour: True})
 
 
 def keep(report: pytest.TestReport, host: Host) -> None:
@@ -91,7 +115,7 @@ def keep(report: pytest.TestReport, host: Host) -> None:
     host.session.keep(record)
     if report.when == "teardown":
         return
-    host.count_finished(report.duration)
+    host.progress.end(report.nodeid, report.duration)
     reporter = host.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and host.config.get_verbosity() >= -1:
         _write_line(reporter, record, report.nodeid, host)
@@ -102,38 +126,46 @@ def _write_line(reporter: pytest.TerminalReporter, record: Record, node_id: str,
     from pytest_sdbatch.report import terminal
 
     width = host.config.get_terminal_writer().fullwidth
-    line = terminal.case_line(record, number=host.finished, total=len(host.grid), left_s=host.time_left_s, width=width)
+    progress = host.progress
+    line = terminal.case_line(record, number=progress.ended, total=progress.total, left_s=progress.left_s, width=width)
     file = node_id.partition("::")[0]
-    starts_line = host.line_of_file == file and reporter.verbosity <= 0
-    host.line_of_file = file
+    starts_line = progress.line_of_file == file and reporter.verbosity <= 0
+    progress.line_of_file = file
     # Every line but the last ends here: pytest writes its percentage behind a line that is open and long.
-    is_last = host.finished >= len(host.grid)
+    is_last = progress.complete
     reporter.write(("" if starts_line else "\n") + line + ("" if is_last or reporter.verbosity > 0 else "\n"))
 
 
 def save(session: pytest.Session, host: Host) -> None:
     """Write the run files; a file that cannot be written turns the run red and is said at the end."""
+    origins = [host.options.origin(name) for name in ("report", "save") if host.options.text(name) is not None]
+    if not origins or host.is_worker or host.only_check or host.options.switch("plan"):
+        return
+    if not host.records:
+        # A file that was typed for is missed; one that the project's configuration names is not, by its unit tests.
+        if max(origins) is Origin.COMMAND_LINE:
+            _fail(session, host, "no benchmark was measured, so no run file was written")
+        return
     targets = [
         (path, path == host.baseline_path) for path in (host.report_path, host.baseline_path) if path is not None
     ]
-    if host.is_worker or host.only_check or not targets:
-        return
-    if not host.session.records:
-        host.notes.append("no benchmark ran, so no run file was written")
-        return
-    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED or host.finished < len(host.grid)
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED or not host.progress.complete
     for path, baseline in targets:
         try:
             host.notes.append(host.session.save(path, baseline=baseline, interrupted=interrupted))
         except SdbatchError as error:
-            host.notes.append(f"ERROR: {error}")
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            _fail(session, host, str(error))
+
+
+def _fail(session: pytest.Session, host: Host, why: str) -> None:
+    host.notes.append(f"ERROR: {why}")
+    if session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
     """Show the table, the answer, and what was written where."""
-    records = host.session.records if host.grid else ()
+    records = host.records
     if records:
         from pytest_sdbatch.report import answer, terminal
 
@@ -141,7 +173,9 @@ def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
         width = host.config.get_terminal_writer().fullwidth
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         table = terminal.render_table(records, width=width, color=reporter.hasmarkup, encoding=encoding)
-        for line in [*table.splitlines(), *answer.answer_sentences(records, within=host.options.number("sweet_spot"))]:
+        sentences = answer.answer_sentences(records, within=host.options.number("sweet_spot"))
+        wrapped = [textwrap.fill(sentence, width, subsequent_indent="    ") for sentence in sentences]
+        for line in [*table.splitlines(), *wrapped]:
             reporter.write_line(line)
     for note in host.notes:
         reporter.write_line(note, red=note.startswith("ERROR"))

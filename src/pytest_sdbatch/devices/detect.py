@@ -29,7 +29,8 @@ def open_device(text: str) -> Device:
         return CpuDevice()
     match = _CUDA.fullmatch(word)
     if match is None and word != "auto":
-        raise DeviceError(f"unknown device {text!r}", fix=f"use {_ALLOWED}")
+        why = "Apple GPUs are not supported yet; cpu works there" if word == "mps" else ""
+        raise DeviceError(f"unknown device {text!r}", why=why, fix=f"use {_ALLOWED}")
 
     import torch
 

@@ -24,7 +24,6 @@ def read_environment(
     device: Device,
     *,
     parallel: int = 1,
-    extra_must_match: Mapping[str, Fact] | None = None,
     folder: Path | None = None,
     variables: Mapping[str, str] = os.environ,
 ) -> Environment:
@@ -33,7 +32,6 @@ def read_environment(
     Args:
         device: what is measured on.
         parallel: processes that share the machine by our own doing.
-        extra_must_match: what else makes runs incomparable.
         folder: whose repository is meant; None: the current one.
         variables: the process's environment.
 
@@ -50,7 +48,7 @@ def read_environment(
     shown |= {"commit": repository.commit, "dirty": repository.dirty, "remote": repository.remote}
     unknown |= repository.unknown
     return Environment(
-        must_match={**facts["must_match"], "parallel": parallel, **(extra_must_match or {})},
+        must_match={**facts["must_match"], "parallel": parallel},
         drift={
             **facts["drift"],
             **{name: _version(name, unknown) for name in _DRIFTING},

@@ -89,6 +89,7 @@ def measure(
             the rounds before an error.
 
     """
+    __tracebackhide__ = True  # for pytest, when a call raises
     should_stop((1.0,) * 5, Rules())  # loads what the rule needs now: between rounds it would show up in their memory
     readings = _Readings(no_stages=None if stages is not None else "there is no pipeline whose stages could be timed")
     reason: str | None = None
@@ -124,6 +125,7 @@ def measure(
 
 
 def _warm_up(workload: Workload, device: Device, rules: Rules, seconds: list[float]) -> None:
+    __tracebackhide__ = True
     # Not paused for tracers: here coverage sees the measured code.
     while not warmup_done(seconds, rules):
         call = workload.prepare()[0]
@@ -142,6 +144,7 @@ def _run_rounds(
     on_round: Callable[[Round], None] | None,
     readings: _Readings,
 ) -> StopReason:
+    __tracebackhide__ = True
     stopped: StopReason | None = None
     while stopped is None:
         readings.phase = f"round {len(readings.rounds) + 1}"
@@ -168,6 +171,7 @@ class _Times:
 
 
 def _time_round(calls: Sequence[Callable[[], object]], device: Device, outputs: list[object]) -> _Times:
+    __tracebackhide__ = True
     count = len(calls)
     outputs.extend([None] * count)
     ends_s = [0.0] * count

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_sdbatch.errors import ModelError
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.pipelines.dtypes import torch_dtype
 from pytest_sdbatch.records import Derived
 
 
@@ -25,6 +28,33 @@ def count(pipeline: Any) -> int:
     parts = [part for part in pipeline.components.values() if callable(getattr(part, "parameters", None))]
     distinct = {id(parameter): parameter.numel() for part in parts for parameter in part.parameters()}
     return sum(distinct.values())
+
+
+def hide_progress(pipeline: Any) -> None:
+    """Switch the pipeline's progress bar off: it writes while rounds are timed."""
+    if hasattr(pipeline, "set_progress_bar_config"):
+        pipeline.set_progress_bar_config(disable=True)
+
+
+def check_own(pipeline: Any, case: Case) -> None:
+    """Refuse a pipeline of the user's own that is not what its case, and so its row, would say.
+
+    Raises:
+        ModelError: for another dtype or another kind of device than the case's.
+    """
+    dtype, device = getattr(pipeline, "dtype", None), getattr(pipeline, "device", None)
+    if dtype is not None and dtype != torch_dtype(case.dtype):
+        raise ModelError(
+            f"the pipeline is {dtype} where the case says {case.dtype}",
+            why="the row would be named after a dtype that was not measured",
+            fix="load it with torch_dtype=pytest_sdbatch.torch_dtype(sd_case.dtype), or name its dtype: --sd-dtypes",
+        )
+    kind = case.device.partition(":")[0]
+    if device is not None and kind in ("cpu", "cuda") and device.type != kind:
+        raise ModelError(
+            f"the pipeline is on {device} where the case says {case.device}",
+            fix="move it there: pipeline.to(sd_case.device)",
+        )
 
 
 def describe(pipeline: Any) -> Derived:

@@ -31,10 +31,9 @@ def entry(test: str, case: Case, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def full_name(test: str, case: Case) -> str:
-    """Return the node id of *test* at *case*; parameters of the test's own come first."""
-    if test.endswith("]"):
-        return f"{test[:-1]}-{case.id}]"
-    return f"{test}[{case.id}]"
+    """Return the node id of *test* at *case*, as pytest makes it: parameters of the test's own come behind ours."""
+    name, bracket, own = test.partition("[")
+    return f"{name}[{case.id}-{own}" if bracket else f"{test}[{case.id}]"
 
 
 def parameters(case: Case) -> dict[str, Fact]:

@@ -23,11 +23,9 @@ def read(tmp_path: Path, *, parallel: int = 1, variables: Mapping[str, str] | No
 
 def test_facts_are_in_the_class_that_decides_what_they_do(tmp_path: Path) -> None:
     """Device and workers must match, versions are drift, the rest is shown."""
-    environment = read_environment(
-        FakeDevice(), parallel=3, extra_must_match={"prompts": "ab12"}, folder=tmp_path, variables={}
-    )
+    environment = read_environment(FakeDevice(), parallel=3, folder=tmp_path, variables={})
 
-    assert environment.must_match == {"device_kind": "fake", "device_name": "fake", "parallel": 3, "prompts": "ab12"}
+    assert environment.must_match == {"device_kind": "fake", "device_name": "fake", "parallel": 3}
     assert environment.drift["torch"] == metadata.version("torch")
     assert environment.drift["python"] == f"{platform.python_implementation()} {platform.python_version()}"
     assert {"diffusers", "transformers", "kernel", "pytest-sdbatch"} <= environment.drift.keys()
