@@ -49,17 +49,21 @@ def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
 
     host = host_of(request.config)
     refuse_workers(host)
+    if sd_case.model is None:
+        leave_out(request)
+        pytest.fail("sd_pipeline must be an argument of the test, not asked for while it runs", pytrace=False)
     skip_what_cannot_fit(request.node, host, sd_case)
+    record = None
     try:
         loaded = host.session.load(sd_case)
+        request.node.stash[pytest_items.LOADED] = loaded
     except SdbatchError as error:
         outcome = Outcome.OOM if isinstance(error, DoesNotFit) else Outcome.CRASHED
         record = host.session.unmeasured(pytest_items.name_of_test(request.node, sd_case), sd_case, str(error), outcome)
+    if record is not None:  # behind the except block, so that pytest does not print the error with what caused it
         request.node.stash[RECORD] = record
-        if "benchmark" in request.fixturenames:
-            pytest_benchmark.leave_out(request.getfixturevalue("benchmark"))
+        leave_out(request)
         act_on(record)
-    request.node.stash[pytest_items.LOADED] = loaded
     return loaded.pipeline
 
 
@@ -139,6 +143,12 @@ class SdBenchmark:
             raise measured.error
         act_on(measured.record)
         return measured.outputs
+
+
+def leave_out(request: pytest.FixtureRequest) -> None:
+    """Tell pytest-benchmark that the test of *request* has no row for it."""
+    if "benchmark" in request.fixturenames:
+        pytest_benchmark.leave_out(request.getfixturevalue("benchmark"))
 
 
 def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch.bridges.progress import Progress
-from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.options import Options, Origin
 
 if TYPE_CHECKING:
@@ -95,21 +95,31 @@ class Host:
         return pytest_benchmark.is_disabled(self.config)
 
     def check(self) -> None:
-        """Refuse what can be refused before collection.
+        """Refuse what was typed and cannot be, before collection.
 
-        What was typed is checked in full. What only stands in a file is not: a plain ``pytest`` that measures
-        nothing must not fail over it, nor import torch.
+        What only stands in a file is not looked at: a plain ``pytest`` that measures nothing must not fail over it.
+        The device waits for collection too: a conftest may still make it, and torch is not imported for a mistake.
 
         Raises:
             SdbatchError: the first problem.
         """
         if self.is_worker or all(s.origin < Origin.COMMAND_LINE for s in self.options.settings.values()):
             return
+        from pytest_sdbatch.grid.plan import Defaults, plan
+        from pytest_sdbatch.measure.stopping import Rules
+        from pytest_sdbatch.storage.exclusive import check_target
+        from pytest_sdbatch.storage.names import check_name
+
+        anywhere = Defaults(device="cpu", model="tiny-sd", dtype="fp32", height=64, width=64, steps=1)
         # Without a model the resolutions are for tests with pipelines of their own, too.
-        self.cases_of(self.options, with_model=self.options.origin("models") is Origin.COMMAND_LINE)
+        with_model = self.options.origin("models") is Origin.COMMAND_LINE
+        plan(self.options, self.catalog, anywhere, with_model=with_model)
+        Rules.from_options(self.options)
         self.prompts(self.options)
-        self._check_rules()
-        self._check_targets()
+        if self.report_path is not None:
+            check_target(self.report_path)
+        if self.options.text("save") is not None:
+            check_name(self.options.text("save") or "")
 
     def cases_of(self, options: Options, *, with_model: bool) -> Sequence[Case]:
         """Return the cases of a test with these options; one, the smallest, under ``--benchmark-disable``."""
@@ -153,12 +163,12 @@ class Host:
         if self.loads[case.pool_key] <= 0:
             self.session.pool.release(case.pool_key)
 
-    def _check_rules(self) -> None:
-        from pytest_sdbatch.measure.stopping import Rules
+    def check_targets(self) -> None:
+        """Refuse run files that cannot be written, before anything is measured.
 
-        Rules.from_options(self.options)
-
-    def _check_targets(self) -> None:
+        Raises:
+            RunFileError: for the first of them.
+        """
         from pytest_sdbatch.storage.exclusive import check_target
 
         if self.report_path is not None:
@@ -174,9 +184,11 @@ class Host:
 
     def _path(self, name: str, text: str) -> Path:
         """Return a path option: typed ones start where pytest was called, others at the root of the project."""
+        if text.endswith(("/", "\\")) and name == "report":
+            raise OptionError(f"{self.options.spelled(name)}={text}: a folder", fix="name a file: run.json")
         typed = self.options.origin(name) is Origin.COMMAND_LINE
         base = self.config.invocation_params.dir if typed else self.config.rootpath
-        return Path(base, text)
+        return Path(base, Path(text).expanduser())
 
 
 def host_of(config: pytest.Config) -> Host:

@@ -208,3 +208,15 @@ def test_a_damaged_stored_run_gives_no_times_and_is_named(
     assert result.run.ret == 0
     assert "not used for times" in result.text
     assert str(stored) in result.text
+
+
+def test_a_device_of_a_folders_conftest_is_used_whatever_was_typed(pytester: pytest.Pytester) -> None:
+    """The hook is called when benchmarks are collected, and by then every conftest has been read."""
+    folder = pytester.mkdir("benchmarks")
+    (folder / "conftest.py").write_text(
+        "from pytest_sdbatch.devices.fake import FakeDevice\n\n"
+        "def pytest_sdbatch_make_device(name):\n    return FakeDevice()\n"
+    )
+    (folder / "test_it.py").write_text("def test_it(sd_case):\n    assert sd_case.device == 'fake'\n")
+
+    pytester.runpytest_inprocess("--sd-batch-sizes=1").assert_outcomes(passed=1)

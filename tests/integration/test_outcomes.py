@@ -300,3 +300,31 @@ def test_an_idle_call_under_benchmark_disable_is_looked_at(run_benchmark: RunBen
 
     result.run.assert_outcomes(failed=1)
     assert "constant" in result.text
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="subtests came with pytest 9")
+def test_a_failed_subtest_fails_the_record(run_benchmark: RunBenchmark) -> None:
+    """A record of a test with a failed subtest is no baseline, and its case has one line."""
+    source = """
+        def test_it(sd_benchmark, fake_device, subtests):
+            images = sd_benchmark(fake_device.generate)
+            with subtests.test(msg="one"):
+                assert images is None
+    """
+    result = run_benchmark("--sd-batch-sizes=1", "--sd-save=main", source=source)
+
+    (record,) = result.records.values()
+    assert record.test_outcome == "failed"
+    assert result.text.count("[1/1]") == 1
+
+
+def test_asking_for_the_pipeline_while_running_is_answered(run_benchmark: RunBenchmark) -> None:
+    """The grid is made before a test runs, so the pipeline has to be an argument."""
+    source = """
+        def test_it(sd_benchmark, request):
+            sd_benchmark(request.getfixturevalue("sd_pipeline"))
+    """
+    result = run_benchmark("--sd-batch-sizes=1", source=source)
+
+    result.run.assert_outcomes(failed=1)
+    assert "must be an argument of the test" in result.text

@@ -208,3 +208,35 @@ def test_a_file_named_by_the_configuration_is_no_matter_of_plain_tests(
     result = run_benchmark("--benchmark-json=b.json", source="def test_plain(benchmark): benchmark(int)")
 
     assert result.run.ret == 0
+
+
+def test_tests_that_only_ask_for_the_case_do_not_count_as_missing(
+    run_benchmark: RunBenchmark, pytester: pytest.Pytester
+) -> None:
+    """A test without sd_benchmark is no benchmark: the run is whole without it."""
+    source = """
+        def test_a(sd_benchmark, fake_device):
+            sd_benchmark(fake_device.generate)
+
+        def test_b(sd_case):
+            pass
+    """
+    result = run_benchmark("--sd-batch-sizes=1", "--sd-save=main", source=source)
+
+    assert result.run.ret == 0
+    assert list(pytester.path.glob("benchmarks/baselines/main/*.json"))
+
+
+@pytest.mark.parametrize("line", ["sd_save = ../x", "sd_report = taken.json", "sd_rounds = 2", "sd_max_rounds = 3"])
+def test_what_a_file_says_is_checked_before_measuring(
+    run_benchmark: RunBenchmark, pytester: pytest.Pytester, line: str
+) -> None:
+    """A target or a rule of the configuration that cannot be ends the run once a benchmark was collected."""
+    (pytester.path / "taken.json").write_text("mine")
+    pytester.makeini(f"[pytest]\n{line}")
+
+    result = run_benchmark("--sd-batch-sizes=1")
+
+    assert result.run.ret == 4
+    assert result.records == {}
+    assert "Traceback" not in result.text

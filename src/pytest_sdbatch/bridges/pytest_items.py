@@ -76,6 +76,8 @@ def options_of(node: pytest.Item, host: Host, *, with_model: bool = True) -> Opt
 
     ``--sd-models`` is not for a test that brings its own pipeline (*with_model* false): only its marker names that.
     """
+    from pytest_sdbatch.measure.stopping import Rules
+
     keywords: dict[str, object] = {}
     for marker in reversed(list(node.iter_markers("sdbatch"))):
         if marker.args:
@@ -87,6 +89,7 @@ def options_of(node: pytest.Item, host: Host, *, with_model: bool = True) -> Opt
     run_options = host.options if with_model else host.options.without("models")
     options = run_options.with_marker(keywords)
     options.check()
+    Rules.from_options(options)
     return options
 
 
@@ -156,6 +159,7 @@ def accept(items: list[pytest.Item], host: Host) -> None:
     benchmarks = [item for item in items if case_of_item(item, host) is not None]
     if benchmarks:
         pytest_benchmark.check_options(host.config)
+        host.check_targets()
     for item in benchmarks:
         pytest_benchmark.mark_item(item)
     order(items, host)
@@ -178,9 +182,9 @@ def order(items: list[pytest.Item], host: Host) -> None:
 
 def expect(items: Sequence[pytest.Item], host: Host) -> None:
     """Tell the host which benchmarks will run, in order."""
-    cases = [(item.nodeid, case) for item in items if (case := case_of_item(item, host)) is not None]
+    cases = [(item, case) for item in items if (case := case_of_item(item, host)) is not None]
     host.expect([case for _, case in cases])
-    host.progress.expect(node_id for node_id, _ in cases)
+    host.progress.expect(item.nodeid for item, _ in cases if measures(item))
 
 
 def measures(item: pytest.Item) -> bool:

@@ -55,10 +55,10 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
     A record is carried by the call, by a set-up that did not pass, and again by a tear-down that failed, because
     then the test failed after measuring. One that ended without measuring gets a record here, so that it is a row.
     """
-    if report.when != "call" and report.passed:
-        return
     from pytest_sdbatch.bridges import pytest_items
 
+    if report.when != "call" and report.passed:
+        return
     record = item.stash.get(pytest_items.RECORD, None)
     if record is None and not report.passed and call.excinfo is not None:
         record = _unmeasured(item, call.excinfo, skipped=report.skipped)
@@ -66,7 +66,7 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
         return
     from pytest_sdbatch.storage.codec import encode_record
 
-    vars(report)["sdbatch_record"] = encode_record(replace(record, test_outcome=report.outcome))
+    vars(report)["sdbatch_record"] = encode_record(record)
 
 
 def _unmeasured(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], *, skipped: bool) -> Record | None:
@@ -99,7 +99,8 @@ def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bo
     data: dict[str, Any] | None = vars(report).get("sdbatch_record")
     # A failed set-up is an error to pytest, an expected failure is counted apart, and so is a test that is run again.
     is_error = report.when == "setup" and report.failed
-    if data is None or report.when == "teardown" or is_error or hasattr(report, "wasxfail"):
+    is_ours = data is not None and type(report) is pytest.TestReport
+    if data is None or not is_ours or report.when == "teardown" or is_error or hasattr(report, "wasxfail"):
         return None
     colour = {"passed": "green", "skipped": "yellow", "failed": "red"}.get(report.outcome)
     if colour is None:
@@ -110,9 +111,10 @@ def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bo
 def keep(report: pytest.TestReport, host: Host) -> None:
     """Take the record of *report* into the session and print its line."""
     record = carried_record(report)
-    if record is None:
+    if record is None or type(report) is not pytest.TestReport:  # a subtest's: the test's own comes behind it
         return
-    host.session.keep(record)
+    # What the test came to is only known here: plugins may change it until it is reported.
+    host.session.keep(replace(record, test_outcome=report.outcome))
     if report.when == "teardown":
         return
     host.progress.end(report.nodeid, report.duration)

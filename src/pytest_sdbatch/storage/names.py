@@ -31,6 +31,16 @@ def safe_file_name(text: str) -> str:
     return name or "%"
 
 
+def check_name(name: str) -> None:
+    """Raise RunFileError for a name under which no run can be stored."""
+    if _NAME.fullmatch(name) is None or _RESERVED.match(name):
+        raise RunFileError(
+            f"{name!r} is no name for a stored run",
+            why="it names a folder: letters, digits and ._+- only, first a letter or digit, at most 64 in all",
+            fix="use a name such as main",
+        )
+
+
 def baseline_path(folder: Path, name: str, environment: Environment) -> Path:
     """Return where the baseline *name* lies for the device of *environment*: ``<folder>/<name>/<device>-<uuid8>.json``.
 
@@ -40,12 +50,7 @@ def baseline_path(folder: Path, name: str, environment: Environment) -> Path:
         RunFileError: for a name that is no plain folder name.
 
     """
-    if _NAME.fullmatch(name) is None or _RESERVED.match(name):
-        raise RunFileError(
-            f"{name!r} is no name for a stored run",
-            why="it names a folder: letters, digits and ._+- only, first a letter or digit, at most 64 in all",
-            fix="use a name such as main",
-        )
+    check_name(name)
     facts = encode_environment(environment)["must_match"]
     label = next((str(facts[key]) for key in ("device_name", "device_kind") if facts.get(key)), "device")
     slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40].strip("-") or "device"
