@@ -12,31 +12,37 @@ if TYPE_CHECKING:
     from pytest_sdbatch.errors import SdbatchError
     from pytest_sdbatch.fixtures import SdBenchmark
     from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.pipelines.catalog import Model
     from pytest_sdbatch.pipelines.generation import Batch
+    from pytest_sdbatch.pipelines.variants import Variant
     from pytest_sdbatch.records import Outcome, Record, Round, Run
     from pytest_sdbatch.storage.run_file import read_run_file
 
 _HOMES = {
     "Batch": "pipelines.generation",
     "Case": "grid.case",
+    "Model": "pipelines.catalog",
     "Outcome": "records",
     "Record": "records",
     "Round": "records",
     "Run": "records",
     "SdBenchmark": "fixtures",
     "SdbatchError": "errors",
+    "Variant": "pipelines.variants",
     "read_run_file": "storage.run_file",
 }
 
 __all__ = [
     "Batch",
     "Case",
+    "Model",
     "Outcome",
     "Record",
     "Round",
     "Run",
     "SdBenchmark",
     "SdbatchError",
+    "Variant",
     "read_run_file",
 ]
 
