@@ -9,23 +9,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_sdbatch.analysis.parity import Parity
     from pytest_sdbatch.errors import SdbatchError
     from pytest_sdbatch.fixtures import SdBenchmark
     from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.pipelines.catalog import Model
     from pytest_sdbatch.pipelines.dtypes import torch_dtype
     from pytest_sdbatch.pipelines.generation import Batch
+    from pytest_sdbatch.pipelines.parity import check_parity
+    from pytest_sdbatch.pipelines.variants import Variant
     from pytest_sdbatch.records import Outcome, Record, Round, Run
     from pytest_sdbatch.storage.run_file import read_run_file
 
 _HOMES = {
     "Batch": "pipelines.generation",
     "Case": "grid.case",
+    "Model": "pipelines.catalog",
     "Outcome": "records",
+    "Parity": "analysis.parity",
     "Record": "records",
     "Round": "records",
     "Run": "records",
     "SdBenchmark": "fixtures",
     "SdbatchError": "errors",
+    "Variant": "pipelines.variants",
+    "check_parity": "pipelines.parity",
     "read_run_file": "storage.run_file",
     "torch_dtype": "pipelines.dtypes",
 }
@@ -33,12 +41,16 @@ _HOMES = {
 __all__ = [
     "Batch",
     "Case",
+    "Model",
     "Outcome",
+    "Parity",
     "Record",
     "Round",
     "Run",
     "SdBenchmark",
     "SdbatchError",
+    "Variant",
+    "check_parity",
     "read_run_file",
     "torch_dtype",
 ]

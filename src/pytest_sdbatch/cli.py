@@ -1,4 +1,4 @@
-"""The command ``sdbatch``: a sweep without a test file, and the list of models."""
+"""The command ``sdbatch``: a sweep without a test file, and the list of models and variants."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sdbatch.errors import SdbatchError
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.pipelines.catalog import ModelCatalog
+
+# Named as a package, the suite is no path, so pytest takes its configuration and its first conftest files from the
+# current folder and the ones above it, and collects no other test there.
+SUITE = ("--pyargs", "pytest_sdbatch.suite")
+# Unlike a plain pytest this process has imported the package before pytest could rewrite its asserts.
+_QUIET = (
+    "-W",
+    "ignore:Module already imported so cannot be rewritten; pytest_sdbatch:pytest.PytestAssertRewriteWarning",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,28 +38,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_help=False,
         help="measure a grid; takes every option of pytest, such as --sd-batch-sizes=1,4,8 (see: sdbatch sweep --help)",
     )
-    commands.add_parser("models", help="list the models that can be named")
+    listing = commands.add_parser(
+        "models", help="list the models and variants that can be named, those of a conftest.py here too"
+    )
+    listing.add_argument("folders", nargs="*", type=_folder, help="folders whose conftest.py adds some (default: this)")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
         return sweep(words[1:])
-    parser.parse_args(words)
-    return models()
+    return models(parser.parse_args(words).folders)
 
 
 def sweep(arguments: Sequence[str]) -> int:
     """Run the shipped suite with pytest, which takes its configuration and writes its files from the current folder."""
-    import pytest
-
-    # Unlike a plain pytest this process has imported the package before pytest could rewrite its asserts.
-    quiet = "ignore:Module already imported so cannot be rewritten; pytest_sdbatch:pytest.PytestAssertRewriteWarning"
-    return int(pytest.main(["--pyargs", "pytest_sdbatch.suite", *arguments, "-W", quiet]))
+    return int(pytest.main([*SUITE, *arguments, *_QUIET]))
 
 
-def models() -> int:
-    """Print the catalog."""
+def models(folders: Sequence[str] = ()) -> int:
+    """Print the models and variants that ship and those that the project adds; 0, or what pytest made of a failure.
+
+    Args:
+        folders: whose conftest files are asked, those above them too; none: the current one, as in :func:`sweep`.
+    """
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
-    from pytest_sdbatch.report.catalog import models_table
+    from pytest_sdbatch.report.catalog import models_table, variants_table
     from pytest_sdbatch.report.terminal import screen_width
 
-    print(models_table(ModelCatalog().listing(), width=screen_width()))
-    return 0
+    reader = _CatalogReader()
+    status = int(pytest.main([*(folders or SUITE), *_QUIET], plugins=[reader]))
+    catalog = reader.catalog or ModelCatalog()
+    print(models_table(catalog.listing(), width=screen_width()))
+    print()
+    print(variants_table(catalog.variant_listing(), width=screen_width()))
+    if status:
+        sys.stdout.flush()
+        print("\nsdbatch: what the project adds is missing above: see the error", file=sys.stderr)
+    return status
+
+
+class _CatalogReader:
+    """Lets pytest read its configuration and its first conftest files, asks them, and ends there."""
+
+    def __init__(self) -> None:
+        self.catalog: ModelCatalog | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> int:
+        from pytest_sdbatch.host import catalog_of
+
+        try:
+            self.catalog = catalog_of(config)
+        except SdbatchError as error:
+            raise pytest.UsageError(str(error)) from None
+        return 0
+
+
+def _folder(text: str) -> str:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"no such folder: {text}")
+    return text

@@ -44,6 +44,10 @@ class DoesNotFit(ModelError):
     """A model takes more memory than the device has."""
 
 
+class CannotRun(ModelError):
+    """A variant needs what this machine lacks, in hardware or in what is installed; another one may have it."""
+
+
 class DeviceError(SdbatchError):
     """The device that was asked for is not there."""
 

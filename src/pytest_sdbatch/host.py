@@ -47,7 +47,12 @@ class Host:
         from pytest_sdbatch.devices.detect import open_device
 
         name = self.options.text("device") or "auto"
-        made: Device | None = self.config.hook.pytest_sdbatch_make_device(name=name)
+        try:
+            made: Device | None = self.config.hook.pytest_sdbatch_make_device(name=name)
+        except SdbatchError:
+            raise
+        except Exception as error:
+            raise _broken("pytest_sdbatch_make_device", error) from error
         return made if made is not None else open_device(name)
 
     @cached_property
@@ -59,10 +64,8 @@ class Host:
 
     @cached_property
     def catalog(self) -> ModelCatalog:
-        """Models by name."""
-        from pytest_sdbatch.pipelines.catalog import ModelCatalog
-
-        return ModelCatalog()
+        """Models and variants by name: those that ship, and those the project adds."""
+        return catalog_of(self.config)
 
     @cached_property
     def session(self) -> BenchSession:
@@ -196,3 +199,51 @@ def host_of(config: pytest.Config) -> Host:
     from pytest_sdbatch.plugin import HOST
 
     return config.stash[HOST]
+
+
+def catalog_of(config: pytest.Config) -> ModelCatalog:
+    """Return the models and variants that ship, and those that the plugins and conftests known to *config* add.
+
+    Raises:
+        SdbatchError: for a hook that fails, or adds what cannot be used.
+    """
+    from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
+    from pytest_sdbatch.pipelines.catalog import Model, ModelCatalog, checked
+    from pytest_sdbatch.pipelines.variants import VARIANTS, Variant
+
+    return ModelCatalog(
+        models=checked(_added(config, "pytest_sdbatch_models"), Model, taken=ARCHITECTURES),
+        variants=checked(_added(config, "pytest_sdbatch_variants"), Variant, taken=VARIANTS),
+    )
+
+
+def _added(config: pytest.Config, hook: str) -> list[tuple[str, object]]:
+    """Return what each plugin and conftest adds by *hook*, with its name: a conftest's is its path."""
+    manager = config.pluginmanager
+    caller = getattr(manager.hook, hook, None)  # None: `sdbatch models` where pytest was told to load no plugins
+    plugins = [implementation.plugin for implementation in caller.get_hookimpls()] if caller else []
+    found: list[tuple[str, object]] = []
+    for plugin in plugins:
+        others = [other for other in plugins if other is not plugin]
+        try:
+            given = manager.subset_hook_caller(hook, others)(config=config)
+        except SdbatchError:
+            raise
+        except Exception as error:
+            raise _broken(hook, error) from error
+        name = manager.get_name(plugin) or type(plugin).__name__
+        found += [(_shown(name, config), items) for items in given]
+    return found
+
+
+def _broken(hook: str, error: Exception) -> SdbatchError:
+    from pytest_sdbatch.pipelines.catalog import told
+
+    return SdbatchError(f"the hook {hook} failed", why=told(error), fix="mend it where it is written, or remove it")
+
+
+def _shown(plugin: str, config: pytest.Config) -> str:
+    """Return a plugin's name, or a conftest's path as seen from where pytest was called."""
+    path = Path(plugin)
+    base = config.invocation_params.dir
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else plugin

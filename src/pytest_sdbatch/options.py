@@ -64,6 +64,7 @@ TABLE: tuple[Option, ...] = (
     Option("images", "count", "make this number of images in every split: 1xN ... Nx1", flag="N"),
     Option("steps", "integers", "denoising steps per image", flag="STEPS"),
     Option("resolutions", "resolutions", "512 or HEIGHTxWIDTH", flag="PIXELS", axis=True),
+    Option("frames", "count", "frames of a video; left out: the model's own number", flag="N"),
     Option("dtypes", "names", "fp32, fp16 or bf16", flag="DTYPES", axis=True),
     Option("device", "text", "auto, cpu, cuda or cuda:N; cuda never falls back to the CPU", "auto", flag="DEVICE", marker=False),
     Option("variants", "names", "eager, compile, channels-last, ... joined by + (see `sdbatch models`)", "eager", flag="NAMES", axis=True),

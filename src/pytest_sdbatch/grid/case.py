@@ -27,7 +27,7 @@ def _percent(match: re.Match[str]) -> str:
 class Case:
     """One point of the grid; two cases are equal exactly when their ids are, on one device.
 
-    ``batch_size`` is images per pipeline call, ``batch_count`` is calls one after another.
+    ``batch_size`` is images per pipeline call, ``batch_count`` is calls one after another. A video counts as one image.
     """
 
     model: str | None  # catalog name, folder or hub id as written; None: the user's code brings its own
@@ -38,6 +38,7 @@ class Case:
     variant: str = "eager"  # canonical: names joined by "+"
     height: int
     width: int
+    frames: int | None = None  # of each video; None: images
     steps: int  # num_inference_steps
     guidance: float | None = None  # guidance_scale; None: the pipeline's own default
     output_type: str = "pt"
@@ -71,13 +72,15 @@ class Case:
 
     @property
     def id(self) -> str:
-        """``model-dtype-HxW-sS[-variant][-gG][-oO][-wW]-bBxN``: non-default parts appear in this order."""
+        """``model-dtype-HxW[-fF]-sS[-variant][-gG][-oO][-wW]-bBxN``: non-default parts appear in this order."""
         return f"{self.group_id}-b{self.split}"
 
     @property
     def group_id(self) -> str:
         """The id without the split: the cases of one group form one curve over batch size."""
         parts = [self.dtype, f"{self.height}x{self.width}", f"s{self.steps}"]
+        if self.frames is not None:
+            parts.insert(2, f"f{self.frames}")
         if self.model is not None:
             parts.insert(0, self.label)
         if self.variant != "eager":

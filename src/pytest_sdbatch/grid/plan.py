@@ -28,6 +28,8 @@ class ModelFacts:
     steps: int  # the usual number
     factor: int  # height and width must be multiples of it
     parameters: int | None = None  # of all components; None where it is not known before loading
+    frames: int | None = None  # of a video, the usual number; None: it makes images
+    frames_factor: int = 1  # frames must be 1 more than a multiple of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
     splits = _splits(options)
     dtypes = _dtypes(options) if _has(options, "dtypes") else (defaults.dtype,)
     variants = _variants(options, catalog)
+    frames = {name: _frames(options, facts) for name, facts in models}
     shapes = [(name, facts, _resolutions(options, facts), _steps(options, facts)) for name, facts in models]
     cases_of_a_shape = len(dtypes) * len(variants) * sum(map(len, splits.values()))
     _check_size(cases_of_a_shape * sum(len(pairs) * len(steps) for *_, pairs, steps in shapes), options)
@@ -88,6 +91,7 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
             variant=variant,
             height=height,
             width=width,
+            frames=frames[name],
             steps=steps,
             guidance=guidance,
             output_type=output_type,
@@ -103,7 +107,11 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
 
 def smallest(cases: Iterable[Case]) -> Case:
     """Return the case that costs least to run once."""
-    return min(cases, key=lambda case: (case.images * case.steps * case.height * case.width, case.batch_size))
+
+    def cost(case: Case) -> int:
+        return case.images * case.steps * case.height * case.width * (case.frames or 1)
+
+    return min(cases, key=lambda case: (cost(case), case.batch_size))
 
 
 def _has(options: Options, name: str) -> bool:
@@ -174,6 +182,28 @@ def _resolutions(options: Options, facts: ModelFacts) -> tuple[tuple[int, int], 
                 fix=f"use {near[0]}x{near[1]}",
             )
     return pairs
+
+
+def _frames(options: Options, facts: ModelFacts) -> int | None:
+    if not _has(options, "frames"):
+        return facts.frames
+    frames, spelled = options.count("frames"), options.spelled("frames")
+    if not facts.name:  # the test's own pipeline, of which nothing is known
+        return frames
+    if facts.frames is None:
+        raise OptionError(
+            f"{spelled}: {facts.name} makes images, not videos",
+            why="the number of frames means nothing to it",
+            fix="leave it out, or give the video models a run of their own",
+        )
+    if (frames - 1) % facts.frames_factor:
+        near = (frames - 1) // facts.frames_factor * facts.frames_factor + 1
+        raise OptionError(
+            f"{spelled}: {facts.name} cannot make {frames} frames",
+            why=f"their number must be 1 more than a multiple of {facts.frames_factor}",
+            fix=f"use {near} or {near + facts.frames_factor}",
+        )
+    return frames
 
 
 def _steps(options: Options, facts: ModelFacts) -> tuple[int, ...]:

@@ -28,9 +28,10 @@ class _Unknown(Exception):
 def check_output(outputs: Sequence[object], case: Case) -> OutputVerdict:
     """Look at what each call of a round returned: number of images, size, finite values, more than one value.
 
-    Known are torch tensors, NumPy arrays, sequences of them or of PIL images (or of frames), and the outputs of
-    diffusers pipelines. The size is compared unless the output is latent or the pipeline is the user's own, whose
-    size the case does not set. Never raises: an output that cannot be read is "unchecked", and says so.
+    Of videos the frames are counted too. Known are torch tensors, NumPy arrays, sequences of them or of PIL images
+    (or of frames), and the outputs of diffusers pipelines. The size is compared unless the output is latent or the
+    pipeline is the user's own, whose size the case does not set. Never raises: an output that cannot be read is
+    "unchecked", and says so.
 
     Args:
         outputs: one per call.
@@ -50,21 +51,24 @@ def check_output(outputs: Sequence[object], case: Case) -> OutputVerdict:
 
 
 def _problem(output: object, case: Case) -> str | None:
-    images = _images(output)
-    if case.batch_size == 1 and case.output_type != "latent" and _is_single(images):
+    images, noun = _images(output), "image" if case.frames is None else "video"
+    if case.batch_size == 1 and case.output_type != "latent" and _is_single(images, case):
         images = [images]
     if len(images) != case.batch_size:
-        return f"{len(images)} images where {case.batch_size} were asked for"
+        return f"{len(images)} {noun}s where {case.batch_size} were asked for"
     for number, image in enumerate(images, start=1):
+        frames = _frames(image) if case.frames is not None and case.output_type != "latent" else ()
+        if frames and case.frames not in frames:
+            return f"{noun} {number} has {' or '.join(map(str, frames))} frames, not {case.frames}"
         sizes = _sizes(image)
         if sizes and _sets_size(case) and (case.height, case.width) not in sizes:
             made = " or ".join(f"{height}x{width}" for height, width in dict.fromkeys(sizes))
-            return f"image {number} is {made} (height x width), not {case.height}x{case.width}"
+            return f"{noun} {number} is {made} (height x width), not {case.height}x{case.width}"
         values = list(_extremes(image))
         if not all(math.isfinite(value) for pair in values for value in pair):
-            return f"image {number} holds values that are not finite"
+            return f"{noun} {number} holds values that are not finite"
         if all(low == high for low, high in values):
-            return f"image {number} is constant: every value is {values[0][0]:g}"
+            return f"{noun} {number} is constant: every value is {values[0][0]:g}"
     return None
 
 
@@ -90,11 +94,32 @@ def _images(output: Any) -> Any:
     raise _Unknown(type(output).__name__)
 
 
-def _is_single(images: Any) -> bool:
-    """Return whether *images* is one image without a batch dimension."""
+def _is_single(images: Any, case: Case) -> bool:
+    """Return whether *images* is one image, or one video of the frames asked for, without a batch dimension."""
+    if case.frames is not None:
+        flat = len(images.shape) == 4 if _is_array(images) else all(_is_frame(item) for item in images)
+        return flat and len(images) == case.frames
     if not _is_array(images) or len(images.shape) != 3:
         return False
     return images.shape[0] in _CHANNELS or images.shape[-1] in _CHANNELS
+
+
+def _is_frame(item: Any) -> bool:
+    return _is_picture(item) or (_is_array(item) and len(item.shape) == 3)
+
+
+def _frames(video: Any) -> tuple[int, ...]:
+    """Return the numbers of frames that *video* can be said to have; none where it is not known."""
+    if _is_frame(video):
+        return (1,)
+    if isinstance(video, (list, tuple)):
+        return (len(video),)
+    if not _is_array(video) or len(video.shape) != 4:
+        return ()
+    first, second = int(video.shape[0]), int(video.shape[1])
+    if video.shape[-1] in _CHANNELS or first not in _CHANNELS:
+        return (first,)
+    return (first, second) if second in _CHANNELS else (second,)  # the channels may come first
 
 
 def _sizes(image: Any) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 from pytest_sdbatch.errors import ModelError
 from pytest_sdbatch.grid.plan import ModelFacts
+from pytest_sdbatch.pipelines.inputs import FRAME_COUNTS, FRAMES_OF_A_GIVEN_VIDEO, SOUND
 from pytest_sdbatch.pipelines.safetensors_header import read_header
+from pytest_sdbatch.pipelines.signatures import call_defaults
 
 INDEX = "model_index.json"
 _WEIGHT_STEMS = ("diffusion_pytorch_model", "model")
@@ -20,6 +23,10 @@ _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 _DEFAULT_SAMPLE = 128  # diffusers' own for transformers whose configuration has no sample_size (Flux)
 _USUAL_STEPS = 20
+_WITHOUT_WEIGHTS = re.compile("(Scheduler|Tokenizer|Processor|FeatureExtractor)(Fast|Pil)?$")
+_VAES = ("vae", "vqvae", "movq", "vqgan")
+# UNets that pad odd sizes on their way up by themselves; their pipelines ask for 8 whatever the VAE.
+_PADDING_UNETS = ("UNet2DConditionModel", "UNet3DConditionModel", "UNetMotionModel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +40,7 @@ class Part:
     @property
     def may_hold_weights(self) -> bool:
         """Whether the class is a network as far as its name tells."""
-        plain = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "FeatureExtractor", "ProcessorFast")
-        return not self.class_name.endswith(plain)
+        return _WITHOUT_WEIGHTS.search(self.class_name) is None
 
 
 def read_index(folder: Path, *, source: str) -> tuple[Part, ...]:
@@ -111,25 +117,30 @@ def check_weights(folder: Path, parts: Iterable[Part], *, source: str) -> int:
 
 
 def facts(folder: Path, parts: Iterable[Part], *, source: str, parameters: int | None) -> ModelFacts:
-    """Return what the grid needs, from the configurations of denoiser and VAE.
+    """Return what the grid needs, from the configurations of denoiser and VAE and from the pipeline's own defaults.
 
     Raises:
-        ModelError: for a pipeline without a ``unet`` or ``transformer``, whose sizes cannot be told.
+        ModelError: for a pipeline without a ``unet`` or ``transformer``, whose sizes cannot be told, and one of sound.
 
     """
     names = {part.name: part for part in parts}
+    call = call_defaults(str(read_json(folder / INDEX, source=source).get("_class_name")))
     denoiser = names.get("unet") or names.get("transformer")
-    if denoiser is None:
+    if denoiser is None or not call.keys().isdisjoint(SOUND):
         raise ModelError(
             f"model {source!r}: its image size cannot be told",
-            why="it has neither a unet nor a transformer",
+            why="it has neither a unet nor a transformer" if denoiser is None else "it makes sound",
             fix="load it in a test of your own and measure a function: sd_benchmark(lambda batch: ...)",
         )
     config = read_json(folder / denoiser.name / "config.json", source=source)
-    scale = _vae_scale(read_json(folder / "vae" / "config.json", source=source)) if "vae" in names else 1
+    vae = next((name for name in _VAES if name in names), None)
+    vae_config = read_json(folder / vae / "config.json", source=source) if vae else {}
+    scale = _vae_scale(vae_config) if vae else 1
     try:
-        height, width = (int(side) * scale for side in _pair(config.get("sample_size") or _DEFAULT_SAMPLE))
+        frames = _frames(call, config)
+        height, width = _native_size(call, config, scale, video=frames is not None)
         factor = _factor(denoiser, config, scale)
+        frames_factor = 1 if frames is None else _frames_factor(vae_config, frames)
     except (TypeError, ValueError, IndexError) as error:
         raise _damaged(source, f"{denoiser.name}/config.json", str(error)) from None
     return ModelFacts(
@@ -140,6 +151,8 @@ def facts(folder: Path, parts: Iterable[Part], *, source: str, parameters: int |
         steps=_USUAL_STEPS,
         factor=factor,
         parameters=parameters,
+        frames=frames,
+        frames_factor=frames_factor,
     )
 
 
@@ -194,13 +207,40 @@ def _weight_files(home: Path, part: Part, *, source: str) -> tuple[Path, ...]:
     )
 
 
+def _native_size(call: Mapping[str, object], config: Mapping[str, Any], scale: int, *, video: bool) -> tuple[int, int]:
+    """Return height and width: the denoiser's sample size, or what the pipeline makes when it is told nothing.
+
+    Of a video the latter comes first: a sample size says little where the sides differ.
+    """
+    own = (call.get("height"), call.get("width"))
+    sample = config.get("sample_size") or (config.get("sample_height"), config.get("sample_width"))
+    told = [side for side in own if isinstance(side, int)]
+    if len(told) == 2 and (video or sample == (None, None)):
+        return told[0], told[1]
+    height, width = (int(side or _DEFAULT_SAMPLE) * scale for side in _pair(sample))
+    return height, width
+
+
+def _frames(call: Mapping[str, object], config: Mapping[str, Any]) -> int | None:
+    """Return the frames of a video as the pipeline makes it by itself; None for a pipeline of images."""
+    name = next((name for name in FRAME_COUNTS if name in call), None)
+    if name is None:
+        return FRAMES_OF_A_GIVEN_VIDEO if "video" in call else None
+    return int(str(call[name] or config.get("num_frames") or config.get("sample_frames") or FRAMES_OF_A_GIVEN_VIDEO))
+
+
+def _frames_factor(config: Mapping[str, Any], frames: int) -> int:
+    """Return the number of which frames must be 1 more than a multiple: how many the VAE makes of one in time."""
+    factor = int(config.get("scale_factor_temporal") or config.get("temporal_compression_ratio") or 1)
+    return factor if (frames - 1) % factor == 0 else 1  # some VAEs of that kind have no first frame of its own
+
+
 def _factor(denoiser: Part, config: Mapping[str, Any], scale: int) -> int:
     """Return what height and width must be multiples of."""
     if denoiser.name == "transformer":
         # Flux packs 2 x 2 latents with patch_size 1; the others say their patch.
         return scale * max(2, int(_pair(config.get("patch_size") or 1)[-1]))
-    if denoiser.class_name == "UNet2DConditionModel":
-        # It pads odd sizes on its way up by itself; the pipelines ask for 8 whatever the VAE.
+    if denoiser.class_name in _PADDING_UNETS:
         return math.lcm(8, scale)
     return int(scale * 2 ** (len(config.get("block_out_channels") or ()) or 1) // 2)
 
@@ -211,7 +251,7 @@ def _vae_scale(config: Mapping[str, Any]) -> int:
 
 
 def _pair(value: Any) -> tuple[Any, Any]:
-    return (value[-2], value[-1]) if isinstance(value, list) else (value, value)
+    return (value[-2], value[-1]) if isinstance(value, (list, tuple)) else (value, value)
 
 
 def _pipeline_modules() -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from pytest_sdbatch.errors import ModelError, OptionError
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.pipelines.anatomy import denoiser_name, describe, is_pipeline
+from pytest_sdbatch.pipelines.inputs import pipeline_arguments
 
 __all__ = [
     "DEFAULT_PROMPTS",
@@ -42,14 +42,14 @@ class Batch:
     """One call's worth of a case, as users' callables get it."""
 
     index: int  # of this call among the calls of a round, from 0
-    size: int  # images to make
+    size: int  # images to make; videos where the case has frames
     prompts: tuple[str, ...]  # one per image
     seeds: tuple[int, ...]  # one per image
     generators: list[Any]  # one fresh CPU torch.Generator per image, seeded with its seed; a call uses them up
     case: Case
 
     def call_arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments with which diffusers text-to-image pipelines take this batch."""
+        """Return the keyword arguments with which pipelines of diffusers make images or videos of text."""
         arguments = {
             "prompt": list(self.prompts),
             "height": self.case.height,
@@ -60,6 +60,8 @@ class Batch:
         }
         if self.case.guidance is not None:
             arguments["guidance_scale"] = self.case.guidance
+        if self.case.frames is not None:
+            arguments["num_frames"] = self.case.frames
         return arguments
 
 
@@ -119,33 +121,6 @@ class GenerationWorkload:
         )
 
 
-def pipeline_arguments(pipeline: Any, batch: Batch) -> dict[str, Any]:
-    """Return those arguments of *batch* that *pipeline* knows; one without prompts is told the number of images.
-
-    Raises:
-        ModelError: for a pipeline that requires something else, such as an image.
-
-    """
-    accepted = inspect.signature(type(pipeline).__call__).parameters
-    offered = {**batch.call_arguments(), "batch_size": batch.size}
-    if "prompt" in accepted:
-        del offered["batch_size"]
-    required = [
-        name
-        for name, parameter in list(accepted.items())[1:]  # the first is self
-        if parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        and name not in offered
-    ]
-    if required or not offered.keys() & accepted.keys() & {"prompt", "batch_size"}:
-        raise ModelError(
-            f"{type(pipeline).__name__} cannot be called with prompts alone",
-            why=f"its call needs {', '.join(required)}" if required else "its call takes no prompt and no batch_size",
-            fix="measure a function of your own: sd_benchmark(lambda batch: pipeline(..., **batch.call_arguments()))",
-        )
-    return {name: value for name, value in offered.items() if name in accepted}
-
-
 def read_prompts(path: str | Path) -> tuple[str, ...]:
     """Return the lines of a text file that are not blank.
 
@@ -175,4 +150,4 @@ def read_prompts(path: str | Path) -> tuple[str, ...]:
 
 def _images(pipeline: Any, arguments: dict[str, Any]) -> object:
     result = pipeline(**arguments)
-    return getattr(result, "images", result)
+    return getattr(result, "images", getattr(result, "frames", result))

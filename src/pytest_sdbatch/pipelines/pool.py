@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_sdbatch.devices.device import Device
 from pytest_sdbatch.errors import DoesNotFit
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.pipelines import anatomy, build, pretrained, variants
+from pytest_sdbatch.pipelines import anatomy, variants
 from pytest_sdbatch.pipelines.catalog import ModelCatalog
 from pytest_sdbatch.pipelines.dtypes import DTYPE_BYTES
 from pytest_sdbatch.records import Reading, Weights
@@ -42,6 +42,7 @@ class PipelinePool:
 
         Raises:
             ModelError: for a model that cannot be loaded or cannot run the variant.
+            CannotRun: where this machine cannot run the variant.
             DoesNotFit: for one that ran out of memory while loading, with nothing else in the pool.
 
         """
@@ -49,6 +50,7 @@ class PipelinePool:
         if key in self._loaded:
             self._loaded[key] = self._loaded.pop(key)  # now the most recently used
             return self._loaded[key]
+        variants.check(case.variant, device=case.device, weights=case.weights)
         self._make_room(case)
         loaded, reason = self._try_load(case)
         if loaded is None and self._loaded:
@@ -107,22 +109,14 @@ class PipelinePool:
 
     def _load(self, case: Case) -> Loaded:
         device = self._device
-        name = case.model or ""
-        entry = self._catalog.architecture(name)
-        if entry is not None:
-            build.import_classes(entry)
-        else:
-            pretrained.import_classes(name)
+        self._catalog.import_classes(case.model or "")
         used_before = device.used_bytes()
         device.synchronize()
         start_s = device.wall_s()
-        if entry is not None:
-            pipeline = build.build(entry, device=case.device, dtype=case.dtype, seed=case.weights_seed)
-            weights = Weights(kind="random", seed=case.weights_seed, fill=build.FILL_RULE)
-        else:
-            pipeline = pretrained.load(name, device=case.device, dtype=case.dtype)
-            weights = Weights(kind="trained", source=name)
-        variants.apply(pipeline, case.variant)
+        where = variants.load_device(case.variant, device=case.device)
+        pipeline, weights = self._catalog.load(replace(case, device=where), device)
+        parameters = anatomy.count(pipeline)  # now: 4 bits are packed, and fused projections stand beside the others
+        self._catalog.apply_variant(pipeline, case.variant, device)
         device.synchronize()
         load_s = device.wall_s() - start_s
         self.loads += 1
@@ -131,7 +125,7 @@ class PipelinePool:
             load_s=load_s,
             model_bytes=_growth(used_before, device.used_bytes()),
             weights=weights,
-            parameters=anatomy.count(pipeline),
+            parameters=parameters,
         )
 
 

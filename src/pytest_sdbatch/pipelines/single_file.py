@@ -13,7 +13,7 @@ from pytest_sdbatch.pipelines.architectures import ARCHITECTURES, Architecture
 from pytest_sdbatch.pipelines.build import make_component
 from pytest_sdbatch.pipelines.dtypes import torch_dtype
 from pytest_sdbatch.pipelines.safetensors_header import Tensor, read_header
-from pytest_sdbatch.pipelines.tokenizers import clip_tokenizer
+from pytest_sdbatch.pipelines.tokenizers import make_tokenizer
 
 _DENOISER = "model.diffusion_model."
 _VAE = "first_stage_model."
@@ -45,12 +45,13 @@ def recognise(
             why=f"it holds no {' and no '.join(missing)} in the layout of the original Stable Diffusion",
             fix="give the folder of the pipeline instead: pipeline.save_pretrained(FOLDER)",
         )
-    for entry in architectures.values():
+    known = {name: entry for name, entry in architectures.items() if "unet" in entry.components}
+    for entry in known.values():
         if entry.components["unet"].parameters == denoiser:
             return entry, _parameters(tensors, (_DENOISER, _VAE, *_TEXT))
     raise ModelError(
         f"model {source!r}: its architecture is not known",
-        why=f"its denoiser has {denoiser:,} parameters; known are {', '.join(architectures)}",
+        why=f"its denoiser has {denoiser:,} parameters; known are {', '.join(known)}",
         fix="load it once with diffusers and save it as a folder: pipeline.save_pretrained(FOLDER)",
     )
 
@@ -63,7 +64,7 @@ def load_single_file(path: Path, entry: Architecture, *, device: str, dtype: str
     """
     import diffusers
 
-    plain: dict[str, Any] = {name: clip_tokenizer(size) for name, size in entry.tokenizers.items()}
+    plain: dict[str, Any] = {name: make_tokenizer(recipe) for name, recipe in entry.tokenizers.items()}
     for name, component in entry.components.items():
         if not component.parameters:
             plain[name] = make_component(component, device=device, dtype=dtype)

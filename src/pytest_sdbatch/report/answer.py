@@ -9,7 +9,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.sweet_spot import Point, best, sweet_spot
 from pytest_sdbatch.records import Outcome, Record
 from pytest_sdbatch.report.escape import plain
-from pytest_sdbatch.report.table import Row, rows
+from pytest_sdbatch.report.table import Row, rows, throughput
 
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
 
@@ -60,24 +60,26 @@ def _sentence(members: Sequence[Row], *, within: float) -> str:
         if row.counts and row.s_per_image is not None
     ]
     fastest, spot = best(points), sweet_spot(points, within=within)
+    frames = members[0].frames  # part of the group's id, so the same for all
     how = f"batch size {fastest.batch_size}"
     if any(point.batch_count != 1 for point in points):
         how += f" x count {fastest.batch_count}"
-    said = f"fastest is {how} at {units.rate(fastest.images_per_s)}{_beyond(members, fastest)}"
+    said = f"fastest is {how} at {throughput(fastest.images_per_s, frames)}{_beyond(members, fastest)}"
     if spot.batch_size < fastest.batch_size:
         return (
             f"{said}; batch size {spot.batch_size} is within {units.share(within)}"
-            f" ({units.rate(spot.images_per_s)}){_sooner(spot, fastest)}"
+            f" ({throughput(spot.images_per_s, frames)}){_sooner(spot, fastest)}"
         )
     smaller = [point for point in points if point.batch_size < fastest.batch_size]
     if not smaller:
         return f"{said}; larger batch sizes are no faster"
     size = max(point.batch_size for point in smaller)
     less = best(point for point in smaller if point.batch_size == size)
+    made = "images" if frames is None else "frames"
     fewer = units.share(1 - less.images_per_s / fastest.images_per_s)
     return (
         f"{said}; no smaller size is within {units.share(within)}:"
-        f" batch size {size} makes {fewer} fewer images/s{_sooner(less, fastest)}"
+        f" batch size {size} makes {fewer} fewer {made}/s{_sooner(less, fastest)}"
     )
 
 

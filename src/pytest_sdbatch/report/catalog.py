@@ -1,4 +1,4 @@
-"""The models by name, for ``sdbatch models``."""
+"""The models and variants by name, for ``sdbatch models``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,22 @@ _COLUMNS = (
     Column("native", "native"),
     Column("what", "what", left=True),
 )
+_VARIANT_COLUMNS = (Column("name", "variant", left=True), Column("what", "what", left=True))
 _LEAST_ROOM = 16  # for the description; with less it is left out
+
+
+class VariantRow(Protocol):
+    """What the table shows of one variant."""
+
+    @property
+    def name(self) -> str:
+        """As given to ``--sd-variants``."""
+        ...
+
+    @property
+    def what(self) -> str:
+        """What it changes, in a few words."""
+        ...
 
 
 class ModelRow(Protocol):
@@ -35,8 +50,8 @@ class ModelRow(Protocol):
         ...
 
     @property
-    def parameters(self) -> int:
-        """Of all components."""
+    def parameters(self) -> int | None:
+        """Of all components; None where nobody knows before it is loaded."""
         ...
 
     @property
@@ -57,13 +72,22 @@ class ModelRow(Protocol):
 
 def models_table(models: Iterable[ModelRow], *, width: int) -> str:
     """Return the table of *models* for a screen of *width* columns, without a newline at the end."""
-    rows = [_texts(model) for model in models]
-    columns: Sequence[Column] = _COLUMNS
-    room = width - sum(_width(column, rows) + len(GAP) for column in _COLUMNS[:-1])
+    return _table(_COLUMNS, [_texts(model) for model in models], width=width)
+
+
+def variants_table(variants: Iterable[VariantRow], *, width: int) -> str:
+    """Return the table of *variants* for a screen of *width* columns, without a newline at the end."""
+    rows = [{"name": plain(row.name), "what": plain(row.what)} for row in variants]
+    return _table(_VARIANT_COLUMNS, rows, width=width)
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], *, width: int) -> str:
+    """Return the table of *rows*, whose last column is a description, folded or left out where there is no room."""
+    room = width - sum(_width(column, rows) + len(GAP) for column in columns[:-1])
     if room >= _LEAST_ROOM:
         rows = [line for row in rows for line in _folded(row, room)]
     else:
-        columns = _COLUMNS[:-1]
+        columns = columns[:-1]
     block = Block((), tuple({key: Cell(text) for key, text in row.items()} for row in rows))
     return to_string(lay_out(columns, [block], width=width), color=False)
 
@@ -82,7 +106,7 @@ def _texts(model: ModelRow) -> dict[str, str]:
     sizes = {dtype: units.memory(size) for dtype, size in model.weight_bytes.items()}
     return {
         "name": plain(model.name),
-        "parameters": units.magnitude(model.parameters),
+        "parameters": "-" if model.parameters is None else units.magnitude(model.parameters),
         "fp32": sizes.get("fp32", "-"),
         "fp16": sizes.get("fp16", "-"),
         "native": f"{model.height}x{model.width}",

@@ -30,6 +30,7 @@ class Row:
     model: str | None  # Case.model
     batch_size: int
     batch_count: int
+    frames: int | None = None  # Case.frames; a video counts as one image
     outcome: Outcome
     test_outcome: str
     rounds: int
@@ -46,6 +47,11 @@ class Row:
     def split(self) -> str:
         """Batch size x batch count, as in ``4x8``."""
         return f"{self.batch_size}x{self.batch_count}"
+
+    @property
+    def rate_text(self) -> str | None:
+        """Throughput with its unit: ``3.21 images/s``, of videos ``51.4 frames/s``; None where it is not known."""
+        return None if self.images_per_s is None else throughput(self.images_per_s, self.frames)
 
     @property
     def counts(self) -> bool:
@@ -72,6 +78,22 @@ COLUMNS = (
 )
 
 
+def columns(table: Sequence[Row]) -> tuple[Column, ...]:
+    """Return COLUMNS as they are headed for *table*.
+
+    Videos are told in frames/s, which can be compared over lengths. Among images their cells say so themselves.
+    """
+    if not table or any(row.frames is None for row in table):
+        return COLUMNS
+    videos = {"rate": "throughput", "image": "per video"}
+    return tuple(replace(column, header=videos.get(column.key, column.header)) for column in COLUMNS)
+
+
+def throughput(images_per_s: float, frames: int | None) -> str:
+    """Return images per second, or for videos of so many *frames* the frames per second, with the unit."""
+    return units.rate(images_per_s) if frames is None else units.rate(images_per_s * frames, "frames")
+
+
 def rows(records: Iterable[Record]) -> tuple[Row, ...]:
     """Return one row per record: tests and groups in the order of their first record, splits ascending within them."""
     made = [_row(record) for record in records]
@@ -91,11 +113,12 @@ def numbered_notes(table: Iterable[Row]) -> dict[str, int]:
 def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
     """Return the text of each column of *row*; the outcome carries the numbers of its *notes*."""
     numbers = ",".join(str(notes[note]) for note in row.notes)
+    rate = row.rate_text or UNKNOWN
     return {
         "case": f"b{row.split}",
         "call": UNKNOWN if row.call_s is None else units.duration(row.call_s),
         "spread": UNKNOWN if row.call_interval is None else units.spread(_relative(row.call_interval)),
-        "rate": UNKNOWN if row.images_per_s is None else units.number(row.images_per_s),
+        "rate": rate if row.frames is not None else rate.removesuffix(" images/s"),
         "image": UNKNOWN if row.s_per_image is None else units.duration(row.s_per_image),
         "against": UNKNOWN if row.against_one_ratio is None else units.ratio(row.against_one_ratio),
         "peak": UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes),
@@ -113,6 +136,7 @@ def _row(record: Record) -> Row:
         model=case.model,
         batch_size=case.batch_size,
         batch_count=case.batch_count,
+        frames=case.frames,
         outcome=record.outcome,
         test_outcome=record.test_outcome,
         rounds=len(record.rounds),

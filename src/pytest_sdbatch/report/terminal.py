@@ -14,7 +14,7 @@ from pytest_sdbatch.records import Environment, Outcome, Record
 from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, lay_out, to_string
-from pytest_sdbatch.report.table import COLUMNS, MEMORY_SOURCES, Row, cells, numbered_notes, rows
+from pytest_sdbatch.report.table import MEMORY_SOURCES, Row, cells, columns, numbered_notes, rows
 
 __all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "render_table", "screen_width"]
 
@@ -123,7 +123,7 @@ def render_table(records: Iterable[Record], *, width: int, color: bool, encoding
     shown = list(records)
     table = rows(shown)
     notes = numbered_notes(table)
-    lines = lay_out(COLUMNS, list(_blocks(table, notes, width)), width=width, encoding=encoding)
+    lines = lay_out(columns(table), list(_blocks(table, notes, width)), width=width, encoding=encoding)
     below = [*_legend(shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
     for text in below:
         lines.extend(Text(line, "dim") for line in _wrapped(text, width, "    "))
@@ -133,6 +133,7 @@ def render_table(records: Iterable[Record], *, width: int, color: bool, encoding
 def _axes(cases: Sequence[Case]) -> list[str]:
     """Return what varies and what does not, in the order of an id."""
     models = dict.fromkeys(case.label or "own pipeline" for case in cases)
+    frames = [str(case.frames) for case in cases if case.frames is not None]
     return [
         " ".join(
             [
@@ -141,6 +142,7 @@ def _axes(cases: Sequence[Case]) -> list[str]:
                 _some(dict.fromkeys(f"{case.height}x{case.width}" for case in cases)),
             ]
         ),
+        *([f"frames {_some(dict.fromkeys(frames))}"] if frames else []),
         f"steps {_some(dict.fromkeys(str(case.steps) for case in cases))}",
         f"batch sizes {_some(dict.fromkeys(str(case.batch_size) for case in cases))}",
         f"batch counts {_some(dict.fromkeys(str(case.batch_count) for case in cases))}",
@@ -156,12 +158,12 @@ def _some(values: Iterable[str], most: int = 8) -> str:
 
 
 def _figures(row: Row, record: Record) -> dict[str, str]:
-    if row.call_s is None or row.images_per_s is None:
+    if row.call_s is None or row.rate_text is None:
         return {}
     rounds = units.count(row.rounds, "round")
     figures = {
         "call": f"{units.duration(row.call_s)}/call",
-        "rate": units.rate(row.images_per_s),
+        "rate": row.rate_text,
         "rounds": rounds if record.stopped is None else f"{rounds}, {record.stopped.value}",
     }
     if row.peak_bytes is not None:

@@ -22,7 +22,22 @@ NASTY = (
     "sd15-trained", "sd15-own", "own", "-own", "random", "fp32-64x64-s4", "sd15-fp32-64x64-s4", "sd15-fp32-64x64-s4-g7",
     "m-b1x1", "%2D", "sd15%2Drandom", "x[1]", "x\n", "x\x1b[31m", "<b>", "caf\u00e9", "cafe\u0301", "\ud800", "a b",
 )  # fmt: skip
-FRAGMENTS = ("sd15", "tiny", "random", "trained", "own", "fp32", "bf16", "64x64", "s4", "g7", "w1", "olatent", "b1x1")
+FRAGMENTS = (
+    "sd15",
+    "tiny",
+    "random",
+    "trained",
+    "own",
+    "fp32",
+    "bf16",
+    "64x64",
+    "f1",
+    "s4",
+    "g7",
+    "w1",
+    "olatent",
+    "b1x1",
+)
 MODELS = st.sampled_from(NASTY) | st.lists(st.sampled_from(FRAGMENTS), max_size=6).map("-".join) | st.text(max_size=8)
 VARIANTS = (
     st.sampled_from(["eager", "compile", "channels-last+vae-slicing", "model-offload"])
@@ -40,6 +55,7 @@ CASES = st.builds(
     variant=VARIANTS,
     height=st.sampled_from([64, 128]),
     width=st.sampled_from([64, 128]),
+    frames=st.none() | st.integers(1, 2),
     steps=st.sampled_from([4, 20]),
     guidance=st.none() | st.sampled_from([0.0, -0.0, 7.0, 7.5, 1e-05, 1e16, 1e22]) | st.floats(0, 100),
     output_type=st.sampled_from(["pt", "latent", "np", "pil"]),
@@ -204,3 +220,9 @@ def test_cases_that_run_on_one_pipeline_share_a_pool_key(change: dict[str, int |
 def test_cases_that_need_another_pipeline_have_another_pool_key(change: dict[str, str | int]) -> None:
     """What is loaded, moved or rewritten is part of the key."""
     assert replace(PLAIN, **change).pool_key != PLAIN.pool_key  # type: ignore[arg-type]  # a dict of mixed fields
+
+
+def test_the_frames_of_a_video_follow_its_size() -> None:
+    """A case of images has no such part."""
+    assert replace(PLAIN, frames=81, guidance=5.0).id == "sd15-random-fp32-64x64-f81-s4-g5-b4x8"
+    assert "-f" not in PLAIN.id.replace("-fp32", "")

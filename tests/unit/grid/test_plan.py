@@ -20,12 +20,15 @@ STRONGER = tuple(itertools.combinations(ORIGINS, 2))  # (weaker, stronger)
 
 
 class FakeCatalog:
-    """A catalog of three models whose pipelines do not exist."""
+    """A catalog of four models whose pipelines do not exist."""
 
     MODELS = (
         ModelFacts(name="tiny-sd", weights="random", height=64, width=64, steps=4, factor=8),
         ModelFacts(name="sd15", weights="random", height=512, width=512, steps=20, factor=8),
         ModelFacts(name="folder", weights="trained", height=1024, width=768, steps=30, factor=16),
+        ModelFacts(
+            name="video", weights="random", height=480, width=832, steps=50, factor=16, frames=81, frames_factor=4
+        ),
     )
     VARIANTS = ("channels-last", "compile", "eager")
 
@@ -327,3 +330,49 @@ def test_the_smallest_case_is_the_cheapest_to_run_once() -> None:
     case = smallest(reversed(planned(options)))
 
     assert (case.height, case.steps, case.split) == (64, 2, "1x4")
+
+
+def test_frames_are_the_models_own_where_none_were_given() -> None:
+    """A model of images has none."""
+    cases = planned(given_as(command_line={"models": "sd15,video", "batch_sizes": "1"}))
+
+    assert [case.frames for case in cases] == [None, 81]
+    assert cases[1].id == "video-random-fp32-480x832-f81-s50-b1x1"
+
+
+def test_frames_reach_every_case_of_a_video_model() -> None:
+    """The option is one number, from any origin."""
+    assert {case.frames for case in planned(given_as(command_line={"models": "video", "frames": "5"}))} == {5}
+    assert {case.frames for case in planned(given_as(marker={"models": "video", "frames": 9}))} == {9}
+
+
+def test_frames_for_a_model_of_images_are_refused() -> None:
+    """A number that would change nothing is a mistake, and the model is named."""
+    error = refusal(given_as(command_line={"models": "video,sd15", "frames": "5"}))
+
+    assert "--sd-frames" in error.what
+    assert "sd15" in error.what
+
+
+def test_a_number_of_frames_that_the_model_would_round_is_refused() -> None:
+    """The numbers on either side are given."""
+    error = refusal(given_as(command_line={"models": "video", "frames": "16"}))
+
+    assert "multiple of 4" in error.why
+    assert error.fix == "use 13 or 17"
+
+
+def test_a_test_with_its_own_pipeline_may_have_any_frames() -> None:
+    """Nothing is known of it, so the user's word is taken."""
+    cases = planned(given_as(command_line={"frames": "6"}), with_model=False)
+
+    assert {case.frames for case in cases} == {6}
+    assert {case.frames for case in planned(given_as(), with_model=False)} == {None}
+
+
+def test_more_frames_cost_more() -> None:
+    """The smallest case is the one with the fewest pixels in all."""
+    cases = planned(given_as(command_line={"models": "video", "frames": "5", "batch_sizes": "1"}))
+    images = planned(given_as(command_line={"models": "folder", "batch_sizes": "1", "steps": "50"}))
+
+    assert smallest([*cases, *images]) is images[0]

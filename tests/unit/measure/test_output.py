@@ -99,6 +99,67 @@ def test_a_wrong_output_is_named(kind: str) -> None:
     assert words in verdict.problem
 
 
+VIDEO = dataclasses.replace(CASE, frames=5)
+GOOD_VIDEOS = {
+    "tensor": tensor(2, 5, 3, 8, 16),
+    "channels first": tensor(2, 3, 5, 8, 16),
+    "array": tensor(2, 5, 8, 16, 3).numpy(),
+    "pictures": [[picture()] * 5, [picture()] * 5],
+    "list of arrays": [tensor(5, 8, 16, 3).numpy()] * 2,
+    "lists of tensors": [[tensor(3, 8, 16)] * 5] * 2,
+    "pipeline output": SimpleNamespace(frames=[[picture()] * 5, [picture()] * 5]),
+    "return_dict=False": ([[picture()] * 5, [picture()] * 5],),
+}
+
+
+@pytest.mark.parametrize("kind", GOOD_VIDEOS)
+def test_videos_are_checked_and_good(kind: str) -> None:
+    """Every way in which diffusers gives videos is understood."""
+    verdict = check_output([GOOD_VIDEOS[kind]], VIDEO)
+
+    assert (verdict.status, verdict.problem) == ("checked", None)
+
+
+BAD_VIDEOS = {
+    "too few": (tensor(1, 5, 3, 8, 16), "1 videos where 2 were asked for"),
+    "frames of one": ([picture()] * 5, "5 videos where 2 were asked for"),
+    "short tensor": (tensor(2, 6, 3, 8, 16), "video 1 has 6 frames, not 5"),
+    "short array": (tensor(2, 6, 8, 16, 3).numpy(), "video 1 has 6 frames"),
+    "one short list": ([[picture()] * 5, [picture()] * 2], "video 2 has 2 frames"),
+    "images": (tensor(2, 3, 8, 16), "video 1 has 1 frames"),
+    "swapped": (tensor(2, 5, 3, 16, 8), "video 1 is 16x8"),
+    "small frames": ([[picture(4, 4)] * 5] * 2, "video 1 is 4x4"),
+    "nan": (tensor(2, 5, 3, 8, 16).index_fill(0, torch.tensor([1]), math.nan), "video 2 holds values"),
+    "grey": (torch.full((2, 5, 3, 8, 16), 0.5), "video 1 is constant"),
+    "black pictures": ([[picture()] * 5, [Image.new("RGB", (16, 8))] * 5], "video 2 is constant"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_VIDEOS)
+def test_a_wrong_video_is_named(kind: str) -> None:
+    """The number of frames is part of what was asked for."""
+    output, words = BAD_VIDEOS[kind]
+    verdict = check_output([output], VIDEO)
+
+    assert words in str(verdict.problem)
+
+
+def test_one_video_may_come_without_a_batch() -> None:
+    """Some pipelines give the frames of the only video as they are."""
+    one = dataclasses.replace(VIDEO, batch_size=1)
+
+    for output in (tensor(5, 3, 8, 16), tensor(5, 8, 16, 3).numpy(), [picture()] * 5, tensor(1, 5, 3, 8, 16)):
+        assert check_output([output], one).problem is None
+    assert "4 videos" in str(check_output([[picture()] * 4], one).problem)
+
+
+def test_latents_of_videos_have_no_frames() -> None:
+    """A VAE makes several frames of one in time."""
+    latent = dataclasses.replace(VIDEO, output_type="latent")
+
+    assert check_output([tensor(2, 16, 2, 1, 2)], latent).problem is None
+
+
 def test_latents_have_no_size_in_pixels() -> None:
     """Only number and values of latents are looked at."""
     assert check_output([tensor(2, 4, 1, 2)], LATENT).problem is None

@@ -15,7 +15,7 @@ from pytest_sdbatch.pipelines.build import build
 def test_a_pipeline_describes_itself() -> None:
     """What the case did not ask for but the pipeline does anyway is in the record."""
     pipeline = build(ARCHITECTURES["tiny-sdxl"], device="cpu", dtype="fp32", seed=0)
-    variants.apply(pipeline, "vae-slicing")
+    variants.apply(pipeline, "vae-slicing", device="cpu")
 
     facts = describe(pipeline)
 

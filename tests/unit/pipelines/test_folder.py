@@ -230,3 +230,100 @@ def test_a_component_without_weights_is_named(write: Write) -> None:
 def test_a_pipeline_without_a_denoiser_has_no_known_size(write: Write) -> None:
     """Where sizes cannot be told a function of one's own is the way."""
     assert "image size" in refused(write(unet=[None, None])).what
+
+
+WAN = {
+    "_class_name": "WanPipeline",
+    "unet": [None, None],
+    "transformer": ["diffusers", "WanTransformer3DModel"],
+}
+
+
+def wan(vae: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes that make a folder one of Wan, with this VAE."""
+    return {
+        **WAN,
+        "files": {
+            "transformer/config.json": {"patch_size": [1, 2, 2]},
+            "transformer/diffusion_pytorch_model.safetensors": safetensors(),
+            "vae/config.json": vae,
+        },
+    }
+
+
+def test_a_pipeline_of_videos_has_the_size_and_frames_it_makes_by_itself(write: Write) -> None:
+    """Both are read from the class's own call, and the VAE says which numbers of frames there are."""
+    facts = pretrained.inspect(str(write(**wan({"scale_factor_temporal": 4}))))
+
+    assert (facts.height, facts.width, facts.frames) == (480, 832, 81)
+    assert (facts.factor, facts.frames_factor) == (16, 4)
+
+
+def test_a_vae_whose_rule_the_native_number_breaks_has_none(write: Write) -> None:
+    """Some VAEs of that kind take any number."""
+    assert pretrained.inspect(str(write(**wan({"temporal_compression_ratio": 7})))).frames_factor == 1
+
+
+def test_the_denoiser_says_how_many_frames_where_the_call_does_not(write: Write) -> None:
+    """Stable Video Diffusion comes for 14 and for 25 frames."""
+    folder = write(
+        _class_name="StableVideoDiffusionPipeline",
+        unet=["diffusers", "UNetSpatioTemporalConditionModel"],
+        files={"unet/config.json": {"sample_size": 96, "num_frames": 25}},
+    )
+
+    facts = pretrained.inspect(str(folder))
+
+    assert (facts.height, facts.width, facts.frames) == (576, 1024, 25)
+
+
+def test_a_pipeline_that_changes_videos_is_one_of_videos(write: Write) -> None:
+    """It counts no frames, it takes what it is given."""
+    facts = pretrained.inspect(str(write(_class_name="VideoToVideoSDPipeline")))
+
+    assert (facts.height, facts.frames) == (512, 17)
+
+
+def test_a_pipeline_of_images_has_no_frames(write: Write) -> None:
+    """Nor has one of a class that diffusers does not know."""
+    assert pretrained.inspect(str(write())).frames is None
+    assert pretrained.inspect(str(write(_class_name="MyPipeline"))).frames is None
+
+
+def test_a_pipeline_of_sound_is_refused_before_it_is_loaded(write: Write) -> None:
+    """It has no image size."""
+    folder = write(
+        _class_name="StableAudioPipeline",
+        unet=[None, None],
+        transformer=["diffusers", "StableAudioDiTModel"],
+        files={
+            "transformer/config.json": {"sample_size": 1024},
+            "transformer/diffusion_pytorch_model.safetensors": safetensors(),
+        },
+    )
+
+    assert "makes sound" in refused(folder).why
+
+
+def test_the_vae_may_have_another_name(write: Write) -> None:
+    """Latent diffusion calls it vqvae; its scale counts all the same."""
+    folder = write(
+        vae=[None, None],
+        vqvae=["diffusers", "VQModel"],
+        files={
+            "vqvae/config.json": {"block_out_channels": [1, 2, 3]},
+            "vqvae/diffusion_pytorch_model.safetensors": safetensors(),
+        },
+    )
+
+    assert pretrained.inspect(str(folder)).height == 64 * 4
+
+
+@pytest.mark.parametrize("class_name", ["CLIPImageProcessor", "CLIPImageProcessorPil", "SiglipImageProcessorFast"])
+def test_what_prepares_images_needs_no_weights(write: Write, class_name: str) -> None:
+    """Its class depends on the packages that are there when it is saved."""
+    folder = write(
+        feature_extractor=["transformers", class_name], files={"feature_extractor/preprocessor_config.json": {}}
+    )
+
+    assert pretrained.inspect(str(folder)).parameters == 45

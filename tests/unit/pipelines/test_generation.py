@@ -49,13 +49,13 @@ class UnconditionalPipeline(TextPipeline):
         return batch_size, num_inference_steps
 
 
-class ImagePipeline(TextPipeline):
-    def __call__(self, prompt: list[str], image: object, mask: object) -> object:  # type: ignore[override]
+class EmbeddingPipeline(TextPipeline):
+    def __call__(self, prompt: list[str], image_embeds: object, hint: object) -> object:  # type: ignore[override]
         """Return what it was given."""
-        return image, mask
+        return image_embeds, hint
 
 
-class AudioPipeline(TextPipeline):
+class AimlessPipeline(TextPipeline):
     def __call__(self, num_inference_steps: int = 50) -> object:  # type: ignore[override]
         """Return what it was given."""
         return num_inference_steps
@@ -139,6 +139,14 @@ def test_guidance_is_given_only_where_the_case_has_one() -> None:
     assert guided.call_arguments()["guidance_scale"] == 3.5
 
 
+def test_frames_are_given_only_where_the_case_has_some() -> None:
+    """A case of images says nothing of frames."""
+    (plain, _), (video, _) = batches(CASE), batches(replace(CASE, frames=5))
+
+    assert "num_frames" not in plain.call_arguments()
+    assert video.call_arguments()["num_frames"] == 5
+
+
 def test_arguments_a_pipeline_does_not_know_are_left_out() -> None:
     """Each pipeline is called by its own signature; one without prompts is told the number of images."""
     (batch, _) = batches(CASE)
@@ -157,8 +165,8 @@ def test_a_result_without_images_is_returned_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (ImagePipeline(), "needs image, mask"),
-        (AudioPipeline(), "takes no prompt and no batch_size"),
+        (EmbeddingPipeline(), "needs image_embeds, hint"),
+        (AimlessPipeline(), "takes no prompt, no image and no batch_size"),
         ("tiny-sd", "a str cannot be measured"),
         (None, "a NoneType cannot be measured"),
     ],

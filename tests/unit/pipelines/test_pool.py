@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_sdbatch.errors import ModelError
+from pytest_sdbatch.errors import CannotRun, ModelError
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.pipelines import build
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
@@ -28,6 +29,8 @@ class OutOfMemory(RuntimeError):
 
 class Memory:
     """A device with *capacity* bytes of which each loaded pipeline takes what it weighs; a clock that ticks."""
+
+    name = "cpu"
 
     def __init__(self, capacity: float | None = None) -> None:
         self.capacity = capacity
@@ -116,10 +119,15 @@ def test_memory_that_cannot_be_read_is_unknown() -> None:
     assert pool_on(memory).acquire(CASE).model_bytes == Reading(reason="no such file")
 
 
-def test_an_evicted_pipeline_is_gone() -> None:
+@pytest.mark.parametrize(
+    "variant",
+    ["channels-last+vae-slicing+vae-tiling+attention-slicing", "fuse-qkv+layerwise-fp8+group-offload"],
+)
+def test_an_evicted_pipeline_is_gone(variant: str, needs: Callable[[str], None]) -> None:
     """Nothing of ours keeps it, its modules or its parameters alive, variants included."""
+    needs(variant)
     pool = pool_on(Memory())
-    case = replace(CASE, variant="channels-last+vae-slicing+vae-tiling+attention-slicing")
+    case = replace(CASE, variant=variant)
     loaded = pool.acquire(case)
     pipeline = loaded.pipeline
     pipeline("a cat", height=64, width=64, num_inference_steps=1, output_type="pt")
@@ -129,6 +137,25 @@ def test_an_evicted_pipeline_is_gone() -> None:
     pool.release(case.pool_key)
 
     assert [part() for part in parts] == [None] * 4
+
+
+def test_what_cannot_run_here_is_known_before_anything_is_loaded() -> None:
+    """Neither the model nor what is already in the pool is touched for a variant that this machine cannot run."""
+    pool = pool_on(Memory())
+
+    with pytest.raises(CannotRun, match="model-offload cannot run on cpu"):
+        pool.acquire(replace(CASE, variant="model-offload"))
+    with pytest.raises(ModelError, match="not measured with random weights"):
+        pool.acquire(replace(CASE, variant="cache:first-block"))
+
+    assert pool.loads == 0
+
+
+def test_a_variant_does_not_change_the_number_of_parameters() -> None:
+    """Fused projections are copies: the model is as large as without them."""
+    loaded = pool_on(Memory()).acquire(replace(CASE, variant="fuse-qkv"))
+
+    assert loaded.parameters == ARCHITECTURES["tiny-sd"].parameters
 
 
 def test_evicting_others_keeps_the_one_in_use() -> None:

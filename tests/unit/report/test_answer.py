@@ -165,3 +165,15 @@ def test_names_of_tests_cannot_speak_to_the_terminal(sd15: Maker) -> None:
     ]
 
     assert answer_sentences(records, within=0.05)[0].isprintable()
+
+
+def test_videos_are_answered_in_frames_per_second(sd15: Maker) -> None:
+    """Both figures of the sentence have the unit, and so has what a smaller size loses."""
+    wan = sd15.group(model="wan21-1.3b", frames=10)
+    spot = answer_sentences([wan.record(1, call_s=1.0), wan.record(2, call_s=1.96)], within=0.05)
+    loss = answer_sentences([wan.record(1, call_s=1.0), wan.record(2, call_s=1.0)], within=0.05)
+
+    assert "10.2 frames/s" in spot[0]
+    assert "(10.0 frames/s)" in spot[0]
+    assert "50 % fewer frames/s" in loss[0]
+    assert "images/s" not in spot[0] + loss[0]

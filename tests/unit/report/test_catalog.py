@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_sdbatch.report.catalog import models_table
+from pytest_sdbatch.report.catalog import models_table, variants_table
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Model:
 
     name: str
     what: str
-    parameters: int
+    parameters: int | None
     weight_bytes: Mapping[str, int]
     height: int
     width: int
@@ -75,3 +75,24 @@ def test_names_cannot_speak_to_the_terminal() -> None:
     assert r"a\x1b[31m[b]x[/b]" in table
     assert "\x1b" not in table
     assert "\u202e" not in table
+
+
+def test_a_model_whose_size_nobody_knows_shows_dashes() -> None:
+    """A project's model is counted when it is loaded, not before."""
+    table = models_table([Model("mine", "ours", None, {}, 64, 64)], width=100)
+
+    assert table.splitlines()[-1].split() == ["mine", "-", "-", "-", "64x64", "ours"]
+
+
+def test_the_table_of_variants() -> None:
+    """Names and what they do, folded where the screen is narrow."""
+    rows = (model("eager", "the pipeline as it is", 0, 0), model("x" * 10, "changes a pipeline", 0, 0))
+
+    assert variants_table(rows, width=30).splitlines() == [
+        "variant     what",
+        "─" * 30,
+        "eager       the pipeline as it",
+        "            is",
+        "xxxxxxxxxx  changes a pipeline",
+    ]
+    assert "what" not in variants_table(rows, width=20)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sdbatch.records import Compilation, Outcome, Record
-from pytest_sdbatch.report.table import COLUMNS, cells, numbered_notes, rows
+from pytest_sdbatch.report.table import COLUMNS, cells, columns, numbered_notes, rows
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
@@ -284,3 +284,23 @@ def test_rounds_that_differ_a_lot_are_marked(sd15: Maker) -> None:
 
     assert "Do not rely on this row" in restless.notes[0]
     assert quiet.notes == ()
+
+
+def test_videos_are_told_in_frames_per_second(sd15: Maker) -> None:
+    """Two videos of 81 frames in 4 s are 40.5 frames/s; seconds are those of a video."""
+    wan = sd15.group(model="wan21-1.3b", frames=81)
+    (row,) = rows([wan.record(2, call_s=4.0)])
+
+    assert cells(row, {})["rate"] == "40.5 frames/s"
+    assert cells(row, {})["image"] == "2.00 s"
+    headers = {column.key: column.header for column in columns([row])}
+    assert (headers["rate"], headers["image"]) == ("throughput", "per video")
+
+
+def test_a_table_with_images_keeps_its_columns(sd15: Maker) -> None:
+    """The cells of videos among them carry their own unit, those of images that of the column."""
+    wan = sd15.group(model="wan21-1.3b", frames=81)
+    table = rows([sd15.record(2, call_s=4.0), wan.record(2, call_s=4.0)])
+
+    assert columns(table) == columns(()) == COLUMNS
+    assert [cells(row, {})["rate"] for row in table] == ["0.500", "40.5 frames/s"]

@@ -261,3 +261,17 @@ def test_the_width_of_the_screen_can_be_given(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", "123")
 
     assert screen_width() == 123
+
+
+def test_videos_show_their_frames(sd15: Maker) -> None:
+    """The header names the number, the line of a case and the table the frames per second."""
+    wan = sd15.group(model="wan21-1.3b", frames=81)
+    record = wan.record(1, call_s=2.0)
+
+    header = header_lines(environment(), resolve(command_line={}, ini={}, overrides={}), [record.case, sd15.case(1)])
+    assert "; frames 81; " in header[1]
+    assert "40.5 frames/s" in case_line(record, number=1, total=1, left_s=None)
+    table = render_table([record], width=120, color=False)
+    assert "40.5 frames/s" in table
+    assert "per video" in table
+    assert "images/s" not in table

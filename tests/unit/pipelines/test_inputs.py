@@ -1,0 +1,201 @@
+"""What a pipeline is given: read off its signature, made from the seeds of the batch."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import Any, Optional
+
+import numpy as np
+import pytest
+
+from pytest_sdbatch.errors import ModelError
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.pipelines.generation import Batch
+from pytest_sdbatch.pipelines.inputs import (
+    FRAMES_OF_A_GIVEN_VIDEO,
+    make_image,
+    make_mask,
+    make_video,
+    pipeline_arguments,
+)
+
+CASE = Case(model="m", dtype="fp32", device="cpu", height=16, width=24, steps=2, batch_size=2, batch_count=1)
+VIDEO = replace(CASE, frames=5)
+
+
+def batch_of(case: Case, seed: int = 0) -> Batch:
+    """Return the first batch of *case*."""
+    seeds = tuple(range(seed, seed + case.batch_size))
+    return Batch(index=0, size=case.batch_size, prompts=("p",) * len(seeds), seeds=seeds, generators=[], case=case)
+
+
+def given(call: Any, case: Case = CASE, *, name: str = "SomePipeline", seed: int = 0) -> dict[str, Any]:
+    """Return what a pipeline of that name and ``__call__`` is given."""
+    return pipeline_arguments(type(name, (), {"__call__": call})(), batch_of(case, seed))
+
+
+def pixels(picture: Any) -> Any:
+    """Return the values of a picture."""
+    return np.asarray(picture)
+
+
+def test_an_image_per_image_of_the_batch_has_the_size_of_the_case() -> None:
+    """Image to image, as diffusers writes it: None is the default, and no prompt stands for the image."""
+
+    def call(self: object, prompt: str, image: object = None, strength: float = 0.8) -> None: ...
+
+    arguments = given(call)
+
+    assert set(arguments) == {"prompt", "image"}  # strength stays at the pipeline's own
+    assert [picture.size for picture in arguments["image"]] == [(24, 16)] * 2
+    assert not np.array_equal(*map(pixels, arguments["image"]))
+
+
+def test_an_image_follows_the_seed_of_what_it_is_for() -> None:
+    """Image k is given the same picture in every split and every round."""
+
+    def call(self: object, prompt: str, image: object = None) -> None: ...
+
+    first, second = given(call)["image"]
+    (alone,) = [given(call, replace(CASE, batch_size=1), seed=1)["image"]]
+
+    assert np.array_equal(pixels(second), pixels(alone))
+    assert not np.array_equal(pixels(first), pixels(alone))
+
+
+def test_the_image_of_a_batch_of_one_comes_bare() -> None:
+    """Some pipelines refuse a list of one."""
+
+    def call(self: object, prompt: str, image: object = None, video: object = None) -> None: ...
+
+    assert given(call, replace(CASE, batch_size=1))["image"].size == (24, 16)
+
+
+def test_control_image_and_image_differ() -> None:
+    """A pipeline that takes both is not given the same picture twice."""
+
+    def call(self: object, prompt: str, image: object = None, control_image: object = None) -> None: ...
+
+    arguments = given(call)
+
+    assert not np.array_equal(pixels(arguments["image"][0]), pixels(arguments["control_image"][0]))
+
+
+def test_a_mask_has_both_colours_in_one_band() -> None:
+    """White is painted anew, black is kept."""
+    mask = make_mask(height=16, width=24)
+
+    assert (mask.mode, mask.size) == ("L", (24, 16))
+    assert sorted(np.unique(pixels(mask))) == [0, 255]
+    assert pixels(mask)[8, 12] == 255
+    assert pixels(mask)[0, 0] == 0
+
+
+@pytest.mark.parametrize("annotation", [Optional[str], str | None, "PIL.Image.Image | None", "Optional[str]"])  # noqa: UP045
+def test_an_image_that_may_be_none_is_left_out(annotation: object) -> None:
+    """Pipelines that make images of text or of an image say so in the annotation, and text is what a case has."""
+
+    def call(self: object, prompt: str, image: object = None) -> None: ...
+
+    call.__annotations__["image"] = annotation
+
+    assert set(given(call)) == {"prompt"}
+    assert set(given(call, name="SomeEditPipeline")) == {"prompt", "image"}
+
+
+def test_an_optional_image_beside_a_mask_is_given() -> None:
+    """A mask makes no sense without what it masks."""
+
+    def call(self: object, prompt: str, image: str | None = None, mask_image: str | None = None) -> None: ...
+
+    assert set(given(call)) == {"prompt", "image", "mask_image"}
+
+
+@pytest.mark.parametrize("name", ["num_frames", "video_length", "frames"])
+def test_frames_are_given_under_the_name_the_pipeline_has(name: str) -> None:
+    """There are three words for it; a case of images gives none."""
+
+    def call(self: object, prompt: str, num_frames: int = 16) -> None: ...
+
+    own = [p.replace(name=name) if p.name == "num_frames" else p for p in inspect.signature(call).parameters.values()]
+    call.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+
+    assert given(call, VIDEO)[name] == 5
+    assert set(given(call)) == {"prompt"}
+
+
+def test_a_video_to_be_changed_has_the_frames_of_the_case() -> None:
+    """One list of frames per video, each another picture."""
+
+    def call(self: object, prompt: str, video: object = None) -> None: ...
+
+    first, second = given(call, VIDEO)["video"]
+
+    assert [len(first), len(second)] == [5, 5]
+    assert len({frame.tobytes() for frame in first + second}) == 10
+    assert len(given(call, replace(CASE, batch_size=1))["video"]) == FRAMES_OF_A_GIVEN_VIDEO
+
+
+def test_an_image_will_do_where_a_video_may_be_given() -> None:
+    """Such pipelines take one of them, not both."""
+
+    def call(self: object, prompt: str, image: object = None, video: object = None) -> None: ...
+
+    assert set(given(call, VIDEO)) == {"prompt", "image"}
+
+
+def test_pipelines_without_prompts_are_told_the_number() -> None:
+    """Unconditional ones by batch_size, those of images by the images, those of classes by a class each."""
+
+    def unconditional(self: object, batch_size: int = 1) -> None: ...
+    def variation(self: object, image: object) -> None: ...
+    def classes(self: object, class_labels: list[int]) -> None: ...
+
+    assert given(unconditional) == {"batch_size": 2}
+    assert len(given(variation)["image"]) == 2
+    assert given(classes, seed=999) == {"class_labels": [999, 0]}
+
+
+def test_a_class_picked_by_itself_stays_so() -> None:
+    """Where class labels have a default the pipeline draws its own."""
+
+    def call(self: object, batch_size: int = 1, class_labels: object = None) -> None: ...
+
+    assert given(call) == {"batch_size": 2}
+
+
+def test_what_cannot_be_made_is_named_with_the_way_to_give_it() -> None:
+    """The function to write stands in the error, with the argument that it must give."""
+
+    def call(self: object, prompt: str, image: object, image_embeds: object, hint: object) -> None: ...
+
+    with pytest.raises(ModelError) as caught:
+        given(call, name="KandinskyPipeline")
+
+    assert "KandinskyPipeline" in caught.value.what
+    assert "image_embeds, hint" in caught.value.why
+    assert "lambda batch: pipeline(image_embeds=..., hint=..., **batch.call_arguments())" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["audio_length_in_s", "audio_duration", "num_waveforms_per_prompt"])
+def test_a_pipeline_of_sound_is_refused(name: str) -> None:
+    """It has a prompt and would run, but what it makes is no image."""
+
+    def call(self: object, prompt: str, sound: int = 1) -> None: ...
+
+    parameters = inspect.signature(call).parameters.values()
+    own = [p.replace(name=name) if p.name == "sound" else p for p in parameters]
+    call.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+
+    with pytest.raises(ModelError, match="makes sound"):
+        given(call)
+
+
+def test_a_picture_is_the_same_for_the_same_seed_and_salt_only() -> None:
+    """Noise, but the same noise on every machine and in every process."""
+    size = {"height": 8, "width": 8}
+
+    assert make_image(3, **size).tobytes() == make_image(3, **size).tobytes()
+    assert len({make_image(seed, **size, salt=salt).tobytes() for seed in (3, 4) for salt in (0, 1)}) == 4
+    assert make_video(3, 2, **size)[0].tobytes() == make_image(3, **size).tobytes()
