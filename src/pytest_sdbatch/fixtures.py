@@ -11,7 +11,7 @@ import pytest
 
 from pytest_sdbatch.bridges import pytest_benchmark, pytest_items
 from pytest_sdbatch.bridges.pytest_items import RECORD
-from pytest_sdbatch.errors import DoesNotFit, SdbatchError
+from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.host import Host, host_of
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ def sd_case(
 @pytest.fixture
 def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
     """The pipeline as the plugin loads it. Ask for ``sd_pipeline`` instead, which a project may override."""
-    from pytest_sdbatch.records import Outcome
-
     host = host_of(request.config)
     refuse_workers(host)
     if sd_case.model is None:
@@ -58,7 +56,7 @@ def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
         loaded = host.session.load(sd_case)
         request.node.stash[pytest_items.LOADED] = loaded
     except SdbatchError as error:
-        outcome = Outcome.OOM if isinstance(error, DoesNotFit) else Outcome.CRASHED
+        outcome = host.session.outcome_of_loading(error)
         record = host.session.unmeasured(pytest_items.name_of_test(request.node, sd_case), sd_case, str(error), outcome)
     if record is not None:  # behind the except block, so that pytest does not print the error with what caused it
         request.node.stash[RECORD] = record

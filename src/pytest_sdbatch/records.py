@@ -11,6 +11,12 @@ from pytest_sdbatch.grid.case import Case
 Fact = str | int | float | bool | None
 
 
+def short_name(test: str) -> str:
+    """Return a node id without its file and classes; parameters of the test's own may hold anything."""
+    name, bracket, own = test.partition("[")
+    return name.rpartition("::")[2] + bracket + own
+
+
 class Outcome(StrEnum):
     """How a case ended. Every case that was started has exactly one."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from pytest_sdbatch.analysis.location import location_s
-from pytest_sdbatch.errors import ModelError, RunFileError
+from pytest_sdbatch.errors import CannotRun, DoesNotFit, ModelError, RunFileError, SdbatchError
 from pytest_sdbatch.measure.environment import read_environment
 from pytest_sdbatch.measure.loop import Measurement, measure
 from pytest_sdbatch.measure.output import check_output
@@ -141,6 +141,13 @@ class BenchSession:
         """
         return self.pool.acquire(case)
 
+    @staticmethod
+    def outcome_of_loading(error: SdbatchError) -> Outcome:
+        """Return how a case ends whose pipeline could not be loaded."""
+        if isinstance(error, DoesNotFit):
+            return Outcome.OOM
+        return Outcome.SKIPPED if isinstance(error, CannotRun) else Outcome.CRASHED
+
     def measure(
         self,
         test: str,
@@ -196,6 +203,7 @@ class BenchSession:
         self, case: Case, attempt: _Attempt, result: Measurement, pipeline: object | None, loaded: Loaded | None
     ) -> Record:
         outcome, reason, check = _judge(result, case, attempt.error)
+        derived = describe(pipeline) if pipeline is not None else Derived()
         return Record(
             test="",
             case=case,
@@ -216,7 +224,9 @@ class BenchSession:
             parallel=self.parallel,
             weights=loaded.weights if loaded else Weights(kind="own"),
             derived=replace(
-                describe(pipeline) if pipeline is not None else Derived(),
+                derived,
+                # Counted before the variant was applied: packed and fused parameters count otherwise.
+                parameters=loaded.parameters if loaded else derived.parameters,
                 denoiser_batch=result.denoiser_batch,
                 denoiser_calls=result.denoiser_calls,
             ),

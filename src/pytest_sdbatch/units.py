@@ -156,7 +156,8 @@ def spread(value: float) -> str:
         ValueError: for a value that is not finite.
 
     """
-    return f"±{_percent(value)} %"
+    text = _percent(value)
+    return f"±{text} %" if value <= 1.0 else ">±100 %"
 
 
 def count(value: int, noun: str = "") -> str:

@@ -27,6 +27,7 @@ class ModelFacts:
     width: int
     steps: int  # the usual number
     factor: int  # height and width must be multiples of it
+    guidance: float | None = None  # what it is used with, where that is not its pipeline's own default
     parameters: int | None = None  # of all components; None where it is not known before loading
     frames: int | None = None  # of a video, the usual number; None: it makes images
     frames_factor: int = 1  # frames must be 1 more than a multiple of it
@@ -79,7 +80,7 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
     cases_of_a_shape = len(dtypes) * len(variants) * sum(map(len, splits.values()))
     _check_size(cases_of_a_shape * sum(len(pairs) * len(steps) for *_, pairs, steps in shapes), options)
     weights_seed = options.count("weights_seed")
-    guidance = options.number("guidance") if _has(options, "guidance") else None
+    guidance = options.number("guidance") if _has(options, "guidance") else None  # None: as the model is used
     output_type = options.choice("output_type")
     return tuple(
         Case(
@@ -93,7 +94,7 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
             width=width,
             frames=frames[name],
             steps=steps,
-            guidance=guidance,
+            guidance=facts.guidance if guidance is None else guidance,
             output_type=output_type,
             batch_size=size,
             batch_count=count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -51,8 +52,11 @@ def check_output(outputs: Sequence[object], case: Case) -> OutputVerdict:
 
 
 def _problem(output: object, case: Case) -> str | None:
+    if inspect.isgenerator(output) or inspect.isasyncgen(output) or inspect.isawaitable(output):
+        return f"a {type(output).__name__} that nobody ran: return the images it makes"
     images, noun = _images(output), "image" if case.frames is None else "video"
-    if case.batch_size == 1 and case.output_type != "latent" and _is_single(images, case):
+    alone = case.batch_size == 1 or case.frames is None  # the frames of one video could be several videos
+    if alone and case.output_type != "latent" and _is_single(images, case):
         images = [images]
     if len(images) != case.batch_size:
         return f"{len(images)} {noun}s where {case.batch_size} were asked for"
@@ -64,6 +68,8 @@ def _problem(output: object, case: Case) -> str | None:
         if sizes and _sets_size(case) and (case.height, case.width) not in sizes:
             made = " or ".join(f"{height}x{width}" for height, width in dict.fromkeys(sizes))
             return f"{noun} {number} is {made} (height x width), not {case.height}x{case.width}"
+        if _is_array(image) and 0 in tuple(image.shape):
+            return f"{noun} {number} is empty"
         values = list(_extremes(image))
         if not all(math.isfinite(value) for pair in values for value in pair):
             return f"{noun} {number} holds values that are not finite"
@@ -144,6 +150,11 @@ def _extremes(image: Any) -> Iterator[tuple[float, float]]:
     if _is_picture(image):
         extremes = image.getextrema()
         yield from extremes if isinstance(extremes[0], (list, tuple)) else [extremes]
+    elif _is_array(image) and len(image.shape) == 3 and (image.shape[0] in _CHANNELS or image.shape[-1] in _CHANNELS):
+        # By channel, as of a picture: one of plain red is constant, though its channels differ.
+        channels = image if image.shape[0] in _CHANNELS else (image[..., index] for index in range(image.shape[-1]))
+        for channel in channels:
+            yield from _extremes(channel)
     elif _is_array(image):
         if hasattr(image, "aminmax"):  # torch: one pass where the tensor is, no copy; NaN comes through
             low, high = image.detach().aminmax()

@@ -268,6 +268,7 @@ def _facts(name: str, model: Architecture | Model, *, weights: str, parameters: 
         parameters=parameters,
         frames=model.frames,
         frames_factor=model.frames_factor,
+        guidance=getattr(model, "guidance", None),  # a project's loader sets its pipeline up itself
     )
 
 

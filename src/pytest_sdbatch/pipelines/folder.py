@@ -164,6 +164,8 @@ def read_json(path: Path, *, source: str) -> Mapping[str, Any]:
 
     """
     name = f"{path.parent.name}/{path.name}" if path.name != INDEX else INDEX
+    if path.exists() and not path.is_file():  # a named pipe would be waited for
+        raise _damaged(source, name, "it is no regular file")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

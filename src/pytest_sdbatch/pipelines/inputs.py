@@ -44,7 +44,8 @@ def pipeline_arguments(pipeline: Any, batch: Batch) -> dict[str, Any]:
     accepted = dict(list(inspect.signature(type(pipeline).__call__).parameters.items())[1:])  # the first is self
     if accepted.keys() & set(SOUND):
         raise _refusal(name, ["its own arguments"], why="it makes sound, and sizes and steps of images do not fit it")
-    offered = batch.call_arguments()
+    # What is asked for shall run: PixArt and its kin would paint the nearest size they know, and rescale.
+    offered = batch.call_arguments() | {"use_resolution_binning": False, "clean_caption": False}
     if batch.case.frames is not None:
         offered |= dict.fromkeys(FRAME_COUNTS, batch.case.frames)
     if "prompt" not in accepted:

@@ -53,12 +53,11 @@ class PipelinePool:
         variants.check(case.variant, device=case.device, weights=case.weights)
         self._make_room(case)
         loaded, reason = self._try_load(case)
-        if loaded is None and self._loaded:
-            self._evict_all()
         if loaded is None:
             # Reached after the except block: its traceback held what had been loaded so far.
             self._device.release_memory()
-            loaded, reason = self._try_load(case)
+            if self.evict_others(key):
+                loaded, reason = self._try_load(case)
         if loaded is None:
             raise DoesNotFit(
                 f"model {case.model!r} does not fit on {case.device} as {case.dtype}",
@@ -83,10 +82,6 @@ class PipelinePool:
             self.release(other)
         return len(others)
 
-    def _evict_all(self) -> None:
-        for key in list(self._loaded):
-            self.release(key)
-
     def _make_room(self, case: Case) -> None:
         parameters = self._catalog.facts(case.model or "").parameters
         if parameters is None:
@@ -102,7 +97,7 @@ class PipelinePool:
         """Return the pipeline, or None and why memory ran out; no reference to the error outlives this call."""
         try:
             return self._load(case), ""
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:
             if not self._device.is_out_of_memory(error):
                 raise
             return None, (str(error).strip() or type(error).__name__).splitlines()[0]

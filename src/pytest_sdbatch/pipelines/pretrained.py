@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pytest_sdbatch.errors import ModelError
+from pytest_sdbatch.errors import ModelError, SdbatchError
 from pytest_sdbatch.grid.plan import ModelFacts
 from pytest_sdbatch.pipelines import build
 from pytest_sdbatch.pipelines import folder as folders
 from pytest_sdbatch.pipelines.dtypes import torch_dtype
 from pytest_sdbatch.pipelines.single_file import load_single_file, recognise
 from pytest_sdbatch.pipelines.sources import Folder, HubId, SingleFile, Source, parse
+
+_LARGEST_SIDE = 1 << 20
 
 
 def inspect(text: str) -> ModelFacts:
@@ -26,6 +28,23 @@ def inspect(text: str) -> ModelFacts:
 
     """
     source = _parse(text)
+    try:
+        facts = _inspect(source, text)
+    except SdbatchError:
+        raise
+    except Exception as error:  # files hold anything; whatever they make of our reading is their damage
+        raise _damaged(text, f"{type(error).__name__}: {_first_line(error)}") from error
+    sides = (facts.height, facts.width, facts.factor, facts.steps, facts.frames or 1)
+    if not all(isinstance(side, int) and 1 <= side <= _LARGEST_SIDE for side in sides):
+        raise _damaged(text, "its configuration gives a size that no image has")
+    return facts
+
+
+def _damaged(text: str, why: str) -> ModelError:
+    return ModelError(f"model {text!r} is damaged", why=why, fix="save it again: pipeline.save_pretrained(FOLDER)")
+
+
+def _inspect(source: Source, text: str) -> ModelFacts:
     if isinstance(source, Folder):
         return _inspect_folder(source.path, text)
     if isinstance(source, HubId):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.sweet_spot import Point, best, sweet_spot
-from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.records import Outcome, Record, short_name
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.table import Row, rows, throughput
 
@@ -35,7 +35,12 @@ def answer_sentences(records: Iterable[Record], *, within: float) -> list[str]:
             continue
         owned = members[0].model is None or len(names) > 1
         sentences.append(f"{names[test]} {group}: " if owned else f"{group}: ")
+        if len({row.batch_size for row in members if row.answers}) < 2:
+            sentences[-1] += "no answer, because the outputs were not looked at: return the images"
+            continue
         sentences[-1] += _sentence(members, within=within)
+        if any(row.restless and row.answers for row in members):
+            sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
     tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
     trial = [f"{plain(model)} is for trying the tool; use --sd-models=sd15 for an answer" for model in tiny]
     return sentences + trial
@@ -48,7 +53,7 @@ def is_tiny(model: str | None) -> bool:
 
 def _names(tests: Iterable[str]) -> dict[str, str]:
     """Return each test's function name, or its whole node id where two functions share the name."""
-    short = {test: test.rpartition("::")[2] for test in tests}
+    short = {test: short_name(test) for test in tests}
     shared = [name for name in short.values() if list(short.values()).count(name) > 1]
     return {test: plain(test if name in shared else name) for test, name in short.items()}
 
@@ -57,17 +62,19 @@ def _sentence(members: Sequence[Row], *, within: float) -> str:
     points = [
         Point(batch_size=row.batch_size, batch_count=row.batch_count, seconds_per_image=row.s_per_image)
         for row in members
-        if row.counts and row.s_per_image is not None
+        if row.answers and row.s_per_image is not None
     ]
     fastest, spot = best(points), sweet_spot(points, within=within)
     frames = members[0].frames  # part of the group's id, so the same for all
-    how = f"batch size {fastest.batch_size}"
-    if any(point.batch_count != 1 for point in points):
-        how += f" x count {fastest.batch_count}"
-    said = f"fastest is {how} at {throughput(fastest.images_per_s, frames)}{_beyond(members, fastest)}"
+    named = {
+        point: f"batch size {point.batch_size}"
+        + (f" x count {point.batch_count}" if any(other.batch_count != 1 for other in points) else "")
+        for point in points
+    }
+    said = f"fastest is {named[fastest]} at {throughput(fastest.images_per_s, frames)}{_beyond(members, fastest)}"
     if spot.batch_size < fastest.batch_size:
         return (
-            f"{said}; batch size {spot.batch_size} is within {units.share(within)}"
+            f"{said}; {named[spot]} is within {units.share(within)}"
             f" ({throughput(spot.images_per_s, frames)}){_sooner(spot, fastest)}"
         )
     smaller = [point for point in points if point.batch_size < fastest.batch_size]
@@ -79,7 +86,7 @@ def _sentence(members: Sequence[Row], *, within: float) -> str:
     fewer = units.share(1 - less.images_per_s / fastest.images_per_s)
     return (
         f"{said}; no smaller size is within {units.share(within)}:"
-        f" batch size {size} makes {fewer} fewer {made}/s{_sooner(less, fastest)}"
+        f" {named[less]} makes {fewer} fewer {made}/s{_sooner(less, fastest)}"
     )
 
 

@@ -41,6 +41,8 @@ class Row:
     against_one_ratio: float | None = None  # images/s over those of batch size 1
     peak_bytes: int | None = None
     stage_shares: Mapping[str, float] | None = None  # of the wall time, by stage
+    looked_at: bool = True  # whether the outputs were checked
+    restless: bool = False  # whether the rounds differ too much to be relied on
     notes: tuple[str, ...] = ()
 
     @property
@@ -57,6 +59,11 @@ class Row:
     def counts(self) -> bool:
         """Whether the figures may answer a question: a sound measurement in a test that passed."""
         return self.outcome is Outcome.OK and self.test_outcome == "passed" and self.call_s is not None
+
+    @property
+    def answers(self) -> bool:
+        """Whether the row may be recommended: it counts, and what it made was looked at."""
+        return self.counts and self.looked_at
 
     @property
     def outcome_text(self) -> str:
@@ -140,6 +147,7 @@ def _row(record: Record) -> Row:
         outcome=record.outcome,
         test_outcome=record.test_outcome,
         rounds=len(record.rounds),
+        looked_at=record.output_check == "checked",
         notes=notes,
     )
     if not record.outcome.has_numbers or not record.rounds:
@@ -149,11 +157,13 @@ def _row(record: Record) -> Row:
         call_s, call_interval = location_s(per_call), interval(per_call)
     except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
         return replace(bare, notes=(*notes, f"times cannot be used: {error}"))
-    if call_interval is not None and _relative(call_interval) > _RESTLESS:
+    restless = call_interval is not None and _relative(call_interval) > _RESTLESS
+    if restless:
         notes = (*notes, "its rounds differ a lot: was the machine busy? Do not rely on this row")
     return replace(
         bare,
         notes=notes,
+        restless=restless,
         call_s=call_s,
         call_interval=call_interval,
         images_per_s=case.batch_size / call_s,

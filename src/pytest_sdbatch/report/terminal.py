@@ -10,7 +10,7 @@ from itertools import groupby
 from pytest_sdbatch import units
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.options import TABLE, Options, Origin
-from pytest_sdbatch.records import Environment, Outcome, Record
+from pytest_sdbatch.records import Environment, Outcome, Record, short_name
 from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, lay_out, to_string
@@ -94,7 +94,7 @@ def case_line(record: Record, *, number: int, total: int, left_s: float | None, 
     """
     (row,) = rows([record])
     # Without a model the id says nothing of what ran; the test does.
-    name = row.case if row.model is not None else f"{row.test.rpartition('::')[2]} {row.case}"
+    name = row.case if row.model is not None else f"{short_name(row.test)} {row.case}"
     figures = _figures(row, record)
     parts = [f"[{number:{len(str(total))}}/{total}] {plain(name)}", *figures.values()]
     if row.outcome_text != Outcome.OK.value:

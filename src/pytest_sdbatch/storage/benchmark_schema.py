@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Environment, Fact, Record
+from pytest_sdbatch.records import Environment, Fact, Record, short_name
 
 SCHEMA_VERSION = "5.3.1"  # the release of pytest-benchmark whose schema this is
 
@@ -22,7 +22,7 @@ def entry(test: str, case: Case, records: Sequence[Record]) -> dict[str, Any]:
         "extra_info": {"images": case.images},
         "fullname": full_name(test, case),
         "group": None,
-        "name": full_name(test, case).rpartition("::")[2],
+        "name": short_name(full_name(test, case)),
         "options": {},
         "param": case.id,
         "params": parameters(case),

@@ -234,6 +234,8 @@ def _check_values(record: Record, path: str) -> None:
     """Raise RunFileError for values that no measurement gives, whichever way they came."""
     case = record.case
     sizes = {name: getattr(case, name) for name in ("height", "width", "steps", "batch_size", "batch_count")}
+    if case.frames is not None:
+        sizes["frames"] = case.frames
     for name, size in {**{f"case.{n}": s for n, s in sizes.items()}, "parallel": record.parallel}.items():
         if size < 1:
             raise RunFileError(f"{join(path, name)}: {size} is less than 1")
