@@ -42,8 +42,12 @@ def answer_sentences(records: Iterable[Record], *, within: float) -> list[str]:
         if any(row.restless and row.answers for row in members):
             sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
     tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
-    trial = [f"{plain(model)} is for trying the tool; use --sd-models=sd15 for an answer" for model in tiny]
-    return sentences + trial
+    if tiny:
+        verb = "is" if len(tiny) == 1 else "are"
+        sentences.append(
+            f"{', '.join(map(plain, tiny))} {verb} for trying the tool; use --sd-models=sd15 for an answer"
+        )
+    return sentences
 
 
 def is_tiny(model: str | None) -> bool:
