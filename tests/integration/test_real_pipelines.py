@@ -256,7 +256,8 @@ def test_compiled_cases_start_from_an_empty_compiler(pytester: pytest.Pytester) 
     assert [record.case.batch_size for record in records] == [2, 1, 2]
     compilations = [record.compilation for record in records if record.compilation is not None]
     assert len({compilation.graphs for compilation in compilations}) == 1
-    for record, compilation in zip(records, compilations, strict=True):
+    assert len(compilations) == 3
+    for compilation in compilations:
         assert compilation.graphs >= 1
         assert compilation.recompiles_in_rounds == 0
         assert compilation.seconds > 0
