@@ -119,7 +119,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """Print no letter for a benchmark: it gets a line of its own."""
     from pytest_sdbatch.bridges import screen
 

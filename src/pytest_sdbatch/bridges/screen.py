@@ -94,7 +94,7 @@ def carried_record(report: pytest.TestReport) -> Record | None:
     return decode_record(data)
 
 
-def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+def status(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """Return pytest's category, no letter, and the word of ``-v``: the outcome, or FAILED."""
     data: dict[str, Any] | None = vars(report).get("sdbatch_record")
     # A failed set-up is an error to pytest, an expected failure is counted apart, and so is a test that is run again.
@@ -102,10 +102,9 @@ def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bo
     is_ours = data is not None and type(report) is pytest.TestReport
     if data is None or not is_ours or report.when == "teardown" or is_error or hasattr(report, "wasxfail"):
         return None
-    colour = {"passed": "green", "skipped": "yellow", "failed": "red"}.get(report.outcome)
-    if colour is None:
+    if report.outcome not in ("passed", "skipped", "failed"):
         return None
-    return report.outcome, "", ("FAILED" if report.failed else str(data["outcome"]).upper(), {colour: True})
+    return report.outcome, "", "FAILED" if report.failed else str(data["outcome"]).upper()
 
 
 def keep(report: pytest.TestReport, host: Host) -> None:
