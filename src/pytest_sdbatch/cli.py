@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -66,6 +67,8 @@ def models(folders: Sequence[str] = ()) -> int:
     reader = _CatalogReader()
     status = int(pytest.main([*(folders or SUITE), *_QUIET], plugins=[reader]))
     catalog = reader.catalog or ModelCatalog()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a pipe on Windows has no characters for lines
     print(models_table(catalog.listing(), width=screen_width()))
     print()
     print(variants_table(catalog.variant_listing(), width=screen_width()))

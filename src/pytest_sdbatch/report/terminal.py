@@ -54,7 +54,7 @@ def header_lines(environment: Environment, options: Options, cases: Sequence[Cas
     lines = [
         ", ".join([device, *versions]),
         f"{units.count(len(cases), 'case')}: {'; '.join(_axes(cases))}",
-        f"given: {' '.join(given)}; all else is default" if given else "all options are at their defaults",
+        f"given: {' '.join(given)}; the rest by marker or default" if given else "options by marker or default",
     ]
     return [_PREFIX + plain(line) for line in lines]
 

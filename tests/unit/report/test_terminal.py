@@ -217,7 +217,7 @@ def test_the_header_says_where_what_and_what_was_asked_for(sd15: Maker) -> None:
     assert header_lines(found, options, cases) == [
         "sdbatch: cpu (A CPU, 2 threads), CPython 3.12.3, torch 2.13.0, diffusers 0.42.1",
         "sdbatch: 3 cases: sd15-random,sdxl-random bf16 512x512; steps 20; batch sizes 1,4; batch counts 1",
-        "sdbatch: given: --sd-batch-sizes=1,4 sd_steps=20; all else is default",
+        "sdbatch: given: --sd-batch-sizes=1,4 sd_steps=20; the rest by marker or default",
     ]
 
 
@@ -230,7 +230,7 @@ def test_the_header_leaves_out_what_is_not_known(sd15: Maker) -> None:
         "sdbatch: cuda:0, torch 2.13.0, diffusers 0.42.1",
         "sdbatch: 32 cases: own pipeline bf16 512x512; steps 20;"
         " batch sizes 1,2,3,4,5,6,...,32 (32 values); batch counts 1",
-        "sdbatch: all options are at their defaults",
+        "sdbatch: options by marker or default",
     ]
 
 
