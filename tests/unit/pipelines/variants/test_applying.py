@@ -135,7 +135,7 @@ def test_an_accelerator_is_needed_to_offload_to_the_host(variant: str) -> None:
 
 @pytest.mark.parametrize(
     ("variant", "package", "extra"),
-    [("nf4", "bitsandbytes", "nf4"), ("int8", "torchao", "int8"), ("model-offload", "accelerate", "offload")],
+    [("nf4", "bitsandbytes", "nf4"), ("int8", "torchao", "int8")],
 )
 def test_a_missing_package_names_the_extra(
     variant: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
