@@ -199,15 +199,17 @@ def test_a_file_that_was_typed_for_and_has_nothing_to_hold_turns_the_run_red(run
     assert "no run file was written" in result.text
 
 
-def test_a_file_named_by_the_configuration_is_no_matter_of_plain_tests(
-    run_benchmark: RunBenchmark, pytester: pytest.Pytester
-) -> None:
+def test_a_file_named_by_the_configuration_is_no_matter_of_plain_tests(pytester: pytest.Pytester) -> None:
     """Unit tests of a project whose configuration names a report, or a device that is not there, stay as they are."""
     pytester.makeini("[pytest]\nsd_report = run.json\nsd_device = cuda:7")
 
-    result = run_benchmark("--benchmark-json=b.json", source="def test_plain(benchmark): benchmark(int)")
+    pytester.makepyfile("def test_plain(benchmark): benchmark(int)")
 
-    assert result.run.ret == 0
+    # No fake device here: opening the one that is named would be an error.
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--benchmark-json=b.json")
+
+    assert result.ret == 0
+    assert (pytester.path / "b.json").exists()
 
 
 def test_tests_that_only_ask_for_the_case_do_not_count_as_missing(
