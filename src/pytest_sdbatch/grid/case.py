@@ -8,7 +8,14 @@ from dataclasses import dataclass
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@/+~-]")
 _WEIGHTS_SUFFIXES = ("-random", "-trained", "-own")
 # Parts of a variant's name that would read as another part of the id: a size, guidance, output type or seed.
-_PART_LIKE = re.compile(r"(?:^|(?<=-))(?=(?:[0-9]+x[0-9]+|g[0-9.e+]+|o(?:pt|latent|np|pil)|w[0-9]+)(?:-|$))(.)")
+_PART_LIKE = re.compile(r"(?:^|(?<=-))(?=(?:b?[0-9]+x[0-9]+|g[0-9.e+]+|o(?:pt|latent|np|pil)|w[0-9]+)(?:-|$))(.)")
+# Greedy where a model's name may imitate what follows it; a variant's name cannot, see _PART_LIKE.
+_ID = re.compile(
+    r"(?:(?P<label>.*)-)?(?P<dtype>fp32|fp16|bf16)-(?P<height>[0-9]+)x(?P<width>[0-9]+)"
+    r"(?:-f(?P<frames>[0-9]+))?-s(?P<steps>[0-9]+)(?:-(?P<variant>.+?))??"
+    r"(?:-g(?P<guidance>[0-9.]+(?:e[+-]?[0-9]+)?))?(?:-o(?P<output_type>latent|np|pil))?(?:-w(?P<seed>[0-9]+))?"
+    r"-b(?P<size>[0-9]+)x(?P<count>[0-9]+)(?=-|$)"
+)
 
 
 def escape_name(name: str) -> str:
@@ -17,6 +24,12 @@ def escape_name(name: str) -> str:
     Distinct names stay distinct (``%`` is escaped too).
     """
     return _UNSAFE.sub(_percent, name)
+
+
+def _unescape(text: str) -> str:
+    from urllib.parse import unquote_to_bytes
+
+    return unquote_to_bytes(text).decode("utf-8", "surrogatepass")
 
 
 def _percent(match: re.Match[str]) -> str:
@@ -99,3 +112,42 @@ class Case:
     def pool_key(self) -> tuple[str, str, str, str, int]:
         """What has to be loaded: cases with equal keys share one pipeline."""
         return (self.model or "", self.dtype, self.device, self.variant, self.weights_seed)
+
+
+def case_of_id(text: str, *, device: str) -> Case | None:
+    """Return the case whose id *text* begins with, or None where it begins with none: the inverse of ``Case.id``.
+
+    For the one process that sees only names: the controller of several workers.
+
+    Args:
+        text: an id, at most followed by ``-`` and parameters of a test's own.
+        device: of the run; ids do not name it.
+    """
+    found = _ID.match(text)
+    if found is None:
+        return None
+    label, variant, guidance = found["label"], found["variant"], found["guidance"]
+    model, weights = _model_of(label) if label is not None else (None, "own")
+    return Case(
+        model=model,
+        weights=weights,
+        weights_seed=int(found["seed"] or 0),
+        dtype=found["dtype"],
+        device=device,
+        variant="eager" if variant is None else _unescape(variant),
+        height=int(found["height"]),
+        width=int(found["width"]),
+        frames=None if found["frames"] is None else int(found["frames"]),
+        steps=int(found["steps"]),
+        guidance=None if guidance is None else float(guidance),
+        output_type=found["output_type"] or "pt",
+        batch_size=int(found["size"]),
+        batch_count=int(found["count"]),
+    )
+
+
+def _model_of(label: str) -> tuple[str, str]:
+    for suffix in _WEIGHTS_SUFFIXES:
+        if label.endswith(suffix):
+            return _unescape(label.removesuffix(suffix)), suffix[1:]
+    return _unescape(label), "random" if label.startswith("tiny-") else "trained"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pytest_sdbatch.grid.case import Case, escape_name
+from pytest_sdbatch.grid.case import Case, case_of_id, escape_name
 
 SAFE = re.compile(r"[A-Za-z0-9._@/+~%-]*")
 PLAIN = Case(
@@ -226,3 +226,16 @@ def test_the_frames_of_a_video_follow_its_size() -> None:
     """A case of images has no such part."""
     assert replace(PLAIN, frames=81, guidance=5.0).id == "sd15-random-fp32-64x64-f81-s4-g5-b4x8"
     assert "-f" not in PLAIN.id.replace("-fp32", "")
+
+
+@settings(max_examples=300)
+@given(CASES, st.sampled_from(["", "-fast", "-2-x", "-b4x4"]))
+def test_a_case_is_known_by_its_id(case: Case, own: str) -> None:
+    """A controller sees node ids only: it gets the whole case back, whatever a test's own parameters add."""
+    assert case_of_id(case.id + own, device=case.device) == case
+
+
+@pytest.mark.parametrize("text", ["", "fast", "tiny-sd-fp32", "tiny-sd-fp8-64x64-s4-b1x1", "tiny-sd-fp32-64x64-s4-b1"])
+def test_other_parameters_are_no_case(text: str) -> None:
+    """Parameters of ordinary tests are left alone."""
+    assert case_of_id(text, device="cpu") is None
