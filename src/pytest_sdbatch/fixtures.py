@@ -46,7 +46,6 @@ def sd_case(
 def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
     """The pipeline as the plugin loads it. Ask for ``sd_pipeline`` instead, which a project may override."""
     host = host_of(request.config)
-    refuse_workers(host)
     if sd_case.model is None:
         leave_out(request)
         pytest.fail("sd_pipeline must be an argument of the test, not asked for while it runs", pytrace=False)
@@ -119,7 +118,6 @@ class SdBenchmark:
             if problem is not None:
                 pytest.fail(f"invalid-output: {problem}", pytrace=False)
             return outputs
-        refuse_workers(host)
         skip_what_cannot_fit(node, host, self.case)
         try:
             measured = session.measure(
@@ -159,12 +157,6 @@ def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
     if reason is not None:
         node.stash[RECORD] = host.session.unmeasured(test, case, reason, Outcome.SKIPPED)
         pytest.skip(reason)
-
-
-def refuse_workers(host: Host) -> None:
-    """Skip under several workers: they would time each other."""
-    if host.is_worker:
-        pytest.skip("benchmarks of pytest-sdbatch need the machine to themselves: run them without -n")
 
 
 def act_on(record: Record) -> None:

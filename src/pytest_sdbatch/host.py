@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
     from pytest_sdbatch.records import Record
     from pytest_sdbatch.session import BenchSession
+    from pytest_sdbatch.storage.journal import Entry, Journal, Stored
 
 
 class Host:
@@ -40,6 +41,10 @@ class Host:
         self.progress = Progress()
         self.hints: list[str] = []  # shown with the header
         self.notes: list[str] = []  # shown under the table
+        self.workers = 1  # of xdist, where this process is their controller
+        self.journal: Journal | None = None
+        self.resumed: Stored | None = None  # the interrupted run that this one goes on with
+        self.kept: Mapping[tuple[str, str], Entry] = {}  # what was taken over from it, by test and case id
 
     @cached_property
     def device(self) -> Device:
@@ -83,7 +88,12 @@ class Host:
     def parallel(self) -> int:
         """How many workers share this machine."""
         workers: Mapping[str, object] = getattr(self.config, "workerinput", {})
-        return int(str(workers.get("workercount", 1)))
+        return int(str(workers.get("workercount", self.workers)))
+
+    @property
+    def is_controller(self) -> bool:
+        """Whether this process only hands tests to workers and takes their reports."""
+        return self.config.pluginmanager.hasplugin("dsession")
 
     @property
     def is_worker(self) -> bool:

@@ -86,6 +86,7 @@ TABLE: tuple[Option, ...] = (
     Option("max_cases", "count", "refuse a larger grid", "10000", group="decide", marker=False),
     Option("save", "text", "store the run under this name for later comparisons", flag="NAME", group="keep", marker=False),
     Option("report", "path", "write the run to this file (.json)", flag="FILE", group="keep", marker=False),
+    Option("resume", "switch", "go on with the last run where it was interrupted; finished cases are kept", "no", flag="", group="keep", marker=False),
     Option("plan", "switch", "print the cases and run nothing", "no", flag="", group="keep", marker=False),
     Option("baselines", "path", "folder of stored runs", "benchmarks/baselines", group="keep", marker=False),
 )  # fmt: skip
@@ -116,9 +117,15 @@ class Options:
         """Return the option as its user wrote it, for messages."""
         return self.settings[name].spelled
 
-    def given(self) -> dict[str, str]:
-        """Return the text of every option that was given, by name."""
-        return {n: s.text for n, s in self.settings.items() if s.text is not None and s.origin > Origin.DEFAULT}
+    def given(self, group: str | None = None) -> dict[str, str]:
+        """Return the text of every option that was given, by name; of one *group* of the table only, if named."""
+        return {
+            row.name: text
+            for row in TABLE
+            if group in (None, row.group)
+            and (text := self.settings[row.name].text) is not None
+            and self.settings[row.name].origin > Origin.DEFAULT
+        }
 
     def text(self, name: str) -> str | None:
         """Return the text of *name*, or None where it was left to the device or the model."""

@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+@pytest.hookimpl(tryfirst=True)  # so that an id begins with the case
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each benchmark the grid."""
     from pytest_sdbatch.bridges import pytest_items
@@ -58,10 +59,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the benchmarks so that each pipeline is loaded once; end here where the grid was wrong."""
-    from pytest_sdbatch.bridges import pytest_items
+    from pytest_sdbatch.bridges import pytest_items, resuming
 
+    host = config.stash[HOST]
     try:
-        pytest_items.accept(items, config.stash[HOST])
+        pytest_items.accept(items, host)
+        resuming.leave_out_kept(items, host)
     except SdbatchError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -83,8 +86,15 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run nothing under --sd-plan."""
-    return True if session.config.stash[HOST].options.switch("plan") else None
+    """Run nothing under --sd-plan; else begin the journal."""
+    from pytest_sdbatch.bridges import resuming
+
+    host = session.config.stash[HOST]
+    if host.options.switch("plan"):
+        return True
+    if host.grid:
+        resuming.begin(host)
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -142,6 +152,50 @@ def pytest_benchmark_group_stats(config: pytest.Config, benchmarks: list[dict[st
     return [] if pytest_benchmark.hides_table(config, benchmarks) else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Refuse what does not go with workers before they start."""
+    from pytest_sdbatch.bridges import xdist
+
+    try:
+        xdist.prepare(config.stash[HOST], len(specs))
+    except SdbatchError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker which run is gone on with."""
+    from pytest_sdbatch.bridges import resuming
+
+    resuming.pass_on(node.config.stash[HOST], node.workerinput)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let no two workers load the same pipeline."""
+    from pytest_sdbatch.bridges import xdist
+
+    return xdist.scheduler(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Take note of what the workers will run."""
+    from pytest_sdbatch.bridges import xdist
+
+    reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+    xdist.begin(node.config.stash[HOST], ids, reporter)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport) -> None:
+    """Record a case whose worker died."""
+    from pytest_sdbatch.bridges import xdist
+
+    xdist.attach_crash(report.node.config.stash[HOST], crashitem, report)
+
+
 class Recorder:
     """The hooks that take records in. A class, because pytest gives the first of them no config."""
 
@@ -156,10 +210,10 @@ class Recorder:
         screen.keep(report, self._host)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the run files."""
+        """Write the run files, and end the journal."""
         from pytest_sdbatch.bridges import screen
 
-        screen.save(session, self._host)
+        screen.finish(session, self._host)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the table and the answer."""

@@ -163,6 +163,7 @@ class Run:
     options: Mapping[str, str]  # text of each option that was not left at its default
     records: tuple[Record, ...]
     interrupted: bool = False
+    resumed_from: str | None = None  # id of an interrupted run, some of whose records are among these
     plugin_version: str = ""
 
     @property

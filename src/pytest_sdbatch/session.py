@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -118,7 +118,8 @@ class BenchSession:
         self.parallel = parallel
         self.pool = PipelinePool(device, catalog)
         self.started_at = datetime.now(UTC)
-        self.id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        self.id = f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
+        self.resumed_from: str | None = None
         self._records: dict[tuple[str, str], Record] = {}
         # Tests with the shapes that they ran, by the pipeline that ran them: loaded again it is cold.
         self._warm: WeakKeyDictionary[object, set[tuple[str, Case]]] = WeakKeyDictionary()
@@ -269,6 +270,12 @@ class BenchSession:
         """Keep *record*; one of the same test and case replaces the earlier one."""
         self._records[record.key] = record
 
+    def take_over(self, run_id: str, records: Iterable[Record]) -> None:
+        """Keep *records* of the interrupted run *run_id*, with which this one goes on."""
+        self.resumed_from = run_id
+        for record in records:
+            self.keep(record)
+
     def run(self, *, interrupted: bool) -> Run:
         """Return what was measured so far as a run."""
         return Run(
@@ -278,6 +285,7 @@ class BenchSession:
             options=self.options.given(),
             records=self.records,
             interrupted=interrupted,
+            resumed_from=self.resumed_from,
             plugin_version=metadata.version("pytest-sdbatch"),
         )
 

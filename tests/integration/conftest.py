@@ -17,7 +17,9 @@ def run_benchmark(pytester: pytest.Pytester) -> RunBenchmark:
             pytester.makepyfile(test_it=source)
         keeper = Keeper()
         plugins = [DevicePlugin(device if device is not None else FakeDevice()), keeper]
-        run = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "error", *arguments, plugins=plugins)
+        run = pytester.runpytest_inprocess(
+            "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error", *arguments, plugins=plugins
+        )
         return Result(run, keeper.records)
 
     return run

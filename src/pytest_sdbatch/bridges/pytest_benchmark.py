@@ -39,6 +39,12 @@ _DISPLAY: tuple[tuple[str, str, object], ...] = (
     ("--benchmark-cprofile", "benchmark_cprofile", None),
     ("--benchmark-verbose", "benchmark_verbose", False),
 )
+# Options by which someone says that its figures are to be kept.
+_KEEPING = (
+    ("--benchmark-json", "benchmark_json"),
+    ("--benchmark-save", "benchmark_save"),
+    ("--benchmark-autosave", "benchmark_autosave"),
+)
 # What marks a row as ours, and finds its record again.
 _TEST, _CASE = "sd_test", "sd_case"
 
@@ -216,6 +222,12 @@ def hides_table(config: pytest.Config, benchmarks: Sequence[Mapping[str, Any]]) 
     list: no groups, no table.
     """
     return all(_CASE in row["extra_info"] for row in benchmarks) and not _display_options(config)
+
+
+def without_effect(config: pytest.Config) -> list[str]:
+    """Return the options of pytest-benchmark that were given and do nothing where it is off, as xdist turns it off."""
+    given = [flag for flag, name in _KEEPING if config.getoption(name, None)]
+    return [*given, *_display_options(config)] if available(config) else []
 
 
 def _display_options(config: pytest.Config) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_sdbatch.bridges import pytest_benchmark
 from pytest_sdbatch.errors import OptionError, SdbatchError
+from pytest_sdbatch.grid.case import case_of_id
 from pytest_sdbatch.options import BY_SPELLING, Origin, flag_of
 
 if TYPE_CHECKING:
@@ -146,6 +147,18 @@ def name_of_test(node: pytest.Function, case: Case) -> str:
         return f"pytest_sdbatch.suite::{name}"
     assert node.parent is not None
     return f"{node.parent.nodeid}::{name}"
+
+
+def read_node_id(node_id: str, device: str) -> tuple[str, Case] | None:
+    """Return the name and the case of a benchmark of which only the node id is known; None for any other test."""
+    file, _, names = node_id.partition("::")
+    name, _, parameters = names.partition("[")
+    case = case_of_id(parameters.removesuffix("]"), device=device)
+    if case is None:
+        return None
+    own = parameters.removesuffix("]").removeprefix(case.id).removeprefix("-")
+    where = "pytest_sdbatch.suite" if file.endswith("pytest_sdbatch/suite/test_sweep.py") else file
+    return f"{where}::{name}" + (f"[{own}]" if own else ""), case
 
 
 def accept(items: list[pytest.Item], host: Host) -> None:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def header(host: Host) -> list[str]:
-    """Return the lines that say where and what will be measured; none where no benchmark was collected."""
-    if not host.grid:
-        return []
-    from pytest_sdbatch.report import terminal
+    """Return the lines that say where and what will be measured; none where nothing is."""
+    lines = []
+    if host.grid:
+        from pytest_sdbatch.report import terminal
 
-    lines = terminal.header_lines(host.session.environment, host.options, host.grid)
+        lines += terminal.header_lines(host.session.environment, host.options, host.grid)
     lines += [f"sdbatch: {hint}" for hint in host.hints]
-    if host.options.switch("plan"):
+    if host.grid and host.options.switch("plan"):
         lines += terminal.plan_lines(host.grid, recorded_seconds(host))
     return lines
 
@@ -56,6 +56,7 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
     then the test failed after measuring. One that ended without measuring gets a record here, so that it is a row.
     """
     from pytest_sdbatch.bridges import pytest_items
+    from pytest_sdbatch.host import host_of
 
     if report.when != "call" and report.passed:
         return
@@ -67,6 +68,7 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
     from pytest_sdbatch.storage.codec import encode_record
 
     vars(report)["sdbatch_record"] = encode_record(record)
+    vars(report)["sdbatch_options"] = pytest_items.options_of(item, host_of(item.config)).given("measure")
 
 
 def _unmeasured(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], *, skipped: bool) -> Record | None:
@@ -113,7 +115,14 @@ def keep(report: pytest.TestReport, host: Host) -> None:
     if record is None or type(report) is not pytest.TestReport:  # a subtest's: the test's own comes behind it
         return
     # What the test came to is only known here: plugins may change it until it is reported.
-    host.session.keep(replace(record, test_outcome=report.outcome))
+    # A plugin that runs it again says "rerun" in between.
+    test_outcome = report.outcome if report.outcome in ("passed", "skipped") else "failed"
+    record = replace(record, test_outcome=test_outcome)
+    host.session.keep(record)
+    if host.journal is not None:
+        from pytest_sdbatch.storage.journal import Entry
+
+        host.journal.add(Entry(record=record, options=vars(report)["sdbatch_options"]))
     if report.when == "teardown":
         return
     host.progress.end(report.nodeid, report.duration)
@@ -137,23 +146,33 @@ def _write_line(reporter: pytest.TerminalReporter, record: Record, node_id: str,
     reporter.write(("" if starts_line else "\n") + line + ("" if is_last or reporter.verbosity > 0 else "\n"))
 
 
-def save(session: pytest.Session, host: Host) -> None:
+def finish(session: pytest.Session, host: Host) -> None:
+    """Write the run files, and end the journal."""
+    from pytest_sdbatch.bridges import resuming
+
+    whole = session.exitstatus != pytest.ExitCode.INTERRUPTED and host.progress.complete
+    if host.kept and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = pytest.ExitCode.OK  # every benchmark had been measured before
+    save(session, host, whole=whole)
+    resuming.end(host, whole=whole)
+
+
+def save(session: pytest.Session, host: Host, *, whole: bool) -> None:
     """Write the run files; a file that cannot be written turns the run red and is said at the end."""
     origins = [host.options.origin(name) for name in ("report", "save") if host.options.text(name) is not None]
     if not origins or host.is_worker or host.only_check or host.options.switch("plan"):
         return
     if not host.records:
         # A file that was typed for is missed; one that the project's configuration names is not, by its unit tests.
-        if max(origins) is Origin.COMMAND_LINE:
+        if max(origins) is Origin.COMMAND_LINE and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             _fail(session, host, "no benchmark was measured, so no run file was written")
         return
     targets = [
         (path, path == host.baseline_path) for path in (host.report_path, host.baseline_path) if path is not None
     ]
-    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED or not host.progress.complete
     for path, baseline in targets:
         try:
-            host.notes.append(host.session.save(path, baseline=baseline, interrupted=interrupted))
+            host.notes.append(host.session.save(path, baseline=baseline, interrupted=not whole))
         except SdbatchError as error:
             _fail(session, host, str(error))
 
@@ -167,7 +186,7 @@ def _fail(session: pytest.Session, host: Host, why: str) -> None:
 def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
     """Show the table, the answer, and what was written where."""
     records = host.records
-    if records:
+    if records and not host.options.switch("plan"):
         from pytest_sdbatch.report import answer, terminal
 
         reporter.section("pytest-sdbatch")

@@ -39,7 +39,7 @@ def answer_sentences(records: Iterable[Record], *, within: float) -> list[str]:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
         sentences[-1] += _sentence(members, within=within)
-        if any(row.restless and row.answers for row in members):
+        if any(row.unreliable and row.answers for row in members):
             sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
     tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
     if tiny:

@@ -42,7 +42,7 @@ class Row:
     peak_bytes: int | None = None
     stage_shares: Mapping[str, float] | None = None  # of the wall time, by stage
     looked_at: bool = True  # whether the outputs were checked
-    restless: bool = False  # whether the rounds differ too much to be relied on
+    unreliable: bool = False  # whether the rounds differ too much, or workers shared the machine
     notes: tuple[str, ...] = ()
 
     @property
@@ -158,12 +158,13 @@ def _row(record: Record) -> Row:
     except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
         return replace(bare, notes=(*notes, f"times cannot be used: {error}"))
     restless = call_interval is not None and _relative(call_interval) > _RESTLESS
+    crowded = record.parallel > 1
     if restless:
         notes = (*notes, "its rounds differ a lot: was the machine busy? Do not rely on this row")
     return replace(
         bare,
         notes=notes,
-        restless=restless,
+        unreliable=restless or crowded,
         call_s=call_s,
         call_interval=call_interval,
         images_per_s=case.batch_size / call_s,

@@ -54,7 +54,7 @@ def check_target(path: Path, *, create_parents: bool = False) -> None:
             why = "is no folder" if folder.exists() else "does not exist"
             raise RunFileError(f"{path} cannot be written", why=f"{folder} {why}", fix="make the folder first")
     except OSError as error:
-        raise _failure(path, error) from None
+        raise failure(path, error) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise RunFileError(f"{path} cannot be written", why=f"the folder {folder} is not writable")
 
@@ -85,7 +85,7 @@ def write_new(path: Path, data: bytes, *, create_parents: bool = False) -> None:
     except FileExistsError:
         raise _taken(path) from None
     except OSError as error:
-        raise _failure(path, error) from None
+        raise failure(path, error) from None
 
 
 def read_whole(path: Path, *, most_bytes: int) -> bytes:
@@ -132,13 +132,37 @@ def _check_free(path: Path) -> None:
     raise _taken(path)
 
 
-def _fill(temporary: Path, data: bytes) -> None:
+def open_new(path: Path) -> int:
+    """Open *path*, which must not exist, for writing and return its descriptor.
+
+    Raises:
+        OSError: where it exists, be it as a link to nothing, or cannot be made.
+
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_NOFOLLOW") | _flag("O_BINARY")
-    descriptor = os.open(temporary, flags, 0o644)
+    return os.open(path, flags, 0o644)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write *data* to the last byte: a disk that is nearly full takes only a part at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def failure(
+    path: Path, error: OSError, *, fix: str = "name a file in a folder with room that you may write"
+) -> RunFileError:
+    """Return *error* of writing *path* in words."""
+    return RunFileError(
+        f"{path} cannot be written", why=_WHY.get(error.errno or 0, error.strerror or str(error)), fix=fix
+    )
+
+
+def _fill(temporary: Path, data: bytes) -> None:
+    descriptor = open_new(temporary)
     try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(descriptor, left) :]
+        write_all(descriptor, data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -156,7 +180,7 @@ def _give_name(temporary: Path, path: Path) -> None:
 
 
 def _claim_and_replace(temporary: Path, path: Path) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_NOFOLLOW"), 0o644))
+    os.close(open_new(path))
     try:
         temporary.replace(path)
     except BaseException:
@@ -175,10 +199,3 @@ def _sync_folder(folder: Path) -> None:
 
 def _taken(path: Path) -> RunFileError:
     return RunFileError(f"{path} exists", why="a run file is never written over", fix="choose another name, or move it")
-
-
-def _failure(path: Path, error: OSError) -> RunFileError:
-    why = _WHY.get(error.errno or 0, error.strerror or str(error))
-    return RunFileError(
-        f"{path} cannot be written", why=why, fix="name a file in a folder with room that you may write"
-    )

@@ -1,0 +1,123 @@
+"""Runs that survive: the journal of this one, and what is taken over from one that was interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sdbatch import units
+from pytest_sdbatch.bridges import pytest_items
+from pytest_sdbatch.options import BY_SPELLING
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.host import Host
+    from pytest_sdbatch.storage.journal import Entry
+
+_PASSED_ON = "sdbatch_resume"  # key of xdist's workerinput
+
+
+def folder(host: Host) -> Path:
+    """Return where the journals of this project lie."""
+    from pytest_sdbatch.storage.journal import FOLDER
+
+    return host.config.rootpath / FOLDER
+
+
+def asked(host: Host) -> bool:
+    """Return whether an interrupted run is to be gone on with."""
+    return host.options.switch("resume") and not host.only_check
+
+
+def take_over(host: Host) -> None:
+    """Put the settled records of the last run, if it was interrupted, into this one's session.
+
+    Raises:
+        RunFileError: for a journal that is damaged or being written, or of another place.
+
+    """
+    from pytest_sdbatch.storage.journal import latest, read_journal
+    from pytest_sdbatch.storage.resume import check_same_options, check_same_place, settled
+
+    if host.is_worker:
+        given = host.config.workerinput[_PASSED_ON]  # type: ignore[attr-defined]
+        path = Path(given) if given else None
+    else:
+        path = latest(folder(host))
+    stored = read_journal(path) if path is not None else None
+    if stored is None or stored.whole:
+        said = "no run was begun here" if stored is None else f"the run of {stored.run.started_at} ended whole"
+        host.hints.append(f"nothing to resume: {said}")
+        return
+    entries = settled(stored)
+    if entries and not host.is_worker:
+        check_same_place(stored.run, host.session.run(interrupted=True))
+        then = {name: text for name, text in stored.run.options.items() if BY_SPELLING[name].group == "measure"}
+        check_same_options(stored.run, then, host.options.given("measure"))
+    host.resumed = stored
+    host.kept = entries
+    host.hints.append(f"resuming the run of {stored.run.started_at}: {units.count(len(entries), 'case')} kept")
+    host.session.take_over(stored.run.id, [entry.record for entry in entries.values()])
+
+
+def pass_on(host: Host, workerinput: dict[str, object]) -> None:
+    """Tell a worker which journal is resumed."""
+    workerinput[_PASSED_ON] = "" if host.resumed is None else str(host.resumed.path)
+
+
+def begin(host: Host) -> None:
+    """Begin the journal of this run, with what was taken over; call it when it is known that benchmarks will run."""
+    from pytest_sdbatch.storage.journal import Journal
+
+    if host.is_worker or host.only_check or host.journal is not None:
+        return
+    host.journal = Journal(folder(host), host.session.run(interrupted=True))
+    for entry in host.kept.values():
+        host.journal.add(entry)
+
+
+def end(host: Host, *, whole: bool) -> None:
+    """End the journal, and say what it is good for where cases are missing (not *whole*)."""
+    if host.journal is None:
+        return
+    host.journal.close(whole=whole)
+    if host.journal.problem is not None:
+        host.notes.append(f"ERROR: {host.journal.problem}")
+    elif not whole:
+        left = units.count(host.progress.total - host.progress.ended, "case")
+        host.notes.append(f"interrupted with {left} to go: the same command with --sd-resume runs only the rest")
+    host.journal = None
+
+
+def leave_out_kept(items: list[pytest.Item], host: Host) -> None:
+    """Under ``--sd-resume`` take the benchmarks whose records are taken over out of *items*, in place.
+
+    Raises:
+        RunFileError: as :func:`take_over`, and where a test has other options now than its record was measured with.
+
+    """
+    from pytest_sdbatch.storage.resume import check_same_options
+
+    if not any(pytest_items.case_of_item(item, host) for item in items) or not asked(host):
+        return
+    take_over(host)
+    left_out: list[pytest.Item] = []
+    for item in items:
+        entry = _entry_of(item, host)
+        if entry is not None and host.resumed is not None:
+            options = pytest_items.options_of(item, host).given("measure")
+            check_same_options(host.resumed.run, entry.options, options, where=entry.record.test)
+            left_out.append(item)
+    if left_out:
+        host.config.hook.pytest_deselected(items=left_out)
+        gone = set(map(id, left_out))
+        items[:] = [item for item in items if id(item) not in gone]
+
+
+def _entry_of(item: pytest.Item, host: Host) -> Entry | None:
+    case = pytest_items.case_of_item(item, host)
+    if case is None or not pytest_items.measures(item):
+        return None
+    assert isinstance(item, pytest.Function)
+    return host.kept.get((pytest_items.name_of_test(item, case), case.id))

@@ -1,0 +1,130 @@
+"""pytest-xdist: which worker gets which benchmark, and what its controller makes of their reports.
+
+Workers measure; their records travel on the test reports. The controller collects nothing: it knows a benchmark by the
+case in its node id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_sdbatch.bridges import pytest_benchmark, resuming, screen
+from pytest_sdbatch.bridges.pytest_items import read_node_id
+from pytest_sdbatch.errors import OptionError
+
+if TYPE_CHECKING:
+    import pytest
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
+    from xdist.workermanage import WorkerController
+
+    from pytest_sdbatch.host import Host
+
+
+def prepare(host: Host, workers: int) -> None:
+    """Refuse what does not go with *workers*, and read what is resumed, before any of them starts.
+
+    Raises:
+        SdbatchError: for ``--sd-plan``, ``--sd-save`` and a run that cannot be resumed.
+
+    """
+    from pytest_sdbatch.options import Origin
+
+    host.workers = workers
+    if host.options.switch("plan"):
+        raise OptionError("--sd-plan lists what one process would run", fix="add -n0")
+    if workers > 1 and host.options.origin("save") is Origin.COMMAND_LINE:
+        raise OptionError(
+            f"--sd-save={host.options.text('save')}: a run of {workers} workers is no baseline",
+            why="they share the machine, so that each measures the others too",
+            fix="add -n0, or keep the run with --sd-report=FILE",
+        )
+    if resuming.asked(host):
+        resuming.take_over(host)
+
+
+def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter | None) -> None:
+    """Say what will be measured, and begin the journal; only once, and only where there are benchmarks."""
+    benchmarks = [node_id for node_id in node_ids if scope_of(node_id) != node_id]
+    if host.grid or host.only_check or not benchmarks:
+        return
+    host.grid = [case for _, case in filter(None, (read_node_id(id_, host.device.name) for id_ in benchmarks))]
+    host.progress.expect(benchmarks)
+    if host.workers > 1:
+        host.hints.append(f"{host.workers} workers share the machine: the times are not for comparing with other runs")
+    off = pytest_benchmark.without_effect(host.config)
+    if off:
+        host.hints.append(
+            f"{' '.join(off)}: pytest-benchmark is off under -n; --sd-report=FILE writes a file in its format"
+        )
+    if reporter is not None:
+        for line in screen.header(host):
+            reporter.write_line(line)
+    resuming.begin(host)
+
+
+def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:
+    """Let the report of a test whose worker died carry the record of its case."""
+    from pytest_sdbatch.records import Outcome
+    from pytest_sdbatch.storage.codec import encode_record
+
+    named = read_node_id(node_id, host.device.name)
+    if named is None or host.only_check:
+        return
+    record = host.session.unmeasured(*named, "the worker that ran it died", Outcome.CRASHED)
+    vars(report).update(sdbatch_record=encode_record(record), sdbatch_options={})
+
+
+def scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """Return the scheduler that keeps the cases of a pipeline in one worker; None where another way was asked for."""
+    return _scheduler(config, log) if config.getoption("dist") == "load" else None
+
+
+def _scheduler(config: pytest.Config, log: Producer) -> Any:
+    from xdist.scheduler import LoadScheduling, LoadScopeScheduling
+
+    class ByPipeline(LoadScopeScheduling):  # type: ignore[misc]
+        """Gives all cases of a pipeline to one worker, so that no two load it; other tests go where there is room."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+        def remove_node(self, node: WorkerController) -> str | None:
+            # Its base would give the test that killed this worker to the next one, and so on.
+            for unit in self.assigned_work.get(node, {}).values():
+                for node_id, completed in unit.items():
+                    if not completed:
+                        unit[node_id] = True
+                        super().remove_node(node)
+                        return str(node_id)
+            return super().remove_node(node)  # type: ignore[no-any-return]
+
+    class PipelineScheduling:
+        """xdist's own scheduler, until a worker has collected a benchmark."""
+
+        def __init__(self) -> None:
+            self._chosen: Scheduling = LoadScheduling(config, log)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._chosen, name)
+
+        def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+            plain = isinstance(self._chosen, LoadScheduling)
+            if plain and any(scope_of(node_id) != node_id for node_id in collection):
+                nodes = self._chosen.nodes
+                self._chosen = ByPipeline(config, log)
+                for known in nodes:
+                    self._chosen.add_node(known)
+            self._chosen.add_node_collection(node, collection)
+
+    return PipelineScheduling()
+
+
+def scope_of(node_id: str) -> str:
+    """Return what the tests of one worker share: the pipeline, or for a test with its own pipeline the test."""
+    named = read_node_id(node_id, "")
+    if named is None:
+        return node_id
+    test, case = named
+    return test if case.model is None else " ".join(map(str, case.pool_key))

@@ -1,0 +1,69 @@
+"""What may be taken over from a run that was interrupted, and what forbids it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.records import Fact, Outcome, Run
+from pytest_sdbatch.storage.journal import Entry, Stored
+
+_NAMES = {"parallel": "the number of workers", "commit": "the commit"}
+
+
+def settled(stored: Stored) -> dict[tuple[str, str], Entry]:
+    """Return the entries that need no second measurement, by test and case id; of several of a case the last.
+
+    A case that failed is run again, and so is one that was skipped, which costs nothing: what it lacked may be there.
+    """
+    last = {entry.record.key: entry for entry in stored.entries}
+    return {
+        key: entry
+        for key, entry in last.items()
+        if entry.record.test_outcome != "failed" and entry.record.outcome is not Outcome.SKIPPED
+    }
+
+
+def check_same_place(then: Run, now: Run) -> None:
+    """Refuse to mix records of *then* with those of *now* where they ran on another machine, version or commit.
+
+    Raises:
+        RunFileError: names the key that moved, with both values.
+
+    """
+    for old, new in (
+        (then.environment.must_match, now.environment.must_match),
+        (then.environment.drift, now.environment.drift),
+        ({"commit": then.environment.shown.get("commit")}, {"commit": now.environment.shown.get("commit")}),
+    ):
+        _check_equal(then, old, new)
+
+
+def check_same_options(then: Run, old: Mapping[str, str], new: Mapping[str, str], *, where: str = "") -> None:
+    """Refuse to take over a record that was measured under other options.
+
+    Args:
+        then: the run that is resumed.
+        old: text by option, those that were given then and decide what is measured.
+        new: the same of now.
+        where: the test whose options these are; empty: of the whole run.
+
+    Raises:
+        RunFileError: names the option that moved, with both values.
+
+    """
+    _check_equal(then, old, new, where=f" of {where}" if where else "")
+
+
+def _check_equal(then: Run, old: Mapping[str, Fact], new: Mapping[str, Fact], *, where: str = "") -> None:
+    for key in [*old, *(key for key in new if key not in old)]:
+        if old.get(key) != new.get(key):
+            raise RunFileError(
+                f"--sd-resume: {_NAMES.get(key, key)}{where} was {_shown(old.get(key))} and is {_shown(new.get(key))}",
+                why=f"the records of the run of {then.started_at} cannot stand beside new ones",
+                fix="put it back, or leave --sd-resume out: all cases are measured anew",
+            )
+
+
+def _shown(value: Fact) -> str:
+    return "not given" if value is None else str(value)

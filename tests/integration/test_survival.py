@@ -1,0 +1,223 @@
+"""Runs that are killed: what is kept, what --sd-resume runs, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from benchmark_run import RunBenchmark
+
+from pytest_sdbatch import read_run_file
+from pytest_sdbatch.storage.journal import latest, read_journal
+
+# A device without a card, and a benchmark that waits at one batch size until it is killed.
+CONFTEST = """
+    import os, signal, time
+    from pathlib import Path
+
+    import pytest
+    from pytest_sdbatch.devices.fake import FakeDevice
+
+    DEVICE = FakeDevice(capacity_images=8)
+
+    def pytest_sdbatch_make_device(name):
+        return DEVICE
+
+    @pytest.fixture
+    def generate(sd_case):
+        if str(sd_case.batch_size) == os.environ.get("WAIT_AT"):
+            Path("waiting").touch()
+            time.sleep(60)
+        return DEVICE.generate
+"""
+BENCHMARK = """
+    def test_generate(sd_benchmark, generate):
+        sd_benchmark(generate)
+"""
+SIZES = "--sd-batch-sizes=1,2,4,8"
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Path:
+    """Return a folder with a benchmark whose process can be killed at a batch size."""
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_it=BENCHMARK)
+    return pytester.path
+
+
+def kill_at(project: Path, size: int, number: signal.Signals, *arguments: str) -> int:
+    """Run the benchmarks, send the signal when batch size *size* has begun, and return the exit status."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", SIZES, *arguments]
+    with subprocess.Popen(command, cwd=project, env={**os.environ, "WAIT_AT": str(size)}, stdout=-3) as process:
+        while not (project / "waiting").exists():
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.02)
+        (project / "waiting").unlink()
+        process.send_signal(number)
+        return process.wait(timeout=30)
+
+
+def resume(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run the benchmarks again with --sd-resume."""
+    return pytester.runpytest_subprocess("-p", "no:randomly", SIZES, "--sd-resume", *arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_run_is_resumed_where_it_was(project: Path, pytester: pytest.Pytester, number: signal.Signals) -> None:
+    """Every case that had ended is kept, only the rest is run, and table and file hold all of them, in order."""
+    assert kill_at(project, 4, number) != 0
+
+    result = resume(pytester, "--sd-report=run.json", "--sd-save=main")
+
+    assert result.ret == 0
+    result.assert_outcomes(passed=2, deselected=2)
+    result.stdout.fnmatch_lines(["sdbatch: resuming the run of *: 2 cases kept", "*b1x1 *ok", "*b8x1 *ok"])
+    (run,) = read_run_file(project / "run.json")
+    assert [record.case.batch_size for record in run.records] == [1, 2, 4, 8]
+    assert not run.interrupted
+    assert run.resumed_from is not None
+    assert run.resumed_from != run.id
+    assert list(project.glob("benchmarks/baselines/main/*.json"))
+
+
+@pytest.mark.slow
+def test_a_resumed_run_that_is_killed_is_resumed_with_all_before_it(project: Path, pytester: pytest.Pytester) -> None:
+    """What was taken over is in the new journal too; when nothing is left the run ends well and runs nothing."""
+    kill_at(project, 2, signal.SIGKILL)
+    kill_at(project, 8, signal.SIGKILL, "--sd-resume")
+
+    last = resume(pytester, "--sd-report=run.json")
+
+    last.assert_outcomes(passed=1, deselected=3)
+    (run,) = read_run_file(project / "run.json")
+    assert [record.case.batch_size for record in run.records] == [1, 2, 4, 8]
+
+
+def test_an_interrupted_run_says_how_to_go_on(run_benchmark: RunBenchmark) -> None:
+    """The end names the option, and how many cases are missing; a whole run names none."""
+    source = """
+        def test_fails(sd_benchmark, fake_device):
+            assert not sd_benchmark(fake_device.generate)
+    """
+
+    stopped = run_benchmark("-x", "--sd-batch-sizes=1,2,4", source=source)
+    whole = run_benchmark()
+
+    assert "interrupted with 2 cases to go: the same command with --sd-resume runs only the rest" in stopped.text
+    assert "--sd-resume" not in whole.text
+
+
+def test_a_case_that_failed_is_run_again(run_benchmark: RunBenchmark) -> None:
+    """It is not among the kept ones, since its cause may be mended by now."""
+    source = """
+        import os
+
+        def test_generate(sd_benchmark, fake_device):
+            sd_benchmark(fake_device.generate)
+            assert "FAIL" not in os.environ or sd_benchmark.case.batch_size != 2
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAIL", "1")
+        run_benchmark("-x", "--sd-batch-sizes=1,2,4", source=source)
+
+    again = run_benchmark("--sd-batch-sizes=1,2,4", "--sd-resume", source=source)
+
+    again.run.assert_outcomes(passed=2, deselected=1)
+    assert "1 case kept" in again.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sd-batch-sizes=1,2,4,8"], "batch_sizes was 1,2,4 and is 1,2,4,8"),
+        (["--sd-batch-sizes=1,2,4", "-o", "sd_rounds=3"], "rounds was not given and is 3"),
+    ],
+)
+def test_other_options_are_refused_before_anything_is_measured(
+    run_benchmark: RunBenchmark, arguments: list[str], said: str
+) -> None:
+    """Exit status 4 and the option that moved; nothing is lost, so that the right command still resumes."""
+    source = """
+        def test_generate(sd_benchmark, fake_device):
+            if sd_benchmark.case.batch_size == 4:
+                raise KeyboardInterrupt
+            sd_benchmark(fake_device.generate)
+    """
+    run_benchmark("--sd-batch-sizes=1,2,4", source=source)
+
+    refused = run_benchmark(*arguments, "--sd-resume")
+    right = run_benchmark("--sd-batch-sizes=1,2,4", "--sd-resume")
+
+    assert refused.run.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"--sd-resume: {said}" in refused.text
+    assert "2 cases kept" in right.text
+    right.run.assert_outcomes(passed=1, deselected=2)
+
+
+def test_a_marker_that_was_changed_is_refused_with_its_test(run_benchmark: RunBenchmark) -> None:
+    """Options of one test count as those of the run do."""
+    source = """
+        import pytest
+
+        @pytest.mark.sdbatch(rounds=ROUNDS)
+        def test_generate(sd_benchmark, fake_device):
+            if sd_benchmark.case.batch_size == 2:
+                raise KeyboardInterrupt
+            sd_benchmark(fake_device.generate)
+    """
+    run_benchmark("--sd-batch-sizes=1,2", source=source.replace("ROUNDS", "3"))
+
+    refused = run_benchmark("--sd-batch-sizes=1,2", "--sd-resume", source=source.replace("ROUNDS", "5"))
+
+    assert refused.run.ret == pytest.ExitCode.USAGE_ERROR
+    assert "rounds of test_it.py::test_generate was 3 and is 5" in refused.text
+
+
+def test_without_an_interrupted_run_everything_is_run(run_benchmark: RunBenchmark) -> None:
+    """As with pytest's --last-failed: the header says why, and a loop around the command needs no first time."""
+    first = run_benchmark("--sd-batch-sizes=1,2", "--sd-resume")
+    second = run_benchmark("--sd-batch-sizes=1,2", "--sd-resume")
+
+    first.run.assert_outcomes(passed=2)
+    second.run.assert_outcomes(passed=2)
+    assert "nothing to resume: no run was begun here" in first.text
+    assert "ended whole" in second.text
+
+
+def test_the_journal_holds_what_the_table_shows(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """One form of record everywhere: the journal has the records of the run, with how their tests ended."""
+    result = run_benchmark("--sd-batch-sizes=1,2")
+
+    path = latest(pytester.path / ".sdbatch")
+    assert path is not None
+    stored = read_journal(path)
+    assert stored is not None
+    assert stored.whole
+    assert {entry.record.case.id: entry.record for entry in stored.entries} == result.records
+
+
+def test_a_run_that_measures_nothing_writes_no_journal(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """Neither an ordinary test run, nor a plan, nor a check without measuring."""
+    run_benchmark(source="def test_plain(): pass")
+    run_benchmark("--sd-plan")
+    run_benchmark("--benchmark-disable")
+
+    assert not (pytester.path / ".sdbatch").exists()
+
+
+def test_a_journal_that_cannot_be_written_is_said_once(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """The run itself is not harmed: its table and its exit status are as always."""
+    (pytester.path / ".sdbatch").write_text("a file in the way")
+
+    result = run_benchmark("--sd-batch-sizes=1,2")
+
+    result.run.assert_outcomes(passed=2)
+    assert result.run.ret == 0
+    assert result.text.count("ERROR: ") == 1
+    assert "the run goes on" in result.text
