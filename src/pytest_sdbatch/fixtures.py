@@ -102,8 +102,6 @@ class SdBenchmark:
         Out of memory skips the test with the reason, a wrong output fails it, an exception of *target* is raised as
         it is. Under ``--benchmark-disable`` *target* makes its batches once and nothing is recorded.
         """
-        from pytest_sdbatch.records import Outcome
-
         __tracebackhide__ = True
         node, host, session = self._node, self._host, self._host.session
         if RECORD in node.stash:
@@ -124,7 +122,7 @@ class SdBenchmark:
                 test, self.case, target, options, prompts, node.stash.get(pytest_items.LOADED, None)
             )
         except (pytest.skip.Exception, pytest.fail.Exception) as ended:
-            outcome = Outcome.SKIPPED if isinstance(ended, pytest.skip.Exception) else Outcome.CRASHED
+            outcome = pytest_items.outcome_of(ended)
             node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)
             pytest_benchmark.leave_out(self._benchmark)
             raise

@@ -67,6 +67,7 @@ HOMES = {
     "psutil": {"devices", "measure"},
     "msgspec": {"storage"},
     "rich": {"report"},
+    "xdist": {"bridges"},
     "pytest": {unit for unit, layer in LAYERS.items() if layer == TOP},
 }
 AT_TOP = {"numpy": {"analysis"}, "scipy": {"analysis"}, "pytest": HOMES["pytest"]}

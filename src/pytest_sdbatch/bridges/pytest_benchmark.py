@@ -94,8 +94,7 @@ class NoBenchmark:
 
 def offer_stand_in(config: pytest.Config) -> None:
     """Let tests that ask for ``benchmark`` run without pytest-benchmark; call it from ``pytest_configure``."""
-    # pytest-codspeed has a fixture of this name too.
-    if not available(config) and not config.pluginmanager.hasplugin("codspeed"):
+    if not available(config):
         config.pluginmanager.register(NoBenchmark(), "sdbatch-no-benchmark")
 
 
@@ -103,6 +102,11 @@ def is_disabled(config: pytest.Config) -> bool:
     """Return whether ``--benchmark-disable`` was asked for (xdist, which disables it too, does not count)."""
     disabled = config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False)
     return bool(disabled)
+
+
+def codspeed_measures(config: pytest.Config) -> bool:
+    """Return whether pytest-codspeed is at work; it switches pytest-benchmark off and puts itself in its place."""
+    return bool(config.getoption("codspeed", False) or "CODSPEED_ENV" in os.environ)
 
 
 def skips_all(config: pytest.Config) -> bool:
@@ -149,8 +153,9 @@ def publish(benchmark: BenchmarkFixture | None, record: Record) -> None:
         OptionError: where the item lacks the marker of :func:`mark_item`, because something took it away.
 
     """
-    if benchmark is None:
+    if not _is_theirs(benchmark):
         return
+    assert benchmark is not None
     if not record.outcome.has_numbers or not record.rounds:
         leave_out(benchmark)
         return
@@ -184,7 +189,7 @@ def leave_out(benchmark: BenchmarkFixture | None) -> None:
     It is called where something else has gone wrong, and hides it by no error of its own; a test that used
     *benchmark* itself keeps its row.
     """
-    if benchmark is None or benchmark.stats is not None:
+    if benchmark is None or not _is_theirs(benchmark) or benchmark.stats is not None:
         return
     benchmark.disabled = True
     try:
@@ -239,6 +244,11 @@ def _display_options(config: pytest.Config) -> list[str]:
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, Any]:
     return row["extra_info"].get(_TEST), row["extra_info"].get(_CASE)
+
+
+def _is_theirs(benchmark: object) -> bool:
+    """Return whether *benchmark* is pytest-benchmark's fixture, and not None or that of another plugin in its place."""
+    return type(benchmark).__module__.partition(".")[0] == "pytest_benchmark"
 
 
 def _nothing() -> None:

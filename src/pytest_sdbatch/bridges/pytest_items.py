@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.options import Options
     from pytest_sdbatch.pipelines.pool import Loaded
-    from pytest_sdbatch.records import Record
+    from pytest_sdbatch.records import Outcome, Record
 
 # Scalars, so that pytest-benchmark can group by them, with names that shadow nobody's fixtures.
 PARAMETERS = (
@@ -134,7 +134,11 @@ def case_of_item(item: pytest.Item, host: Host) -> Case | None:
     if not isinstance(item, pytest.Function) or callspec is None or not set(PARAMETERS) <= set(callspec.params):
         return None
     # None too for the placeholder that pytest makes of a test whose grid could not be planned.
-    return host.cases.get((_definition_id(item), tuple(callspec.params[name] for name in PARAMETERS)))
+    return host.cases.get(_key_of(item))
+
+
+def _key_of(item: pytest.Function) -> tuple[str, tuple[object, ...]]:
+    return _definition_id(item), tuple(item.callspec.params[name] for name in PARAMETERS)
 
 
 def name_of_test(node: pytest.Function, case: Case) -> str:
@@ -170,6 +174,8 @@ def accept(items: list[pytest.Item], host: Host) -> None:
     if host.error is not None:
         raise host.error
     benchmarks = [item for item in items if case_of_item(item, host) is not None]
+    if benchmarks and pytest_benchmark.codspeed_measures(host.config) and host.only_check:
+        host.hints.append("codspeed measures alone: benchmarks of pytest-sdbatch make one round each, unmeasured")
     if benchmarks:
         pytest_benchmark.check_options(host.config)
         host.check_targets()
@@ -179,17 +185,23 @@ def accept(items: list[pytest.Item], host: Host) -> None:
 
 
 def order(items: list[pytest.Item], host: Host) -> None:
-    """Sort the benchmarks among *items* by what they load, in place; all else keeps its position.
+    """Sort the benchmarks among *items* by what they load, then by test, then as the grid was written; in place.
 
-    The sort is stable, so that each pipeline is loaded once and sizes stay in the order written.
+    Each pipeline is loaded once and sizes ascend where they were written so, even if another plugin shuffled the
+    items before. All other tests keep their positions.
     """
-    places = [(index, case) for index, item in enumerate(items) if (case := case_of_item(item, host)) is not None]
+    planned = {key: number for number, key in enumerate(host.cases)}
     first: dict[object, int] = {}
-    for index, case in places:
-        first.setdefault(case.pool_key, index)
-    wanted = sorted(places, key=lambda place: first[place[1].pool_key])
-    moved = [items[index] for index, _ in wanted]
-    for (index, _), item in zip(places, moved, strict=True):
+    places = [(index, item) for index, item in enumerate(items) if case_of_item(item, host) is not None]
+
+    def wanted(place: tuple[int, pytest.Item]) -> tuple[int, ...]:
+        index, item = place
+        assert isinstance(item, pytest.Function)
+        key = _key_of(item)
+        case = host.cases[key]
+        return (first.setdefault(case.pool_key, index), first.setdefault((case.pool_key, key[0]), index), planned[key])
+
+    for (index, _), (_, item) in zip(places, sorted(places, key=wanted), strict=True):
         items[index] = item
 
 
@@ -209,9 +221,24 @@ def refuse_idle(item: pytest.Item, host: Host) -> None:
     """Fail a benchmark that ended without calling ``sd_benchmark``: it would pass for ever and measure nothing."""
     if not measures(item) or host.only_check or RECORD in item.stash or case_of_item(item, host) is None:
         return
-    assert isinstance(item, pytest.Function)
-    pytest_benchmark.leave_out(item.funcargs.get("benchmark"))
+    leave_out(item)
     pytest.fail("sd_benchmark was asked for and never called: write sd_benchmark(sd_pipeline)", pytrace=False)
+
+
+def leave_out(item: pytest.Item) -> None:
+    """Tell pytest-benchmark that *item* has no row for it, where its fixture was made: else it warns of that."""
+    if isinstance(item, pytest.Function):
+        pytest_benchmark.leave_out(item.funcargs.get("benchmark"))
+
+
+def outcome_of(raised: BaseException) -> Outcome:
+    """Return how a case ended whose test *raised* before it was measured to its end."""
+    from pytest_sdbatch.records import Outcome
+
+    if isinstance(raised, pytest.skip.Exception):
+        return Outcome.SKIPPED
+    is_timeout = isinstance(raised, pytest.fail.Exception) and str(raised).endswith("from pytest-timeout.")
+    return Outcome.TIMEOUT if is_timeout else Outcome.CRASHED
 
 
 def leave(item: pytest.Item, host: Host) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_sdbatch import units
 from pytest_sdbatch.bridges import pytest_items
-from pytest_sdbatch.options import BY_SPELLING
+from pytest_sdbatch.options import TABLE
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
@@ -53,7 +53,8 @@ def take_over(host: Host) -> None:
     entries = settled(stored)
     if entries and not host.is_worker:
         check_same_place(stored.run, host.session.run(interrupted=True))
-        then = {name: text for name, text in stored.run.options.items() if BY_SPELLING[name].group == "measure"}
+        measuring = {row.name for row in TABLE if row.group == "measure"}
+        then = {name: text for name, text in stored.run.options.items() if name in measuring}
         check_same_options(stored.run, then, host.options.given("measure"))
     host.resumed = stored
     host.kept = entries

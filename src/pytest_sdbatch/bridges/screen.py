@@ -63,6 +63,9 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
     record = item.stash.get(pytest_items.RECORD, None)
     if record is None and not report.passed and call.excinfo is not None:
         record = _unmeasured(item, call.excinfo, skipped=report.skipped)
+        if record is not None:
+            item.stash[pytest_items.RECORD] = record  # what a tear-down raises must not take its place
+            pytest_items.leave_out(item)
     if record is None:
         return
     from pytest_sdbatch.storage.codec import encode_record
@@ -74,7 +77,6 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
 def _unmeasured(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], *, skipped: bool) -> Record | None:
     from pytest_sdbatch.bridges import pytest_benchmark, pytest_items
     from pytest_sdbatch.host import host_of
-    from pytest_sdbatch.records import Outcome
 
     host = host_of(item.config)
     case = pytest_items.case_of_item(item, host)
@@ -82,7 +84,7 @@ def _unmeasured(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], 
         return None
     assert isinstance(item, pytest.Function)
     reason = str(raised.value) if skipped else raised.exconly(tryshort=True)
-    outcome = Outcome.SKIPPED if skipped else Outcome.CRASHED
+    outcome = pytest_items.outcome_of(raised.value)
     return host.session.unmeasured(pytest_items.name_of_test(item, case), case, reason, outcome)
 
 

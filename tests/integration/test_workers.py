@@ -1,0 +1,220 @@
+"""pytest -n: records come to the controller, pipelines go to one worker each, a worker that dies leaves a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_sdbatch import Outcome, Record, read_run_file
+
+pytestmark = pytest.mark.slow
+
+# A device without a card; models that note which process loads them; and a way to kill a worker.
+CONFTEST = """
+    import os, signal
+    from pathlib import Path
+
+    import pytest
+    from pytest_sdbatch.devices.fake import FakeDevice
+
+    DEVICE = FakeDevice(capacity_images=8)
+
+    def pytest_sdbatch_make_device(name):
+        return DEVICE
+
+    @pytest.fixture(scope="module")
+    def application(worker_id):
+        with Path("loads.txt").open("a") as file:
+            file.write(f"{worker_id}\\n")
+        return DEVICE.generate
+
+    @pytest.fixture
+    def generate(sd_case, application):
+        if os.environ.get("DIE_AT") == f"{sd_case.variant} {sd_case.batch_size}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return application
+"""
+BENCHMARK = """
+    def test_generate(sd_benchmark, generate):
+        sd_benchmark(generate)
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Path:
+    """Return a folder with a benchmark of an application."""
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_it=BENCHMARK)
+    return pytester.path
+
+
+def run_workers(pytester: pytest.Pytester, *arguments: str, sizes: str = "1,2,16") -> pytest.RunResult:
+    """Run the benchmarks in two workers."""
+    return pytester.runpytest_subprocess(
+        "-p", "no:randomly", "-n", "2", f"--sd-batch-sizes={sizes}", "--sd-report=run.json", *arguments
+    )
+
+
+def records_of(folder: Path) -> dict[str, Record]:
+    """Return the records of run.json by split."""
+    (run,) = read_run_file(folder / "run.json")
+    return {record.case.split: record for record in run.records}
+
+
+def test_the_controller_gets_the_records(project: Path, pytester: pytest.Pytester) -> None:
+    """The table and the file are those of one process, with every record marked as one of two at a time."""
+    result = run_workers(pytester)
+
+    result.assert_outcomes(passed=2, skipped=1)
+    records = records_of(project)
+    assert [record.outcome for record in records.values()] == [Outcome.OK, Outcome.OK, Outcome.OOM]
+    assert {record.parallel for record in records.values()} == {2}
+    result.stdout.fnmatch_lines(
+        [
+            "sdbatch: fake (fake)*",
+            "sdbatch: 3 cases*",
+            "sdbatch: 2 workers share the machine*",
+            "*[[]3/3] *",
+            "*b1x1 *ok (1)",
+            "*2 processes shared the machine",
+        ]
+    )
+
+
+def test_the_run_is_the_same_as_in_one_process(project: Path, pytester: pytest.Pytester) -> None:
+    """On a device whose clock knows of no neighbour, records differ in nothing but the number of processes."""
+    run_workers(pytester)
+    together = records_of(project)
+    (project / "run.json").unlink()
+    pytester.runpytest_subprocess("--sd-batch-sizes=1,2,16", "--sd-report=run.json")
+    alone = records_of(project)
+
+    for split, record in alone.items():
+        there = together[split]
+        assert [r.wall_s for r in there.rounds] == [r.wall_s for r in record.rounds]
+        assert replace(there, parallel=1, rounds=()) == replace(record, rounds=())
+
+
+def test_ordinary_tests_are_spread_and_benchmarks_stay_together(project: Path, pytester: pytest.Pytester) -> None:
+    """What a benchmark's fixtures load is loaded once; tests that are no benchmark run beside it in any worker."""
+    pytester.makepyfile(test_plain="def test_plain(): pass")
+
+    result = run_workers(pytester, "--sd-variants=eager,vae-slicing", sizes="1,2")
+
+    result.assert_outcomes(passed=5)
+    assert len((project / "loads.txt").read_text().split()) == 1
+
+
+def test_no_pipeline_is_loaded_by_two_workers(pytester: pytest.Pytester) -> None:
+    """Two tests of the same models: every pipeline is loaded once in all, and both workers have work."""
+    pytester.makepyfile(
+        """
+        import os
+        from pathlib import Path
+
+        def note(pipeline, case):
+            with Path("loads.txt").open("a") as file:
+                file.write(f"{case.model} {os.getpid()} {id(pipeline)}\\n")
+
+        def test_one(sd_benchmark, sd_pipeline):
+            note(sd_pipeline, sd_benchmark.case)
+            sd_benchmark(sd_pipeline)
+
+        def test_two(sd_benchmark, sd_pipeline):
+            note(sd_pipeline, sd_benchmark.case)
+            sd_benchmark(sd_pipeline)
+        """
+    )
+
+    result = run_workers(pytester, "--sd-models=tiny-sd,tiny-pixart", "--sd-steps=2", "-o", "sd_rounds=3", sizes="1,2")
+
+    result.assert_outcomes(passed=8)
+    loads = [line.split() for line in (pytester.path / "loads.txt").read_text().splitlines()]
+    assert len({tuple(load) for load in loads}) == 2
+    assert len({process for _, process, _ in loads}) == 2
+
+
+@pytest.mark.parametrize("size", ["1", "2"])
+def test_a_worker_that_dies_leaves_a_record_of_its_case(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    """Its case is crashed, the cases of the same pipeline behind it are measured by another worker, none twice."""
+    monkeypatch.setenv("DIE_AT", f"eager {size}")
+
+    result = run_workers(pytester, sizes="1,2,4")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=2, failed=1)
+    records = records_of(project)
+    assert records.pop(f"{size}x1").outcome is Outcome.CRASHED
+    assert [record.outcome for record in records.values()] == [Outcome.OK, Outcome.OK]
+
+
+def test_a_run_of_workers_is_resumed_by_as_many(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controller keeps the journal; another number of workers is refused by name."""
+    monkeypatch.setenv("DIE_AT", "eager 2")
+    run_workers(pytester, "--max-worker-restart=0", sizes="1,2,4")
+    monkeypatch.delenv("DIE_AT")
+    (project / "run.json").unlink()
+
+    alone = pytester.runpytest_subprocess("--sd-batch-sizes=1,2,4", "--sd-resume")
+    again = run_workers(pytester, "--sd-resume", sizes="1,2,4")
+
+    assert alone.ret == pytest.ExitCode.USAGE_ERROR
+    alone.stderr.fnmatch_lines(["ERROR: --sd-resume: the number of workers was 2 and is 1"])
+    assert again.ret == 0
+    again.assert_outcomes(passed=2)
+    assert list(records_of(project)) == ["1x1", "2x1", "4x1"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--sd-save=main", "a run of 2 workers is no baseline"),
+        ("--sd-plan", "--sd-plan lists what one process would run"),
+    ],
+)
+def test_what_does_not_go_with_workers_is_refused_first(
+    project: Path, pytester: pytest.Pytester, argument: str, said: str
+) -> None:
+    """One error, before a worker has started."""
+    result = run_workers(pytester, argument)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *{said}"])
+    assert not (project / "run.json").exists()
+
+
+def test_options_of_pytest_benchmark_are_answered(project: Path, pytester: pytest.Pytester) -> None:
+    """Under workers it is off; one sentence names what to give instead."""
+    result = run_workers(pytester, "--benchmark-json=theirs.json", "--benchmark-sort=name")
+
+    result.stdout.fnmatch_lines(
+        ["sdbatch: --benchmark-json --benchmark-sort: pytest-benchmark is off under -n; --sd-report=FILE*"]
+    )
+    assert result.ret == 0
+
+
+def test_plain_tests_keep_the_scheduler_they_have(pytester: pytest.Pytester) -> None:
+    """A project whose tests are no benchmarks sees nothing of ours under -n: no device, no line, both workers busy."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("number", range(40))
+        def test_plain(number, worker_id, record_property):
+            with open("who.txt", "a") as file:
+                file.write(worker_id + "\\n")
+        """
+    )
+
+    result = pytester.runpytest_subprocess("-n", "2")
+
+    result.assert_outcomes(passed=40)
+    result.stdout.no_fnmatch_line("*sdbatch: *")
+    assert set((pytester.path / "who.txt").read_text().split()) == {"gw0", "gw1"}
+    assert not (pytester.path / ".sdbatch").exists()
