@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -111,7 +111,7 @@ class Record:
     outcome: Outcome
     reason: str | None = None  # why the outcome is not ok
     test_outcome: str = "passed"  # what pytest said of the test: passed, failed, skipped
-    rounds: tuple[Round, ...] = ()
+    rounds: Sequence[Round] = ()
     warmup_s: tuple[float, ...] = ()  # wall seconds of each warm-up call, in order; not counted
     cold_start_s: Reading = field(default_factory=Reading)  # the first call of this shape
     load_s: Reading = field(default_factory=Reading)

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Fact, Record, short_name
+from pytest_sdbatch.storage import codec
 
 SCHEMA_VERSION = "5.3.1"  # the release of pytest-benchmark whose schema this is
 
@@ -26,7 +27,7 @@ def entry(test: str, case: Case, records: Sequence[Record]) -> dict[str, Any]:
         "options": {},
         "param": case.id,
         "params": parameters(case),
-        "stats": {**stats(seconds), **figures(records), "data": seconds, "iterations": 1},
+        "stats": {**stats(seconds), **_figures(seconds, records), "data": seconds, "iterations": 1},
     }
 
 
@@ -56,13 +57,15 @@ def figures(records: Sequence[Record]) -> dict[str, float]:
     ``images_per_s`` and ``s_per_image`` come from the trimmed location of the rounds, not from their mean;
     ``peak_memory_bytes`` is in the measure that the records name, and left out where it is not known.
     """
+    return _figures(_seconds(records), records)
+
+
+def _figures(seconds: Sequence[float], records: Sequence[Record]) -> dict[str, float]:
     found: dict[str, float] = {}
-    seconds = _seconds(records)
     if seconds and min(seconds) > 0:
         found["s_per_image"] = location_s(seconds) / records[0].case.images
         found["images_per_s"] = 1.0 / found["s_per_image"]
-    peaks = [getattr(r, record.memory_source or "", None) for record in records for r in record.rounds]
-    known = [int(peak) for peak in peaks if peak is not None]
+    known = [peak for record in records for peak in codec.peaks(record)]
     if known:
         found["peak_memory_bytes"] = max(known)
     return found
@@ -120,8 +123,7 @@ def commit_info(shown: Mapping[str, Fact]) -> dict[str, Fact]:
 
 
 def _seconds(records: Sequence[Record]) -> list[float]:
-    """Return the wall times of all rounds as a reader of whole nanoseconds gets them."""
-    return [round(r.wall_s * 1e9) / 1e9 for record in records for r in record.rounds]
+    return [seconds for record in records for seconds in codec.wall_s(record)]
 
 
 def _quartiles(data: Sequence[float]) -> tuple[float, float]:

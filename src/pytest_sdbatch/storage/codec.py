@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, overload
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Compilation, Environment, Reading, Record, Round, Run
-from pytest_sdbatch.storage.plain import convert, join, to_plain
+from pytest_sdbatch.storage.plain import convert, is_plain, join, to_plain
 
 SCHEMA = 1
 
@@ -27,13 +28,13 @@ _PEAKS = ("peak_allocated_bytes", "peak_reserved_bytes", "host_peak_bytes")
 class _Columns:
     """The rounds of a record, one entry per round in each column. Nanoseconds and bytes."""
 
-    wall_ns: tuple[int, ...]
-    cpu_ns: tuple[int, ...]
-    call_ns: tuple[tuple[int, ...], ...]
-    stages: Mapping[str, tuple[int | None, ...]] | None = None
-    peak_allocated_bytes: tuple[int | None, ...] | None = None
-    peak_reserved_bytes: tuple[int | None, ...] | None = None
-    host_peak_bytes: tuple[int | None, ...] | None = None
+    wall_ns: list[int]
+    cpu_ns: list[int]
+    call_ns: list[list[int]]
+    host_peak_bytes: list[int | None] | None = None
+    peak_allocated_bytes: list[int | None] | None = None
+    peak_reserved_bytes: list[int | None] | None = None
+    stages: dict[str, list[int | None]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +85,9 @@ def encode_record(record: Record) -> dict[str, Any]:
             "graphs": made.graphs,
             "recompiles_in_rounds": made.recompiles_in_rounds,
         }
+    plain = {name: _plain(value, join("record", name)) for name, value in body.items()}
     if record.rounds:
-        body["rounds"] = _columns(record.rounds)
-    plain: dict[str, Any] = to_plain(body, "record")
+        plain["rounds"] = _fields_of(_columns(record.rounds))
     return plain
 
 
@@ -108,17 +109,20 @@ def decode_record(value: object, path: str = "record") -> Record:
             raise RunFileError(f"{join(path, key)}: unknown key")
     times = convert({key: item for key, item in value.items() if key in _TIMES}, _Times, path)
     record = convert({key: item for key, item in value.items() if key not in _TIMES}, Record, path)
+    if times.rounds is not None:
+        _check_columns(times.rounds, join(path, "rounds"))
     made = times.compilation
-    record = replace(
-        record,
-        rounds=() if times.rounds is None else _rounds(times.rounds, join(path, "rounds")),
-        warmup_s=tuple(ns / _NS for ns in times.warmup_ns),
-        cold_start_s=_reading_s(times.cold_start_ns),
-        load_s=_reading_s(times.load_ns),
-        compilation=None
+    in_seconds: dict[str, Any] = {
+        "rounds": () if times.rounds is None else _StoredRounds(times.rounds),
+        "warmup_s": tuple([ns / _NS for ns in times.warmup_ns]),
+        "cold_start_s": _reading_s(times.cold_start_ns),
+        "load_s": _reading_s(times.load_ns),
+        "compilation": None
         if made is None
         else Compilation(seconds=made.ns / _NS, graphs=made.graphs, recompiles_in_rounds=made.recompiles_in_rounds),
-    )
+    }
+    for name, item in in_seconds.items():
+        object.__setattr__(record, name, item)  # nobody has seen it yet; replace() takes ten times as long
     _check_values(record, path)
     return record
 
@@ -152,9 +156,21 @@ def encode_environment(environment: Environment) -> dict[str, Any]:
     return plain
 
 
+def _plain(value: Any, path: str) -> Any:
+    """Return *value* as :func:`to_plain` does; that it need not look is seen at once of nearly all."""
+    if type(value) is dict:
+        return value if is_plain(value.values()) else to_plain(value, path)
+    return value if is_plain((value,)) else to_plain(value, path)
+
+
 @functools.cache
 def _names_and_defaults(kind: type) -> tuple[tuple[str, bool], ...]:
     return tuple((field.name, field.default is None) for field in dataclasses.fields(kind))
+
+
+@functools.cache
+def _is_dataclass(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind)
 
 
 def _fields_of(value: Any, *, leave_out: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -165,58 +181,122 @@ def _fields_of(value: Any, *, leave_out: frozenset[str] = frozenset()) -> dict[s
         item = getattr(value, name)
         if name in leave_out or (item is None and may_lack):
             continue
-        found[name] = _fields_of(item) if dataclasses.is_dataclass(item) else item
+        found[name] = _fields_of(item) if _is_dataclass(item.__class__) else item
     return found
 
 
-def _columns(rounds: Sequence[Round]) -> dict[str, Any]:
-    columns: dict[str, Any] = {
-        "wall_ns": _to_ns((r.wall_s for r in rounds), "record.rounds.wall_ns"),
-        "cpu_ns": _to_ns((r.cpu_s for r in rounds), "record.rounds.cpu_ns"),
-        "call_ns": [_to_ns(r.call_s, "record.rounds.call_ns") for r in rounds],
-    }
-    for name in _PEAKS:
-        peaks = [getattr(r, name) for r in rounds]
-        if any(peak is not None for peak in peaks):
-            columns[name] = peaks
-    stages = dict.fromkeys(name for r in rounds for name in r.stage_s or ())
-    if stages:
-        columns["stages"] = {
-            name: [
-                None if r.stage_s is None or name not in r.stage_s else _to_ns([r.stage_s[name]], f"stages.{name}")[0]
-                for r in rounds
-            ]
-            for name in stages
-        }
+class _StoredRounds(Sequence[Round]):
+    """Rounds as they are stored; a Round is made when someone asks for one.
+
+    A file of 10,000 records holds 300,000 rounds, and most readers only want their seconds.
+    """
+
+    def __init__(self, columns: _Columns) -> None:
+        self.columns = columns
+
+    @functools.cached_property
+    def _rounds(self) -> tuple[Round, ...]:
+        columns = self.columns
+        stages = columns.stages or {}
+        peaks = [getattr(columns, name) or (None,) * len(self) for name in _PEAKS]
+        return tuple(
+            Round(
+                wall_s=wall / _NS,
+                cpu_s=cpu / _NS,
+                call_s=tuple([call / _NS for call in calls]),
+                stage_s={n: ns / _NS for n, column in stages.items() if (ns := column[index]) is not None} or None,
+                **dict(zip(_PEAKS, there, strict=True)),
+            )
+            for index, (wall, cpu, calls, *there) in enumerate(
+                zip(columns.wall_ns, columns.cpu_ns, columns.call_ns, *peaks, strict=True)
+            )
+        )
+
+    def __len__(self) -> int:
+        return len(self.columns.wall_ns)
+
+    @overload
+    def __getitem__(self, index: int) -> Round: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Round, ...]: ...
+    def __getitem__(self, index: int | slice) -> Round | tuple[Round, ...]:
+        return self._rounds[index]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _StoredRounds):
+            return self.columns == other.columns
+        return self._rounds == other
+
+    def __hash__(self) -> int:
+        return hash(self._rounds)
+
+    def __repr__(self) -> str:
+        return repr(self._rounds)
+
+
+def wall_s(record: Record) -> list[float]:
+    """Return the wall seconds of the rounds of *record*, as a reader of whole nanoseconds gets them."""
+    return [ns / _NS for ns in _columns(record.rounds).wall_ns]
+
+
+def peaks(record: Record) -> list[int]:
+    """Return the peaks of memory of the rounds of *record*, in the measure that it names; those that are known."""
+    column = getattr(_columns(record.rounds), record.memory_source or "", None)
+    return [peak for peak in column or () if peak is not None]
+
+
+def _columns(rounds: Sequence[Round]) -> _Columns:
+    if isinstance(rounds, _StoredRounds):
+        return rounds.columns
+    path = "record.rounds"
+    calls = iter(_to_ns([call for r in rounds for call in r.call_s], f"{path}.call_ns"))
+    splits = [r.stage_s or {} for r in rounds]
+    stages = dict.fromkeys(itertools.chain.from_iterable(splits))
+    columns = _Columns(
+        wall_ns=_to_ns([r.wall_s for r in rounds], f"{path}.wall_ns"),
+        cpu_ns=_to_ns([r.cpu_s for r in rounds], f"{path}.cpu_ns"),
+        call_ns=[list(itertools.islice(calls, len(r.call_s))) for r in rounds],
+        stages={n: _to_ns([split.get(n) for split in splits], f"{path}.stages.{n}") for n in stages} or None,
+        **{name: _peaks([getattr(r, name) for r in rounds], f"{path}.{name}") for name in _PEAKS},
+    )
+    _check_columns(columns, path)
     return columns
 
 
-def _rounds(columns: _Columns, path: str) -> tuple[Round, ...]:
+def _peaks(values: list[Any], path: str) -> Any:
+    if values.count(None) == len(values):
+        return None
+    return values if is_plain(values) else to_plain(values, path)
+
+
+def _check_columns(columns: _Columns, path: str) -> None:
+    """Raise RunFileError for columns of unequal length or with a value below 0."""
     count = len(columns.wall_ns)
-    stages = columns.stages or {}
-    for name, column in {**{n: getattr(columns, n) for n in ("cpu_ns", "call_ns", *_PEAKS)}, **stages}.items():
-        if column is not None and len(column) != count:
-            raise RunFileError(f"{join(path, name)}: {len(column)} entries for {count} rounds")
-    peaks = [getattr(columns, name) or (None,) * count for name in _PEAKS]
-    return tuple(
-        Round(
-            wall_s=wall / _NS,
-            cpu_s=cpu / _NS,
-            call_s=tuple([call / _NS for call in calls]),
-            stage_s={n: ns / _NS for n, column in stages.items() if (ns := column[index]) is not None} or None,
-            peak_allocated_bytes=allocated,
-            peak_reserved_bytes=reserved,
-            host_peak_bytes=host,
-        )
-        for index, (wall, cpu, calls, allocated, reserved, host) in enumerate(
-            zip(columns.wall_ns, columns.cpu_ns, columns.call_ns, *peaks, strict=True)
-        )
-    )
+    for name in ("wall_ns", "cpu_ns", *_PEAKS):
+        _check_column(getattr(columns, name), count, path, name)
+    for name, column in (columns.stages or {}).items():
+        _check_column(column, count, path, f"stages.{name}")
+    if len(columns.call_ns) != count:
+        raise RunFileError(f"{join(path, 'call_ns')}: {len(columns.call_ns)} entries for {count} rounds")
+    calls = list(itertools.chain.from_iterable(columns.call_ns))
+    _check_column(calls, len(calls), path, "call_ns")
 
 
-def _to_ns(seconds: Iterable[float], path: str) -> list[int]:
+def _check_column(column: Sequence[int | None] | None, count: int, path: str, name: str) -> None:
+    if column is None:
+        return
+    if len(column) != count:
+        raise RunFileError(f"{join(path, name)}: {len(column)} entries for {count} rounds")
+    least = min([value for value in column if value is not None], default=0)
+    if least < 0:
+        raise RunFileError(f"{join(path, name)}: {least} is below 0")
+
+
+def _to_ns(seconds: Sequence[float | None], path: str) -> list[Any]:
     try:
-        return [round(value * _NS) for value in seconds]
+        if None in seconds:
+            return [None if value is None else round(value * _NS) for value in seconds]
+        return list(map(round, [value * _NS for value in seconds]))  # type: ignore[operator]
     except (ValueError, OverflowError):
         raise RunFileError(f"{path}: not a finite number") from None
 
@@ -246,11 +326,3 @@ def _check_values(record: Record, path: str) -> None:
         durations.append(record.compilation.seconds)
     if min(durations) < 0:
         raise RunFileError(f"{path}: a negative time before the rounds")
-    for index, r in enumerate(record.rounds):
-        if r.wall_s < 0 or r.cpu_s < 0 or min(r.call_s, default=0) < 0:
-            raise RunFileError(f"{join(path, 'rounds')}: round {index} has a negative time")
-        for name, seconds in (r.stage_s or {}).items():
-            if seconds < 0:
-                raise RunFileError(f"{join(path, 'rounds.stages')}.{name}: round {index} has a negative time")
-        if min(r.peak_allocated_bytes or 0, r.peak_reserved_bytes or 0, r.host_peak_bytes or 0) < 0:
-            raise RunFileError(f"{join(path, 'rounds')}: round {index} has a negative peak")

@@ -59,7 +59,7 @@ def check_target(path: Path, *, create_parents: bool = False) -> None:
         raise RunFileError(f"{path} cannot be written", why=f"the folder {folder} is not writable")
 
 
-def write_new(path: Path, data: bytes, *, create_parents: bool = False) -> None:
+def write_new(path: Path, data: bytes | bytearray, *, create_parents: bool = False) -> None:
     """Write *data* to *path*, which must not exist; readers see the whole file or none.
 
     The data goes to a file of another name in the same folder and gets its own name only when it is on the disk.
@@ -143,7 +143,7 @@ def open_new(path: Path) -> int:
     return os.open(path, flags, 0o644)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
     """Write *data* to the last byte: a disk that is nearly full takes only a part at a time."""
     left = memoryview(data)
     while left:
@@ -159,7 +159,7 @@ def failure(
     )
 
 
-def _fill(temporary: Path, data: bytes) -> None:
+def _fill(temporary: Path, data: bytes | bytearray) -> None:
     descriptor = open_new(temporary)
     try:
         write_all(descriptor, data)

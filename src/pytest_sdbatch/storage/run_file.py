@@ -7,7 +7,6 @@ where tools that know only pytest-benchmark do not meet them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,15 +18,11 @@ from pytest_sdbatch.records import Record, Run
 from pytest_sdbatch.storage import benchmark_schema, codec
 from pytest_sdbatch.storage.exclusive import check_target, read_whole, write_new
 from pytest_sdbatch.storage.names import baseline_path, safe_file_name
-from pytest_sdbatch.storage.plain import convert, parse, to_plain
+from pytest_sdbatch.storage.plain import append_json, convert, is_plain, parse, to_plain, without_collector
 
 __all__ = ["MOST_BYTES", "baseline_path", "check_target", "read_run_file", "safe_file_name", "write_run"]
 
 MOST_BYTES = 64 * 2**20
-
-_LONGEST_OBJECT = 240  # an object of scalars of at most so many characters stays on one line
-
-_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +86,11 @@ def write_run(path: Path, runs: Sequence[Run], *, create_parents: bool = False) 
     """
     check_target(path, create_parents=create_parents)
     try:
-        text = "\n".join(_lines(_document(runs))) + "\n"
+        with without_collector():
+            text = _text(_document(runs))
     except RunFileError as error:
         raise RunFileError(f"{path} cannot be written: {error.what}", why=error.why, fix=error.fix) from None
-    write_new(path, text.encode("ascii"), create_parents=create_parents)
+    write_new(path, text, create_parents=create_parents)
     return path
 
 
@@ -111,7 +107,8 @@ def read_run_file(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...
     """
     data = read_whole(path, most_bytes=most_bytes)
     try:
-        return _runs(parse(data))
+        with without_collector():
+            return _runs(parse(data))
     except RunFileError as error:
         raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
 
@@ -129,7 +126,10 @@ def _document(runs: Sequence[Run]) -> dict[str, Any]:
         }
         counted = [record for _, _, record in found if _counts(record)]
         if counted:
-            with_numbers.append({**to_plain(benchmark_schema.entry(test, case, counted)), "sdbatch": stored})
+            entry = benchmark_schema.entry(test, case, counted)
+            if not is_plain((test, *entry["params"].values())):
+                entry = to_plain(entry)
+            with_numbers.append({**entry, "sdbatch": stored})
         else:
             without_numbers.append(stored)
     first = runs[0]
@@ -178,7 +178,7 @@ def _runs(value: Any) -> tuple[Run, ...]:
         found = _take(item.sdbatch, f"benchmarks[{index}].sdbatch", records)
         if item.fullname != benchmark_schema.full_name(found[0].test, found[0].case):
             raise RunFileError(f"benchmarks[{index}].fullname: not the test and case of its records")
-        seconds = [r.wall_s for record in found if _counts(record) for r in record.rounds]
+        seconds = [wall_s for record in found if _counts(record) for wall_s in codec.wall_s(record)]
         stats = convert({"data": item.stats.get("data")} if isinstance(item.stats, dict) else item.stats, _Stats, "")
         if list(stats.data) != seconds:
             raise RunFileError(f"benchmarks[{index}].stats.data: not the rounds of its records")
@@ -231,34 +231,32 @@ def _complete(header: Run, found: Mapping[int, Record]) -> Run:
     return replace(header, records=records)
 
 
-def _lines(value: dict[str, Any]) -> list[str]:
-    """Return the lines of *value*: sorted keys, columns and short objects on one line, so that diffs stay small."""
-    lines = ["{"]
-    _object(value, " ", lines)
-    lines.append("}")
-    return lines
+def _text(document: Mapping[str, Any]) -> bytearray:
+    """Return *document* as JSON with a line per case, so that a diff shows which cases changed."""
+    text = bytearray()
+    _write(document, text)
+    text += b"\n"
+    return text
 
 
-def _object(value: Mapping[str, Any], indent: str, lines: list[str]) -> None:
-    last = len(value) - 1
-    for index, key in enumerate(sorted(value)):
-        _value(f"{indent}{_json(key)}:", value[key], "" if index == last else ",", indent, lines)
-
-
-def _value(head: str, item: Any, tail: str, indent: str, lines: list[str]) -> None:
-    if isinstance(item, dict) and item:
-        if not any(isinstance(member, (dict, list)) for member in item.values()):
-            text = _json(item)
-            if len(text) <= _LONGEST_OBJECT:
-                lines.append(f"{head}{text}{tail}")
-                return
-        lines.append(f"{head}{{")
-        _object(item, f"{indent} ", lines)
-        lines.append(f"{indent}}}{tail}")
-    elif isinstance(item, list) and item and isinstance(item[0], dict):
-        lines.append(f"{head}[")
-        for index, member in enumerate(item):
-            _value(f"{indent} ", member, "" if index == len(item) - 1 else ",", f"{indent} ", lines)
-        lines.append(f"{indent}]{tail}")
+def _write(value: Any, text: bytearray) -> None:
+    if _is_table(value):
+        text += b"["
+        for index, item in enumerate(value):
+            text += b",\n" if index else b"\n"
+            append_json(item, text)
+        text += b"\n]"
+    elif isinstance(value, Mapping) and any(isinstance(item, (Mapping, list)) for item in value.values()):
+        text += b"{"
+        for index, (key, item) in enumerate(value.items()):
+            text += b",\n" if index else b"\n"
+            append_json(key, text)
+            text += b":"
+            _write(item, text)
+        text += b"\n}"
     else:
-        lines.append(f"{head}{_json(item)}{tail}")
+        append_json(value, text)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)

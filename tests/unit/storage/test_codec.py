@@ -215,10 +215,10 @@ def test_an_encoded_record_passes_the_wire_of_xdist(make_record: Callable[..., R
     [
         ({"wall_s": math.nan}, "wall_ns: not a finite number"),
         ({"wall_s": math.inf}, "wall_ns: not a finite number"),
-        ({"wall_s": -0.5}, "round 0 has a negative time"),
-        ({"call_s": (-0.5,)}, "round 0 has a negative time"),
-        ({"stage_s": {"vae": -1.0}}, "vae: round 0 has a negative time"),
-        ({"host_peak_bytes": -1}, "negative peak"),
+        ({"wall_s": -0.5}, "wall_ns: -500000000 is below 0"),
+        ({"call_s": (-0.5,)}, "call_ns: -500000000 is below 0"),
+        ({"stage_s": {"vae": -1.0}}, r"stages\.vae: -1000000000 is below 0"),
+        ({"host_peak_bytes": -1}, "host_peak_bytes: -1 is below 0"),
     ],
 )
 def test_a_round_that_cannot_be_is_not_encoded(
@@ -262,9 +262,9 @@ def changed(value: dict[str, Any], path: str, new: object) -> dict[str, Any]:
         ("outcome", "fine", r"record\.outcome: Invalid enum value 'fine'"),
         ("test_outcome", "xfailed", r"record\.test_outcome: 'xfailed'"),
         ("rounds.wall_ns", [0.5, 0.5], r"record\.rounds\.wall_ns\[0\]: Expected `int`, got `float`"),
-        ("rounds.wall_ns", [-1, 1], r"round 0 has a negative time"),
+        ("rounds.wall_ns", [-1, 1], r"rounds\.wall_ns: -1 is below 0"),
         ("rounds.cpu_ns", [1], r"record\.rounds\.cpu_ns: 1 entries for 2 rounds"),
-        ("rounds.stages", {"vae": [1]}, r"record\.rounds\.vae: 1 entries for 2 rounds"),
+        ("rounds.stages", {"vae": [1]}, r"record\.rounds\.stages\.vae: 1 entries for 2 rounds"),
         ("warmup_ns", [-1], "negative time before the rounds"),
         ("load_ns", {"value": -1}, "negative time before the rounds"),
         ("rounds", None, None),
