@@ -98,10 +98,10 @@ def leave_out_kept(items: list[pytest.Item], host: Host) -> None:
         RunFileError: as :func:`take_over`, and where a test has other options now than its record was measured with.
 
     """
-    from pytest_sdbatch.storage.resume import check_same_options
-
     if not any(pytest_items.case_of_item(item, host) for item in items) or not asked(host):
         return
+    from pytest_sdbatch.storage.resume import check_same_options
+
     take_over(host)
     left_out: list[pytest.Item] = []
     for item in items:

@@ -272,24 +272,20 @@ def _peaks(values: list[Any], path: str) -> Any:
 def _check_columns(columns: _Columns, path: str) -> None:
     """Raise RunFileError for columns of unequal length or with a value below 0."""
     count = len(columns.wall_ns)
-    for name in ("wall_ns", "cpu_ns", *_PEAKS):
-        _check_column(getattr(columns, name), count, path, name)
-    for name, column in (columns.stages or {}).items():
-        _check_column(column, count, path, f"stages.{name}")
-    if len(columns.call_ns) != count:
-        raise RunFileError(f"{join(path, 'call_ns')}: {len(columns.call_ns)} entries for {count} rounds")
-    calls = list(itertools.chain.from_iterable(columns.call_ns))
-    _check_column(calls, len(calls), path, "call_ns")
+    named = {name: column for name in ("wall_ns", "cpu_ns", *_PEAKS) if (column := getattr(columns, name)) is not None}
+    named |= {f"stages.{name}": column for name, column in (columns.stages or {}).items()}
+    for name, column in {**named, "call_ns": columns.call_ns}.items():
+        if len(column) != count:
+            raise RunFileError(f"{join(path, name)}: {len(column)} entries for {count} rounds")
+    named["call_ns"] = list(itertools.chain.from_iterable(columns.call_ns))
+    everything = list(itertools.chain.from_iterable(named.values()))  # one look at all: nearly every file is good
+    if min(_known(everything), default=0) < 0:
+        name = next(name for name, column in named.items() if min(_known(column), default=0) < 0)
+        raise RunFileError(f"{join(path, name)}: {min(_known(named[name]))} is below 0")
 
 
-def _check_column(column: Sequence[int | None] | None, count: int, path: str, name: str) -> None:
-    if column is None:
-        return
-    if len(column) != count:
-        raise RunFileError(f"{join(path, name)}: {len(column)} entries for {count} rounds")
-    least = min([value for value in column if value is not None], default=0)
-    if least < 0:
-        raise RunFileError(f"{join(path, name)}: {least} is below 0")
+def _known(column: list[int | None]) -> list[int]:
+    return column if None not in column else [value for value in column if value is not None]  # type: ignore[return-value]
 
 
 def _to_ns(seconds: Sequence[float | None], path: str) -> list[Any]:
@@ -313,12 +309,18 @@ def _reading_s(stored: _ReadingNs) -> Reading:
 def _check_values(record: Record, path: str) -> None:
     """Raise RunFileError for values that no measurement gives, whichever way they came."""
     case = record.case
-    sizes = {name: getattr(case, name) for name in ("height", "width", "steps", "batch_size", "batch_count")}
-    if case.frames is not None:
-        sizes["frames"] = case.frames
-    for name, size in {**{f"case.{n}": s for n, s in sizes.items()}, "parallel": record.parallel}.items():
-        if size < 1:
-            raise RunFileError(f"{join(path, name)}: {size} is less than 1")
+    sizes = {
+        "case.height": case.height,
+        "case.width": case.width,
+        "case.steps": case.steps,
+        "case.batch_size": case.batch_size,
+        "case.batch_count": case.batch_count,
+        "case.frames": 1 if case.frames is None else case.frames,
+        "parallel": record.parallel,
+    }
+    if min(sizes.values()) < 1:
+        name = min(sizes, key=sizes.__getitem__)
+        raise RunFileError(f"{join(path, name)}: {sizes[name]} is less than 1")
     if record.test_outcome not in _TEST_OUTCOMES:
         raise RunFileError(f"{join(path, 'test_outcome')}: {record.test_outcome!r}")
     durations = [*record.warmup_s, record.cold_start_s.value or 0, record.load_s.value or 0]

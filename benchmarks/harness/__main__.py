@@ -1,0 +1,41 @@
+"""Run every part and print the report as Markdown; ``--only NAME`` for one part."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import platform
+import sys
+from importlib import metadata
+
+from benchmarks.harness.report import to_markdown
+
+PARTS = ("clock", "rounds", "files", "runs")
+
+
+def main() -> int:
+    """Print the report; 1 where a goal was not met."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.harness", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="run this part (again: several)")
+    missed = 0
+    print(f"{_machine()}\n", flush=True)
+    for name in parser.parse_args().only or PARTS:
+        part = importlib.import_module(f"benchmarks.harness.{name}")
+        lines = part.run()
+        missed += sum(line.met is False for line in lines)
+        print(to_markdown(part.TITLE, lines), flush=True)
+    return 1 if missed else 0
+
+
+def _machine() -> str:
+    from pytest_sdbatch.devices.cpu import CpuDevice
+
+    facts = CpuDevice().facts()["must_match"]
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}"
+        for name in ("torch", "diffusers", "pytest", "pytest-benchmark", "pytest-sdbatch")
+    )
+    return f"{facts.get('device_name')}, {facts.get('threads')} threads, Python {platform.python_version()}, {versions}"
+
+
+sys.exit(main())
