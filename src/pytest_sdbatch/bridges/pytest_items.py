@@ -188,20 +188,23 @@ def order(items: list[pytest.Item], host: Host) -> None:
     """Sort the benchmarks among *items* by what they load, then by test, then as the grid was written; in place.
 
     Each pipeline is loaded once and sizes ascend where they were written so, even if another plugin shuffled the
-    items before. All other tests keep their positions.
+    items before: what counts is the order of collection. All other tests keep their positions.
     """
     planned = {key: number for number, key in enumerate(host.cases)}
     first: dict[object, int] = {}
+    for (test, _), case in host.cases.items():
+        first.setdefault(case.pool_key, len(first))
+        first.setdefault((case.pool_key, test), len(first))
     places = [(index, item) for index, item in enumerate(items) if case_of_item(item, host) is not None]
 
-    def wanted(place: tuple[int, pytest.Item]) -> tuple[int, ...]:
-        index, item = place
+    def wanted(item: pytest.Item) -> tuple[int, ...]:
         assert isinstance(item, pytest.Function)
         key = _key_of(item)
-        case = host.cases[key]
-        return (first.setdefault(case.pool_key, index), first.setdefault((case.pool_key, key[0]), index), planned[key])
+        pool_key = host.cases[key].pool_key
+        return first[pool_key], first[pool_key, key[0]], planned[key]
 
-    for (index, _), (_, item) in zip(places, sorted(places, key=wanted), strict=True):
+    benchmarks = sorted((item for _, item in places), key=wanted)
+    for (index, _), item in zip(places, benchmarks, strict=True):
         items[index] = item
 
 
