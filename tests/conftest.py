@@ -9,7 +9,7 @@ from hypothesis import settings
 # Before huggingface_hub is imported by anyone: it reads this once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "nvml_shim.fixtures"]
 
 # The clock of a shared machine is no property of the code, hence no deadline.
 settings.register_profile("sdbatch", deadline=None, max_examples=50)

@@ -25,6 +25,7 @@ LAYERS = {
     "pipelines": 2,
     "training": 2,
     "devices": 2,
+    "devices.nvml": 2,  # alone knows the driver's library
     "measure": 3,
     "training.loop": 3,
     "session": 4,
@@ -45,6 +46,8 @@ SIDEWAYS = {
     ("options", "grid"),  # the grammar of the values
     ("grid", "options"),  # what the plan is made from
     ("records", "grid"),  # a record holds its case
+    ("devices", "devices.nvml"),
+    ("devices.nvml", "devices"),
     ("pipelines", "devices"),  # a pipeline is put on a device
     ("training", "pipelines"),  # a task trains a pipeline's network
     ("training", "devices"),
@@ -65,6 +68,7 @@ HOMES = {
     "numpy": {"analysis", "devices"},  # devices: the fake one makes images
     "scipy": {"analysis"},
     "psutil": {"devices", "measure"},
+    "pynvml": {"devices.nvml"},
     "msgspec": {"storage"},
     "rich": {"report"},
     "xdist": {"bridges"},

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from pytest_sdbatch.devices import host
+from pytest_sdbatch.devices.nvml import NvmlGpu, open_gpu
 from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
 from pytest_sdbatch.records import Fact, Reading
 
@@ -108,6 +111,15 @@ class CudaDevice:
         """Return whether *error* says that memory of the GPU or the host ran out, in torch or a library under it."""
         return says_out_of_memory(error, words=GPU_WORDS)
 
+    @functools.cached_property
+    def driver(self) -> NvmlGpu:
+        """What the driver knows of this GPU; opened when it is first asked for."""
+        if self._torch.version.hip is not None:
+            return NvmlGpu(None, unavailable="NVML is NVIDIA's; this is an AMD GPU")
+        properties = self._torch.cuda.get_device_properties(self._index)
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        return open_gpu(uuid=uuid_of(properties, visible=visible), pci_bus_id=pci_bus_id_of(properties))
+
     def facts(self) -> Mapping[str, Mapping[str, Fact]]:
         """Return what identifies the GPU, the flags that change its arithmetic, and the versions under torch."""
         torch = self._torch
@@ -116,6 +128,10 @@ class CudaDevice:
         rocm = torch.version.hip is not None
         # The settings since torch 2.9; reading the older allow_tf32 raises once a program has set a new one.
         matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        driver = self.driver.facts()
+        unknown = dict(driver["unknown"])
+        if uuid is None:
+            unknown["device_uuid"] = "this build of torch does not tell it"
         return {
             "must_match": {
                 "device_kind": self.kind,
@@ -128,11 +144,13 @@ class CudaDevice:
                 "cudnn_deterministic": torch.backends.cudnn.deterministic,
                 "reduced_precision_fp16": _text(matmul.allow_fp16_reduced_precision_reduction),
                 "reduced_precision_bf16": _text(matmul.allow_bf16_reduced_precision_reduction),
+                **driver["must_match"],
             },
             "drift": {
                 "gpu_platform": "rocm" if rocm else "cuda",
                 "gpu_runtime": torch.version.hip if rocm else torch.version.cuda,
                 "cudnn": torch.backends.cudnn.version(),
+                **driver["drift"],
             },
             "shown": {
                 "device_memory_bytes": int(properties.total_memory),
@@ -141,9 +159,34 @@ class CudaDevice:
                 "cpu_model": host.cpu_model(),
                 "cores": host.cpu_cores(),
                 "threads": torch.get_num_threads(),
+                **driver["shown"],
             },
-            "unknown": {} if uuid is not None else {"device_uuid": "this build of torch does not tell it"},
+            "unknown": unknown,
         }
+
+
+def uuid_of(properties: Any, *, visible: str) -> str | None:
+    """Return the UUID by which the driver knows a GPU.
+
+    Args:
+        properties: as torch has them; their UUID lacks the prefix ``GPU-``.
+        visible: the value of CUDA_VISIBLE_DEVICES. A MIG instance is made visible by its own UUID, and alone; what
+            torch tells of it may be its parent's.
+
+    """
+    if visible.startswith("MIG-") and "," not in visible:
+        return visible
+    uuid = getattr(properties, "uuid", None)
+    return str(uuid) if uuid is not None else None
+
+
+def pci_bus_id_of(properties: Any) -> str | None:
+    """Return where the GPU sits, as NVML writes it: ``00000000:65:00.0``; None where this torch does not tell it."""
+    try:
+        domain, bus, slot = properties.pci_domain_id, properties.pci_bus_id, properties.pci_device_id
+    except AttributeError:
+        return None
+    return f"{domain:08x}:{bus:02x}:{slot:02x}.0"
 
 
 def _text(flag: object) -> str:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import pytest
 import torch
+from nvml_shim import gpu
+from nvml_shim.fixtures import MakeShim
 
+from pytest_sdbatch.devices.cuda import CudaDevice, pci_bus_id_of, uuid_of
+
+# The part of torch that needs a GPU, for a GPU that only the driver's stand-in knows.
+FACTS = """
+import json, types, torch
+torch.cuda.get_device_properties = lambda index: types.SimpleNamespace(
+    name="Card", uuid="22", total_memory=1, multi_processor_count=1, major=9, minor=0
+)
 from pytest_sdbatch.devices.cuda import CudaDevice
+print(json.dumps(CudaDevice(1).facts()))
+"""
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
@@ -18,6 +33,41 @@ def test_out_of_memory_of_the_libraries_under_torch_is_recognized() -> None:
     assert device.is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
     assert device.is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
     assert not device.is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
+
+
+def test_the_driver_is_asked_for_the_gpu_that_torch_means() -> None:
+    """By torch's UUID, by the one of a MIG instance that was made visible, and by the place on the bus."""
+    properties = SimpleNamespace(uuid="1234-5", pci_domain_id=0, pci_bus_id=0x65, pci_device_id=0)
+
+    assert uuid_of(properties, visible="0,1") == "1234-5"
+    assert uuid_of(properties, visible="MIG-77") == "MIG-77"
+    assert uuid_of(properties, visible="GPU-1,MIG-77") == "1234-5"
+    assert pci_bus_id_of(properties) == "00000000:65:00.0"
+    assert uuid_of(SimpleNamespace(), visible="") is None
+    assert pci_bus_id_of(SimpleNamespace()) is None
+
+
+def test_facts_hold_what_the_driver_tells_of_the_same_gpu(nvml_shim: MakeShim) -> None:
+    """CUDA's second GPU may be the driver's first: power limit and driver are those of the GPU with torch's UUID."""
+    shim = nvml_shim(gpu("GPU-22", power_limit=[250_000]), gpu("GPU-11", pci="00000000:66:00.0"))
+    facts = json.loads(shim.python("-c", FACTS))
+
+    assert facts["must_match"]["power_limit_watts"] == 250.0
+    assert facts["must_match"]["mig_profile"] == "none"
+    assert facts["drift"]["gpu_driver"] == "580.126.09"
+    assert facts["shown"]["sm_clock_max_mhz"] == 1980
+    assert facts["unknown"] == {}
+
+
+def test_facts_the_driver_does_not_tell_are_unknown(nvml_shim: MakeShim) -> None:
+    """Without the driver's library the other facts stand, and each missing one has its reason."""
+    facts = json.loads(nvml_shim(gpu("GPU-22"), fail=["nvmlInitWithFlags 9 1"]).python("-c", FACTS))
+    missing = {"mig_profile", "power_limit_watts", "gpu_driver", "power_limit_default_watts", "sm_clock_max_mhz"}
+
+    assert facts["must_match"]["device_name"] == "Card"
+    assert facts["must_match"]["power_limit_watts"] is None
+    assert facts["unknown"].keys() == missing
+    assert all("driver is not loaded" in reason for reason in facts["unknown"].values())
 
 
 @pytest.mark.gpu
