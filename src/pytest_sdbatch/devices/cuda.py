@@ -170,12 +170,12 @@ def uuid_of(properties: Any, *, visible: str) -> str | None:
 
     Args:
         properties: as torch has them; their UUID lacks the prefix ``GPU-``.
-        visible: the value of CUDA_VISIBLE_DEVICES. A MIG instance is made visible by its own UUID, and alone; what
-            torch tells of it may be its parent's.
+        visible: the value of CUDA_VISIBLE_DEVICES. A MIG instance is made visible by its own UUID, and CUDA takes only
+            the first; what torch tells of it may be its parent's.
 
     """
-    if visible.startswith("MIG-") and "," not in visible:
-        return visible
+    if visible.startswith("MIG-"):
+        return visible.partition(",")[0]
     uuid = getattr(properties, "uuid", None)
     return str(uuid) if uuid is not None else None
 

@@ -35,8 +35,8 @@ _WORDS = {
     20: "out of memory",
     999: "the driver does not say why",
 }
-# Fields of the union that holds a field's value, by nvmlValueType_t.
-_VALUE_NAMES = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
+# Where the union of a field's value holds a counter, by nvmlValueType_t: unsigned int, long, long long.
+_COUNTERS = {1: "uiVal", 2: "ulVal", 3: "ullVal"}
 _SM_CLOCK, _GPU_SENSOR, _UNCORRECTED, _SINCE_LOAD, _XID_EVENTS = 1, 0, 1, 0, 8
 _NOT_MIG = "this is a whole GPU, not a MIG instance"
 # A burst of errors must not make a boundary long; what is left comes with the next one.
@@ -295,16 +295,16 @@ class NvmlGpu:
 
     def _is_instance(self) -> bool:
         try:
-            told = self._ask("nvmlDeviceIsMigDeviceHandle", self._handle)
+            return bool(self._ask("nvmlDeviceIsMigDeviceHandle", self._handle))
         except _NoAnswer:
             return False  # drivers and systems that know no MIG
-        return bool(getattr(told, "value", told))  # pynvml hands out the C integer here
 
     def _pci_bus_id(self) -> Text:
         try:
-            return Text(value=str(self._ask_board("nvmlDeviceGetPciInfo").busId))
+            told = self._ask_board("nvmlDeviceGetPciInfo")
         except _NoAnswer as no:
             return Text(reason=no.reason)
+        return Text(value=f"{told.domain:08x}:{told.bus:02x}:{told.device:02x}.0")
 
     def _mig_profile(self, name: Text) -> Text:
         """Return the profile out of an instance's name: ``NVIDIA H100 80GB HBM3 MIG 1g.10gb``."""
@@ -347,7 +347,9 @@ class NvmlGpu:
         if told.nvmlReturn != _SUCCESS:
             self._notice(told.nvmlReturn)
             return Reading(reason=_words(told.nvmlReturn))
-        return Reading(value=int(getattr(told.value, _VALUE_NAMES[told.valueType])))
+        if told.valueType not in _COUNTERS:
+            return Reading(reason=f"NVML gives it as no counter (value type {told.valueType})")
+        return Reading(value=int(getattr(told.value, _COUNTERS[told.valueType])))
 
     def _xids(self) -> Xids:
         """Return the critical errors since the last time; the first time, start to watch for them."""

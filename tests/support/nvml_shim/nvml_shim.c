@@ -4,7 +4,7 @@
  *
  * The script has one `key=value` a line. Before the first device:
  *     driver=580.126.09
- *     fail=FUNCTION CODE N      from its N-th call on FUNCTION returns CODE
+ *     fail=FUNCTION CODE N      from its N-th call on FUNCTION returns CODE; field.74 for FUNCTION: that field's own
  * `device=UUID` begins a device; the lines after it are that device's:
  *     name=... pci=... mig_parent=UUID gpu_instance=... compute_instance=...
  *     fail=FUNCTION CODE N      for this device only
@@ -12,7 +12,8 @@
  *                               `unknown`
  *     KEY=N N N                 a figure: next value at every call, the last one stays. A figure that is not named is
  *                               not supported. KEY: total, used, energy, temperature, sm_clock, sm_clock_max,
- *                               power_limit, power_limit_default, ecc, field.74 (any field's number); xids: 0 is none
+ *                               power_limit, power_limit_default, ecc, field.74 (any field's number); value_type: 1
+ *                               makes the fields doubles; xids: 0 is none
  *     used_ms=MS:BYTES ...      used bytes by the milliseconds since the library was started, in place of `used`
  *
  * Layouts are those of NVIDIA's nvml.h (as bound by nvidia-ml-py 13.615); shim_sizeof() lets a test compare them.
@@ -39,7 +40,7 @@ typedef struct {
     unsigned domain, bus, device, pciDeviceId, pciSubSystemId;
     char busId[32];
 } nvmlPciInfo_t;
-typedef union { double d; unsigned ui; unsigned long ul; u64 ull; long long sll; int si; unsigned short us; } nvmlValue_t;
+typedef union { double d; unsigned ui; unsigned long ul; u64 ull; long long sll; int si; } nvmlValue_t;
 typedef struct {
     unsigned fieldId, scopeId;
     long long timestamp, latencyUsec;
@@ -140,6 +141,15 @@ static void read_script(void) {
     clock_gettime(CLOCK_MONOTONIC, &start);
 }
 
+/* Return the code that the script has for this call of a function (or this reading of a field), or SUCCESS. */
+static int scripted(const char *function, const void *device) {
+    for (Failure *failure = failures; failure < failures + failure_count; failure++) {
+        if (strcmp(failure->function, function) || (failure->only && failure->only != device)) continue;
+        if (++failure->calls >= failure->from) return failure->code;
+    }
+    return SUCCESS;
+}
+
 /* Log the call; return the code the script has for it, or SUCCESS. The lock is held until LEAVE. */
 static int enter(const char *function, const void *device) {
     const char *path = getenv("NVML_SHIM_LOG");
@@ -147,14 +157,13 @@ static int enter(const char *function, const void *device) {
     read_script();
     if (path) {
         char line[TEXT + 1];
-        int file = open(path, O_WRONLY | O_APPEND | O_CREAT, 0666), length = snprintf(line, sizeof line, "%s\n", function);
+        int file = open(path, O_WRONLY | O_APPEND | O_CREAT, 0666);
+        int length = snprintf(line, sizeof line, "%s\n", function);
         if (file < 0 || write(file, line, (size_t)length) != length) stop(path);
         close(file);
     }
-    for (Failure *failure = failures; failure < failures + failure_count; failure++) {
-        if (strcmp(failure->function, function) || (failure->only && failure->only != device)) continue;
-        if (++failure->calls >= failure->from) return failure->code;
-    }
+    int code = scripted(function, device);
+    if (code) return code;
     return started || !strncmp(function, "nvmlInit", 8) ? SUCCESS : UNINITIALIZED;
 }
 
@@ -244,8 +253,15 @@ int nvmlDeviceGetHandleByPciBusId_v2(const char *text, Device **out) {
     LEAVE(NOT_FOUND);
 }
 
-int nvmlDeviceGetName(Device *device, char *to, unsigned size) { ENTER(device); LEAVE(text_out(device->name, to, size)); }
-int nvmlDeviceGetUUID(Device *device, char *to, unsigned size) { ENTER(device); LEAVE(text_out(device->uuid, to, size)); }
+int nvmlDeviceGetName(Device *device, char *to, unsigned size) {
+    ENTER(device);
+    LEAVE(text_out(device->name, to, size));
+}
+
+int nvmlDeviceGetUUID(Device *device, char *to, unsigned size) {
+    ENTER(device);
+    LEAVE(text_out(device->uuid, to, size));
+}
 
 int nvmlDeviceGetPciInfo_v3(Device *device, nvmlPciInfo_t *out) {
     ENTER(device);
@@ -301,15 +317,19 @@ int nvmlDeviceGetComputeRunningProcesses_v3(Device *device, unsigned *count, nvm
 }
 #endif
 
-int nvmlDeviceGetTotalEnergyConsumption(Device *device, u64 *out) { ENTER(device); LEAVE(next_value(device, "energy", out)); }
+int nvmlDeviceGetTotalEnergyConsumption(Device *device, u64 *out) {
+    ENTER(device);
+    LEAVE(next_value(device, "energy", out));
+}
 
 int nvmlDeviceGetFieldValues(Device *device, int count, nvmlFieldValue_t *values) {
     ENTER(device);
     for (int i = 0; i < count; i++) {
         char key[TEXT];
         snprintf(key, sizeof key, "field.%u", values[i].fieldId);
-        values[i].valueType = 3; /* unsigned long long */
-        values[i].nvmlReturn = (unsigned)next_value(device, key, &values[i].value.ull);
+        values[i].valueType = figure_of(device, "value_type") ? 0 : 3; /* a double, or unsigned long long */
+        values[i].nvmlReturn = (unsigned)scripted(key, device);
+        if (!values[i].nvmlReturn) values[i].nvmlReturn = (unsigned)next_value(device, key, &values[i].value.ull);
     }
     LEAVE(SUCCESS);
 }

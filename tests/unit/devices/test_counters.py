@@ -40,28 +40,29 @@ def test_an_unknown_side_gives_its_reason() -> None:
 
 def test_units_are_joules_and_seconds() -> None:
     """NVML counts millijoules and nanoseconds; errors are the later boundary's."""
-    zero, one = Reading(value=0), Reading(value=1)
+    interval = between(boundary(counter=500, xid=13), boundary(counter=2_000_000_500, xid=31))
 
-    def boundary(energy: int, ns: int, xids: tuple[int, ...]) -> Boundary:
-        return Boundary(
-            energy_millijoules=Reading(value=energy),
-            sw_power_cap_ns=Reading(value=ns),
-            sw_thermal_ns=zero,
-            hw_thermal_ns=zero,
-            hw_power_brake_ns=zero,
-            temperature_celsius=one,
-            sm_clock_mhz=one,
-            ecc_uncorrected=one,
-            xids=Xids(numbers=xids),
-        )
-
-    interval = between(boundary(500, 10**9, (13,)), boundary(2500, 3 * 10**9, (31,)))
-
-    assert interval.energy_joules == Reading(value=2.0)
-    assert interval.sw_power_cap_s == Reading(value=2.0)
-    assert interval.hw_thermal_s == Reading(value=0.0)
-    assert interval.ecc_uncorrected == Reading(value=0)
+    assert interval.energy_joules == Reading(value=2_000_000.0)
+    times = (interval.sw_power_cap_s, interval.sw_thermal_s, interval.hw_thermal_s, interval.hw_power_brake_s)
+    assert times == (Reading(value=2.0),) * 4
+    assert interval.ecc_uncorrected == Reading(value=2_000_000_000)
     assert interval.xids == Xids(numbers=(31,))
+
+
+def boundary(*, counter: int, xid: int) -> Boundary:
+    """Return a boundary where every counter stands at the same."""
+    reading = Reading(value=counter)
+    return Boundary(
+        energy_millijoules=reading,
+        sw_power_cap_ns=reading,
+        sw_thermal_ns=reading,
+        hw_thermal_ns=reading,
+        hw_power_brake_ns=reading,
+        temperature_celsius=Reading(value=50),
+        sm_clock_mhz=Reading(value=1755),
+        ecc_uncorrected=reading,
+        xids=Xids(numbers=(xid,)),
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_driver_is_asked_for_the_gpu_that_torch_means() -> None:
     properties = SimpleNamespace(uuid="1234-5", pci_domain_id=0, pci_bus_id=0x65, pci_device_id=0)
 
     assert uuid_of(properties, visible="0,1") == "1234-5"
-    assert uuid_of(properties, visible="MIG-77") == "MIG-77"
+    assert uuid_of(properties, visible="MIG-77,MIG-78") == "MIG-77"
     assert uuid_of(properties, visible="GPU-1,MIG-77") == "1234-5"
     assert pci_bus_id_of(properties) == "00000000:65:00.0"
     assert uuid_of(SimpleNamespace(), visible="") is None

@@ -195,9 +195,9 @@ def test_a_boundary_takes_few_calls(nvml_shim: MakeShim) -> None:
 def test_errors_are_watched_from_the_first_boundary_on(nvml_shim: MakeShim) -> None:
     """The event set is registered once; each boundary has what came since the one before."""
     shim = nvml_shim(gpu(xids=[0, 31, 0, 0]))
-    numbers = shim.ask(*["gpu.read_boundary().xids.numbers"] * 3)
+    xids = shim.ask(*["gpu.read_boundary().xids"] * 3)
 
-    assert numbers == [[], [31], []]
+    assert xids == [{"numbers": numbers, "reason": None} for numbers in ([], [31], [])]
     assert shim.calls().count("nvmlDeviceRegisterEvents") == 1
 
 
@@ -254,6 +254,24 @@ def test_a_field_can_be_unknown_alone(nvml_shim: MakeShim) -> None:
 
     assert "does not offer" in told["sw_thermal_ns"]["reason"]
     assert (told["sw_power_cap_ns"], told["hw_power_brake_ns"]) == (known(9), known(5))
+
+
+def test_a_gpu_can_be_found_lost_by_a_field(nvml_shim: MakeShim) -> None:
+    """The call as a whole succeeds then; the field's own code says it, and nothing more is asked."""
+    shim = nvml_shim(gpu(fail=["field.269 15 1"]))
+    told, lost = shim.ask("gpu.read_boundary()", "gpu.lost")
+
+    assert lost is True
+    assert "GPU is lost" in told["sw_thermal_ns"]["reason"]
+    assert told["temperature_celsius"]["reason"] == told["xids"]["reason"] == told["sw_thermal_ns"]["reason"]
+    assert shim.calls()[-1] != "nvmlEventSetWait_v2"
+
+
+def test_a_field_of_another_kind_is_not_read_as_a_counter(nvml_shim: MakeShim) -> None:
+    """A type that the documentation does not have for it is a reason, no figure and no error."""
+    (told,) = nvml_shim(gpu(value_type=[1])).ask("gpu.read_boundary()")
+
+    assert all("no counter" in told[figure]["reason"] for figure in COUNTERS)
 
 
 def test_a_mig_instance_has_its_own_memory_and_its_boards_clocks(nvml_shim: MakeShim) -> None:
