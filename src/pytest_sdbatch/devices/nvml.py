@@ -18,11 +18,11 @@ from pytest_sdbatch.devices.process_memory import Footing, OwnRow, Probe, Proces
 from pytest_sdbatch.records import Fact, Reading
 
 # Return codes of nvml.h. 3 and 4 are daily life: consumer cards, integrated GPUs, containers and MIG.
-_SUCCESS, _TIMEOUT, _GPU_IS_LOST = 0, 10, 15
+_SUCCESS, _NOT_SUPPORTED, _TIMEOUT, _GPU_IS_LOST = 0, 3, 10, 15
 _WORDS = {
     1: "NVML was not started",
     2: "NVML does not take the request for this GPU",
-    3: "this GPU or its driver does not offer it",
+    _NOT_SUPPORTED: "this GPU or its driver does not offer it",
     4: "no permission: in a container, or on a GPU that is split by MIG, only the administrator may ask",
     6: "NVML knows no such GPU",
     9: "the NVIDIA driver is not loaded",
@@ -311,9 +311,19 @@ class NvmlGpu:
         if self._unavailable is not None or name.value is None:
             return Text(reason=name.reason or self._unavailable)
         if not self._is_mig:
-            return Text(value=WHOLE_GPU)
+            return self._whole_or_split()
         _, mark, profile = name.value.rpartition(" MIG ")
         return Text(value=profile) if mark else Text(reason=f"no profile in the name {name.value!r}")
+
+    def _whole_or_split(self) -> Text:
+        """Return that this is a whole GPU, unless it is split: then the process is on an instance of it."""
+        try:
+            is_split, _ = self._ask("nvmlDeviceGetMigMode", self._handle)
+        except _NoAnswer as no:
+            return Text(value=WHOLE_GPU) if no.code == _NOT_SUPPORTED else Text(reason=no.reason)
+        if is_split:
+            return Text(reason="the GPU is split by MIG, and which instance this process has is not known")
+        return Text(value=WHOLE_GPU)
 
     def _instance(self, name: str) -> Reading:
         if not self._is_mig:

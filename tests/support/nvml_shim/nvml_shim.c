@@ -11,7 +11,7 @@
  *     processes=PID:BYTES ...   a list of processes; further lines are what later calls see. PID may be `self`, BYTES
  *                               `unknown`
  *     KEY=N N N                 a figure: next value at every call, the last one stays. A figure that is not named is
- *                               not supported. KEY: total, used, energy, temperature, sm_clock, sm_clock_max,
+ *                               not supported. KEY: total, used, energy, temperature, sm_clock, sm_clock_max, mig_mode,
  *                               power_limit, power_limit_default, ecc, field.74 (any field's number); value_type: 1
  *                               makes the fields doubles; xids: 0 is none
  *     used_ms=MS:BYTES ...      used bytes by the milliseconds since the library was started, in place of `used`
@@ -275,6 +275,13 @@ int nvmlDeviceIsMigDeviceHandle(Device *device, unsigned *out) {
     ENTER(device);
     *out = *device->mig_parent != 0;
     LEAVE(SUCCESS);
+}
+
+int nvmlDeviceGetMigMode(Device *device, unsigned *current, unsigned *pending) {
+    ENTER(device);
+    int code = next_unsigned(device, "mig_mode", current);
+    *pending = *current;
+    LEAVE(code);
 }
 
 int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(Device *device, Device **out) {

@@ -306,14 +306,37 @@ def test_a_mig_parent_that_may_not_be_asked_is_a_reason(nvml_shim: MakeShim) -> 
 def test_a_gpu_that_is_split_does_not_tell_its_memory(nvml_shim: MakeShim) -> None:
     """The parent of MIG instances answers an ordinary user with no permission."""
     refused = ["nvmlDeviceGetMemoryInfo 4 1", "nvmlDeviceGetComputeRunningProcesses_v3 4 1"]
-    memory, processes, own = nvml_shim(gpu(fail=refused)).ask(
-        "gpu.memory()", "gpu.processes()", "gpu.process_memory(gpu.find_own(gpu.footing()))"
+    memory, processes, own, profile = nvml_shim(gpu(fail=refused, mig_mode=[1])).ask(
+        "gpu.memory()",
+        "gpu.processes()",
+        "gpu.process_memory(gpu.find_own(gpu.footing()))",
+        "gpu.identity().mig_profile",
     )
 
     assert "no permission" in memory["used_bytes"]["reason"]
     assert "split by MIG" in processes["reason"]
     assert own["used_bytes"]["value"] is None
     assert own["step"] == "device-delta"
+    assert "which instance this process has is not known" in profile["reason"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "value", "words"),
+    [
+        ({"mig_mode": [0]}, "none", ""),
+        ({"fail": ["nvmlDeviceGetMigMode 4 1"]}, None, "no permission"),
+        ({"mig_mode": [1]}, None, "split by MIG"),
+        ({"name": "NVIDIA H100", "mig_parent": "GPU-0001"}, None, "no profile in the name"),
+    ],
+)
+def test_a_profile_is_told_only_where_it_is_sure(
+    nvml_shim: MakeShim, changes: dict[str, Any], value: str | None, words: str
+) -> None:
+    """A record is compared with those of the same profile: a whole GPU is "none", the unknown is None."""
+    (profile,) = nvml_shim(gpu(**changes)).ask("gpu.identity().mig_profile")
+
+    assert profile["value"] == value
+    assert words in (profile["reason"] or "")
 
 
 def test_facts_of_a_gpu_that_is_not_there_are_unknown(nvml_shim: MakeShim) -> None:
