@@ -120,7 +120,7 @@ class Shim:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert child.returncode == 0, child.stderr
