@@ -65,6 +65,7 @@ HOMES = {
     "numpy": {"analysis", "devices"},  # devices: the fake one makes images
     "scipy": {"analysis"},
     "psutil": {"devices", "measure"},
+    "filelock": {"devices"},
     "msgspec": {"storage"},
     "rich": {"report"},
     "xdist": {"bridges"},
