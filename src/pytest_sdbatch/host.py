@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_sdbatch.bridges.progress import Progress
 from pytest_sdbatch.errors import OptionError, SdbatchError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_sdbatch.devices.device import Device
+    from pytest_sdbatch.devices.lease import Lease
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.grid.plan import Defaults
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
@@ -42,6 +43,10 @@ class Host:
         self.hints: list[str] = []  # shown with the header
         self.notes: list[str] = []  # shown under the table
         self.workers = 1  # of xdist, where this process is their controller
+        self.lease: Lease | None = None  # of the device or the cores that this process times on
+        self.no_lease: SdbatchError | None = None  # why it was not to be had
+        self.lost_gpus: set[str] = set()
+        self.last_words: dict[str, dict[str, Any]] = {}  # of workers that ended themselves, by node id
         self.journal: Journal | None = None
         self.resumed: Stored | None = None  # the interrupted run that this one goes on with
         self.kept: Mapping[tuple[str, str], Entry] = {}  # what was taken over from it, by test and case id
@@ -78,6 +83,11 @@ class Host:
         from pytest_sdbatch.session import BenchSession
 
         return BenchSession(options=self.options, device=self.device, catalog=self.catalog, parallel=self.parallel)
+
+    @property
+    def has_device(self) -> bool:
+        """Whether a device was opened, which nobody should do only to ask how it is."""
+        return "device" in vars(self)
 
     @property
     def records(self) -> tuple[Record, ...]:

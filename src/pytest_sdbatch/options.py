@@ -82,6 +82,8 @@ TABLE: tuple[Option, ...] = (
     Option("warmup_seconds", "seconds", "seconds of warm-up after which no further call starts", "30"),
     Option("after_oom", "choice", "larger batch sizes after one ran out of memory", "skip", choices=("skip", "try")),
     Option("compile_cache", "choice", "keep: use torch's own compile cache; private: every case compiles anew", "private", choices=("private", "keep")),
+    Option("case_timeout", "seconds", "seconds after which a case that has not ended ends its process; left out: never", group="decide"),
+    Option("lease_seconds", "seconds", "seconds to wait for a GPU, or cores, that another benchmark uses", "86400", group="decide", marker=False),
     Option("sweet_spot", "share", "how much slower than the best the sweet spot may be", "5%", group="decide", marker=False),
     Option("max_cases", "count", "refuse a larger grid", "10000", group="decide", marker=False),
     Option("save", "text", "store the run under this name for later comparisons", flag="NAME", group="keep", marker=False),

@@ -99,12 +99,23 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Free what a benchmark used once pytest holds none of it any more."""
-    from pytest_sdbatch.bridges import pytest_items
+    """Let nobody else use the device, watch the time, and free what a benchmark used once pytest holds none of it."""
+    from pytest_sdbatch.bridges import faults, leasing, pytest_items
 
-    result = yield
-    pytest_items.leave(item, item.config.stash[HOST])
+    host = item.config.stash[HOST]
+    leasing.hold(item, host)
+    with faults.watched(item, host):
+        result = yield
+    pytest_items.leave(item, host)
     return result
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a benchmark whose device is in use elsewhere."""
+    from pytest_sdbatch.bridges import leasing
+
+    leasing.refuse(item, item.config.stash[HOST])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -122,10 +133,11 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let the report of a benchmark carry its record, as plain builtins."""
-    from pytest_sdbatch.bridges import screen
+    from pytest_sdbatch.bridges import faults, screen
 
     report = yield
     screen.attach_record(item, call, report)
+    faults.look_at_device(item, report)
     return report
 
 
@@ -152,11 +164,23 @@ def pytest_benchmark_group_stats(config: pytest.Config, benchmarks: list[dict[st
     return [] if pytest_benchmark.hides_table(config, benchmarks) else None
 
 
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Mean one worker per GPU by ``-n auto``, where benchmarks were asked for."""
+    from pytest_sdbatch.bridges import leasing, pytest_options
+
+    try:
+        return leasing.workers_for_gpus(pytest_options.read_options(config), config)
+    except SdbatchError:
+        return None  # said when the plugin is configured
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     """Refuse what does not go with workers before they start."""
-    from pytest_sdbatch.bridges import xdist
+    from pytest_sdbatch.bridges import leasing, xdist
 
+    leasing.share_gpus(config.stash[HOST], specs)
     try:
         xdist.prepare(config.stash[HOST], len(specs))
     except SdbatchError as error:
@@ -205,8 +229,9 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries, and print its line."""
-        from pytest_sdbatch.bridges import screen
+        from pytest_sdbatch.bridges import faults, screen
 
+        faults.hear(report, self._host)
         screen.keep(report, self._host)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -120,6 +120,7 @@ class BenchSession:
         self.started_at = datetime.now(UTC)
         self.id = f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
         self.resumed_from: str | None = None
+        self.own_facts: Mapping[str, Fact] = {}  # of this process, where several of one run have different ones
         self._records: dict[tuple[str, str], Record] = {}
         # Tests with the shapes that they ran, by the pipeline that ran them: loaded again it is cold.
         self._warm: WeakKeyDictionary[object, set[tuple[str, Case]]] = WeakKeyDictionary()
@@ -193,6 +194,7 @@ class BenchSession:
         if result.failure is None and attempt.error is None:
             ran.add(shape)
         must_match: dict[str, Fact] = {
+            **self.own_facts,
             "seed": options.count("seed"),
             "prompts": hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:8],
             "compile_cache": options.choice("compile_cache") if attempt.compiled else None,

@@ -68,6 +68,7 @@ HOMES = {
     "numpy": {"analysis", "devices"},  # devices: the fake one makes images
     "scipy": {"analysis"},
     "psutil": {"devices", "measure"},
+    "filelock": {"devices"},
     "pynvml": {"devices.nvml"},
     "msgspec": {"storage"},
     "rich": {"report"},

@@ -72,7 +72,12 @@ def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:
     named = read_node_id(node_id, host.device.name)
     if named is None or host.only_check:
         return
-    record = host.session.unmeasured(*named, "the worker that ran it died", Outcome.CRASHED)
+    words = host.last_words.pop(node_id, None)
+    outcome, reason = Outcome.CRASHED, "the worker that ran it died"
+    if words is not None:
+        outcome, reason = Outcome(words["outcome"]), words["reason"]
+        report.longrepr = f"{words['text']}\n{outcome}: {reason}; its worker has ended"
+    record = host.session.unmeasured(*named, reason, outcome)
     vars(report).update(sdbatch_record=encode_record(record), sdbatch_options={})
 
 

@@ -24,9 +24,13 @@ class CpuDevice:
     name = "cpu"
     kind = "cpu"
     memory_source = "host_peak_bytes"
+    lease_name = None
 
     def __init__(self, *, memory: host.HostMemory | None = None) -> None:
         self._memory = memory or host.HostMemory()
+
+    def breakdown(self) -> None:
+        """Return None: an error leaves a CPU as it was."""
 
     def wall_s(self) -> float:
         """Return ``time.perf_counter()``."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_sdbatch.devices import host
+from pytest_sdbatch.devices.device import Breakdown
 from pytest_sdbatch.devices.nvml import NvmlGpu, open_gpu
 from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
 from pytest_sdbatch.records import Fact, Reading
@@ -32,6 +33,9 @@ GPU_WORDS = (
     "miopenStatusAllocFailed",
 )
 
+# CUDA's words for a GPU that is gone, not only for this process: cudaErrorNoDevice, ...DevicesUnavailable, ...ECC.
+_LOST_WORDS = ("no CUDA-capable device", "busy or unavailable", "uncorrectable ECC error", "has fallen off the bus")
+
 
 class CudaDevice:
     """Pipelines on one GPU. See :class:`pytest_sdbatch.devices.device.Device`.
@@ -51,6 +55,25 @@ class CudaDevice:
         self._index = index
         self._torch: Any = torch
         self._memory = host.HostMemory()
+
+    @property
+    def lease_name(self) -> str | None:
+        """The GPU's UUID, whatever its index is for whom; where torch does not tell it, its index."""
+        uuid = getattr(self._torch.cuda.get_device_properties(self._index), "uuid", None)
+        return f"gpu-{uuid if uuid is not None else self._index}"
+
+    def breakdown(self) -> Breakdown | None:
+        """Return the error of a trivial computation: one that poisoned the context comes back from every call."""
+        try:
+            self._torch.cuda.synchronize(self._index)
+            self._torch.ones(1, device=self.name).add_(1).item()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+            if self.is_out_of_memory(error):
+                return None
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.driver.memory()  # so that the driver is asked whether the GPU is there at all
+            return Breakdown(reason=said, lost=self.driver.lost or any(word in said for word in _LOST_WORDS))
+        return None
 
     def wall_s(self) -> float:
         """Return ``time.perf_counter()``."""

@@ -50,6 +50,13 @@ def open_device(text: str) -> Device:
     return CudaDevice(index)
 
 
+def count_gpus() -> int:
+    """Return how many GPUs torch would see."""
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
 def check_gpu(word: str, *, index: int, built: bool, available: bool, count: int) -> None:
     """Refuse a GPU that is not there.
 

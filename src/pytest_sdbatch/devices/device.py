@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from pytest_sdbatch.records import Fact, Reading
 
 # A point in the device's time: an event, a clock reading. Only the device that took it can read it.
 Mark: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Why nothing can run on a device any more in this process."""
+
+    reason: str
+    lost: bool = False  # nor in any other: the hardware is gone
 
 
 class Device(Protocol):
@@ -27,6 +36,15 @@ class Device(Protocol):
     @property
     def memory_source(self) -> str:
         """The field of Round that "peak memory" means here: ``peak_allocated_bytes`` or ``host_peak_bytes``."""
+        ...
+
+    @property
+    def lease_name(self) -> str | None:
+        """The name under which no two processes may use the device at once; None where they share it by cores."""
+        ...
+
+    def breakdown(self) -> Breakdown | None:
+        """Return why nothing can run here any more; None where it can. Asked after a call has failed."""
         ...
 
     def wall_s(self) -> float:

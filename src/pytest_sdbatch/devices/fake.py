@@ -10,6 +10,7 @@ import gc
 import itertools
 from collections.abc import Mapping, Sequence
 
+from pytest_sdbatch.devices.device import Breakdown
 from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
 from pytest_sdbatch.records import Fact, Reading
 
@@ -31,6 +32,7 @@ class FakeDevice:
         bytes_per_image: what each image of a batch adds to the peak.
         asynchronous: whether work is queued and only awaited by :meth:`synchronize`, as on a GPU.
         launch_s: host seconds to queue a call; only where *asynchronous*.
+        lease_name: under which no two processes may use it at once.
 
     """
 
@@ -50,6 +52,7 @@ class FakeDevice:
         bytes_per_image: int = 1 << 20,
         asynchronous: bool = False,
         launch_s: float = 0.0,
+        lease_name: str | None = None,
     ) -> None:
         self._seconds_per_call = seconds_per_call
         self._seconds_per_image = seconds_per_image
@@ -60,6 +63,8 @@ class FakeDevice:
         self._bytes_per_image = bytes_per_image
         self._asynchronous = asynchronous
         self._launch_s = launch_s
+        self.lease_name = lease_name
+        self._breakdown: Breakdown | None = None
         self._now_s = 0.0
         self._cpu_s = 0.0
         self._idle_from_s = 0.0  # when the queue is empty
@@ -78,6 +83,14 @@ class FakeDevice:
         else:
             self.advance(seconds)
 
+    def break_down(self, reason: str, *, lost: bool = False) -> None:
+        """Be unusable from now on, as a GPU is after an illegal memory access, or when it fell off the bus (*lost*)."""
+        self._breakdown = Breakdown(reason=reason, lost=lost)
+
+    def breakdown(self) -> Breakdown | None:
+        """Return what :meth:`break_down` was told."""
+        return self._breakdown
+
     def generate(self, batch: object) -> object:
         """Make the images of *batch*: a number of images, or an object with ``prompts``, one per image.
 
@@ -86,9 +99,13 @@ class FakeDevice:
 
         Raises:
             OutOfMemory: for more images than fit.
+            RuntimeError: after :meth:`break_down`.
 
         """
         import numpy as np
+
+        if self._breakdown is not None:
+            raise RuntimeError(self._breakdown.reason)
 
         images = batch if isinstance(batch, int) else len(batch.prompts)  # type: ignore[attr-defined]
         if self._capacity_images is not None and images > self._capacity_images:

@@ -1,0 +1,141 @@
+"""Which device, or which cores, this process times on, and that nobody else does at the same time.
+
+Under pytest-xdist each worker gets a GPU of its own out of the caller's CUDA_VISIBLE_DEVICES, or a share of the cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sdbatch.bridges import pytest_items
+from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.options import Origin
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.host import Host
+    from pytest_sdbatch.options import Options
+    from pytest_sdbatch.records import Fact
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_ALLOW_ALL = ("auto", "cuda")
+
+
+def hold(item: pytest.Item, host: Host) -> None:
+    """Take the lease of this process before its first benchmark; it holds until the process ends."""
+    if host.lease is not None or host.no_lease is not None or host.only_check or not _measures(item, host):
+        return
+    from pytest_sdbatch.devices import lease
+
+    wait_s = host.options.number("lease_seconds")
+    name, cores = host.device.lease_name, _cores(host)
+    names = [name] if name is not None else [f"cpu-{core}" for core in cores]
+    try:
+        host.lease = lease.take(names, wait_s=wait_s, on_wait=lambda said: _say(host, said))
+    except SdbatchError as error:
+        host.no_lease = error
+        return
+    if cores:
+        lease.stay_on(cores)
+    if host.parallel > 1:
+        host.session.own_facts = _own_facts(host)
+
+
+def refuse(item: pytest.Item, host: Host) -> None:
+    """Fail the benchmark *item* where the lease was not to be had."""
+    if host.no_lease is None or not _measures(item, host):
+        return
+    from pytest_sdbatch.records import Outcome
+
+    case = pytest_items.case_of_item(item, host)
+    assert case is not None
+    assert isinstance(item, pytest.Function)
+    name = pytest_items.name_of_test(item, case)
+    item.stash[pytest_items.RECORD] = host.session.unmeasured(name, case, host.no_lease.what, Outcome.CRASHED)
+    pytest.fail(str(host.no_lease), pytrace=False)
+
+
+def workers_for_gpus(options: Options, config: pytest.Config) -> int | None:
+    """Return the workers that ``-n auto`` means: one per GPU; None where xdist's own number is right.
+
+    That is so where no benchmark is in sight yet: unit tests of a project must not be slowed down by this plugin.
+    """
+    return len(gpus(options)) or None if _is_sweep(options, config) else None
+
+
+def share_gpus(host: Host, specs: Sequence[Any]) -> None:
+    """Show each worker of xdist, by its *spec*, one GPU only. Nothing happens where no benchmark is in sight yet."""
+    if len(specs) < 2 or not _is_sweep(host.options, host.config):
+        return
+    found = gpus(host.options)
+    for number, spec in enumerate(specs):
+        if found and getattr(spec, "popen", False):
+            spec.env[VISIBLE] = found[number % len(found)]
+    if 0 < len(found) < len(specs):
+        host.hints.append(f"{len(specs)} workers and {len(found)} GPUs: some wait until others have ended")
+
+
+def move_away(host: Host, spec: Any) -> None:
+    """Let the worker that will replace the one of *spec*, whose GPU is lost, use another one, once that is free."""
+    lost = spec.env.get(VISIBLE)
+    if lost is None:
+        return
+    host.lost_gpus.add(lost)
+    left = [name for name in gpus(host.options) if name not in host.lost_gpus]
+    if left:
+        spec.env[VISIBLE] = left[0]
+
+
+def gpus(options: Options, variables: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return the GPUs that workers may use, as entries for CUDA_VISIBLE_DEVICES: indices, UUIDs or MIG UUIDs.
+
+    Args:
+        options: whose device is ``auto`` or ``cuda``; with any other one there are none to share out.
+        variables: the process's environment.
+
+    """
+    if (options.text("device") or "auto").strip() not in _ALLOW_ALL:
+        return ()
+    visible = variables.get(VISIBLE)
+    if visible is not None:
+        # CUDA takes what stands before the first entry that is none.
+        entries = [entry.strip() for entry in visible.split(",")]
+        end = next((i for i, entry in enumerate(entries) if not entry or entry.startswith("-")), len(entries))
+        return tuple(entries[:end])
+    from pytest_sdbatch.devices.detect import count_gpus
+
+    return tuple(str(index) for index in range(count_gpus()))
+
+
+def _is_sweep(options: Options, config: pytest.Config) -> bool:
+    typed = any(setting.origin is Origin.COMMAND_LINE for setting in options.settings.values())
+    return typed or "pytest_sdbatch.suite" in map(str, config.invocation_params.args)
+
+
+def _cores(host: Host) -> tuple[int, ...]:
+    """Return the cores that this worker stays on; none where it is alone, or the work is done elsewhere."""
+    if host.device.kind != "cpu" or host.device.lease_name is not None or not host.is_worker or host.parallel < 2:
+        return ()
+    from pytest_sdbatch.devices.lease import core_set
+
+    worker: str = host.config.workerinput["workerid"]  # type: ignore[attr-defined]
+    return core_set(int(worker.removeprefix("gw")) % host.parallel, host.parallel)
+
+
+def _own_facts(host: Host) -> dict[str, Fact]:
+    """Return what of the device differs between the workers of one run."""
+    facts = host.device.facts()["must_match"]
+    return {key: facts[key] for key in ("device_name", "device_uuid", "threads", "cores") if key in facts}
+
+
+def _measures(item: pytest.Item, host: Host) -> bool:
+    return pytest_items.measures(item) and pytest_items.case_of_item(item, host) is not None
+
+
+def _say(host: Host, said: str) -> None:
+    reporter = host.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not host.is_worker:
+        reporter.write_line(f"\nsdbatch: {said}")

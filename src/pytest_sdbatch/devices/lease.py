@@ -1,0 +1,152 @@
+"""Leases: two processes never time on the same GPU, or on the same cores, at once.
+
+A lease is a lock file that the system gives back when its process ends, however it ends. It holds among the processes
+of one user on one machine; what other users do is seen as foreign processes, not kept out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_sdbatch.errors import DeviceError
+
+_LOOK_AGAIN_S = 0.25
+
+
+class Lease:
+    """What one process times on, until it ends or gives it back."""
+
+    def __init__(self, names: tuple[str, ...], locks: Sequence[Any]) -> None:
+        self.names = names
+        self._locks = tuple(locks)
+
+    def give_back(self) -> None:
+        """Let others have it."""
+        for lock in self._locks:
+            lock.release()
+
+
+def take(
+    names: Sequence[str], *, wait_s: float, on_wait: Callable[[str], None] | None = None, folder: Path | None = None
+) -> Lease:
+    """Take all of *names*, waiting for those that another process holds.
+
+    Args:
+        names: of the things: ``gpu-3f2a...``, ``cpu-0``; taken in this order, the same for all processes.
+        wait_s: seconds to wait at most, for all of them together.
+        on_wait: told once, in words, what is waited for and who holds it.
+        folder: where the lock files lie; None: a private folder of this user.
+
+    Raises:
+        DeviceError: where one of them is not given back in time, or the folder is not private.
+
+    """
+    import filelock
+
+    where = folder or private_folder()
+    end = time.monotonic() + wait_s
+    locks: list[Any] = []
+    try:
+        for name in names:
+            lock = filelock.FileLock(where / f"{name}.lock", timeout=0)
+            _wait_for(lock, name, where / f"{name}.holder", end, on_wait)
+            locks.append(lock)
+    except BaseException:
+        for taken in locks:
+            taken.release()
+        raise
+    return Lease(tuple(names), locks)
+
+
+def private_folder() -> Path:
+    """Return the folder of this user's leases, made where it is missing: nobody else can write there.
+
+    Raises:
+        DeviceError: where its place is taken by a link, a file, or another user's folder.
+
+    """
+    user = getattr(os, "getuid", lambda: os.environ.get("USERNAME", "user"))()
+    folder = Path(tempfile.gettempdir(), f"pytest-sdbatch-{user}")
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    owned = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    if not stat.S_ISDIR(status.st_mode) or not owned:
+        raise DeviceError(
+            f"{folder} cannot hold the leases of devices",
+            why="it is a link, a file, or a folder that others can write to",
+            fix="remove it, or set TMPDIR to a folder of your own",
+        )
+    return folder
+
+
+def core_set(index: int, of: int) -> tuple[int, ...]:
+    """Return the cores of worker *index* among *of*: an even share of those that this process may use.
+
+    Args:
+        index: from 0, below *of*.
+        of: workers; with more of them than cores the last ones get none.
+
+    """
+    known = getattr(os, "sched_getaffinity", None)
+    cores = sorted(known(0)) if known is not None else list(range(os.cpu_count() or 1))
+    share = min(of, len(cores))
+    return tuple(cores[len(cores) * index // share : len(cores) * (index + 1) // share])
+
+
+def stay_on(cores: Sequence[int]) -> None:
+    """Keep this process on *cores*, with as many threads of torch; where the system cannot, with the threads alone."""
+    import torch
+
+    torch.set_num_threads(len(cores))
+    if hasattr(os, "sched_setaffinity"):
+        # Every thread: those that libraries have started before would go on where they are.
+        for thread in _threads():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                os.sched_setaffinity(thread, cores)
+
+
+def _threads() -> list[int]:
+    try:
+        return [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    except OSError:
+        return [0]
+
+
+def _wait_for(lock: Any, name: str, holder: Path, end: float, on_wait: Callable[[str], None] | None) -> None:
+    import filelock
+
+    told = False
+    while True:
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            who = _read(holder)
+            if time.monotonic() >= end:
+                raise DeviceError(
+                    f"{name} is in use by another benchmark{who}",
+                    why="two runs at once on one device would measure each other",
+                    fix="wait for it or end it, use another device, or wait longer with -o sd_lease_seconds=",
+                ) from None
+            if on_wait is not None and not told:
+                on_wait(f"waiting for {name}, in use by another benchmark{who}")
+            told = True
+            time.sleep(_LOOK_AGAIN_S)
+            continue
+        with contextlib.suppress(OSError):
+            holder.write_text(str(os.getpid()), encoding="ascii")
+        return
+
+
+def _read(holder: Path) -> str:
+    try:
+        return f" (process {int(holder.read_text(encoding='ascii'))})"
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,188 @@
+"""Several processes and one device: leases, workers that share GPUs or cores, and pytest -n auto."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from nvml_shim import gpu
+from nvml_shim.fixtures import MakeShim
+
+from pytest_sdbatch import Outcome, Record, read_run_file
+
+pytestmark = pytest.mark.slow
+
+# One fake GPU for each entry of CUDA_VISIBLE_DEVICES; notes who holds which lease while a case runs.
+CONFTEST = """
+    import os
+    import time
+    from pathlib import Path
+
+    import pytest
+    from pytest_sdbatch.devices.fake import FakeDevice
+
+    def pytest_sdbatch_make_device(name):
+        if name == "cpu":
+            return None
+        gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
+        return FakeDevice(lease_name=f"gpu-{gpu}")
+
+    @pytest.fixture
+    def generate(sd_case, request):
+        from pytest_sdbatch.host import host_of
+
+        host = host_of(request.config)
+        start = time.time()
+        Path("started.txt").touch()
+        time.sleep(float(os.environ.get("SECONDS_HELD", "0.2")))
+        with Path("timeline.txt").open("a") as file:
+            file.write(f"{os.getpid()} {' '.join(host.lease.names)} {start} {time.time()}\\n")
+        return host.device.generate if host.device.kind == "fake" else FakeDevice().generate
+"""
+BENCHMARK = """
+    def test_generate(sd_benchmark, generate):
+        sd_benchmark(generate)
+
+    def test_again(sd_benchmark, generate):
+        sd_benchmark(generate)
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with two benchmarks; its leases are its own."""
+    temporary = pytester.mkdir("tmp")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_it=BENCHMARK)
+    return pytester.path
+
+
+def held(folder: Path) -> list[tuple[str, str]]:
+    """Return (process, lease) of every case that ran."""
+    lines = [line.split() for line in (folder / "timeline.txt").read_text().splitlines()]
+    return [(pid, " ".join(names)) for pid, *names, _start, _end in lines]
+
+
+def records_of(folder: Path) -> list[Record]:
+    """Return the records of run.json."""
+    (run,) = read_run_file(folder / "run.json")
+    return list(run.records)
+
+
+def test_auto_is_one_worker_per_visible_gpu(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """-n auto with two GPUs to see: two workers, each with the lease of its own, and one table."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa,GPU-bb")
+
+    result = pytester.runpytest_subprocess("-n", "auto", "--sd-batch-sizes=1,2", "--sd-report=run.json")
+
+    result.assert_outcomes(passed=4)
+    assert {name for _, name in held(project)} == {"gpu-GPU-aa", "gpu-GPU-bb"}
+    assert len(set(held(project))) == 2
+    assert {record.parallel for record in records_of(project)} == {2}
+    result.stdout.fnmatch_lines(["sdbatch: 2 workers share the machine*", "*[[]4/4] *", "*b1x1 *ok (1)"])
+
+
+def test_auto_with_two_gpus_of_the_driver(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, nvml_shim: MakeShim
+) -> None:
+    """Two GPUs as the driver names them, in another order than CUDA's: two workers, two leases by UUID, one table."""
+    shim = nvml_shim(gpu("GPU-bb"), gpu("GPU-aa"))
+    for name, value in shim.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa,GPU-bb")
+    asked = CONFTEST.replace('f"gpu-{gpu}"', '"gpu-" + open_gpu(uuid=gpu).identity().uuid.value')
+    pytester.makeconftest("    from pytest_sdbatch.devices.nvml import open_gpu\n" + asked)
+
+    result = pytester.runpytest_subprocess("-n", "auto", "--sd-batch-sizes=1,2", "--sd-report=run.json")
+
+    result.assert_outcomes(passed=4)
+    assert {name for _, name in held(project)} == {"gpu-GPU-aa", "gpu-GPU-bb"}
+    assert len(set(held(project))) == 2
+    assert len(records_of(project)) == 4
+    result.stdout.fnmatch_lines(["*[[]4/4] *", "*b1x1 *ok (1)"])
+    assert "nvmlDeviceGetHandleByUUID" in shim.calls()
+
+
+def test_auto_is_left_to_xdist_where_no_benchmark_is_in_sight(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unit tests of a project get as many workers as without this plugin, and see every GPU."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "2")
+    pytester.makepyfile("import os\ndef test_a(): assert os.environ['CUDA_VISIBLE_DEVICES'] == '0'\ndef test_b(): pass")
+
+    result = pytester.runpytest_subprocess("-n", "auto")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*created: 2/2 workers"])
+
+
+def test_two_runs_never_use_one_gpu_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two pytest processes on the same GPU the second waits, says for whom, and then measures."""
+    monkeypatch.setenv("SECONDS_HELD", "1.5")
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "--sd-batch-sizes=1"]
+    runs = [
+        subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    said = [run.communicate(timeout=120)[0] for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0], said
+    waited = [text for text in said if "waiting for gpu-0, in use by another benchmark (process" in text]
+    assert len(waited) == 1
+    spans = sorted(tuple(map(float, line.split()[-2:])) for line in (project / "timeline.txt").read_text().splitlines())
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+def test_a_gpu_that_stays_in_use_fails_the_case(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who does not get the GPU within lease_seconds is told who holds it, and measures nothing."""
+    monkeypatch.setenv("SECONDS_HELD", "60")
+    command = [sys.executable, "-m", "pytest", "--sd-batch-sizes=1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        while not (project / "started.txt").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        result = pytester.runpytest_subprocess("--sd-batch-sizes=1", "-o", "sd_lease_seconds=0.5")
+        first.kill()
+
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        [f"sdbatch: waiting for gpu-0, in use by another benchmark (process {first.pid})", "*crashed: gpu-0 is in use*"]
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system keeps no process on chosen cores")
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core cannot be shared out")
+def test_workers_on_a_cpu_share_its_cores(project: Path, pytester: pytest.Pytester) -> None:
+    """Each of two workers keeps to cores of its own, and its records say how many these were."""
+    result = pytester.runpytest_subprocess("-n", "2", "--sd-device=cpu", "--sd-batch-sizes=1,2", "--sd-report=run.json")
+
+    result.assert_outcomes(passed=4)
+    leases = dict(held(project))
+    assert len(leases) == 2
+    first, second = (set(names.split()) for names in leases.values())
+    assert first
+    assert not first & second
+    cores = len(os.sched_getaffinity(0))
+    assert min(int(str(record.must_match["cores"])) for record in records_of(project)) == cores // 2
+    assert {record.outcome for record in records_of(project)} == {Outcome.OK}
+
+
+def test_a_plain_run_takes_no_lease(pytester: pytest.Pytester, project: Path) -> None:
+    """A pytest run without benchmarks leaves no lock file behind."""
+    pytester.makepyfile(test_it="def test_plain(): pass")
+
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+    assert not list((project / "tmp").glob("pytest-sdbatch-*"))

@@ -1,0 +1,141 @@
+"""Leases between real processes, and the shares of cores."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_sdbatch.devices import lease
+from pytest_sdbatch.errors import DeviceError
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pytest_sdbatch.devices import lease
+
+held = lease.take(sys.argv[2:], wait_s=0, folder=Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that holds gpu-a until it is killed."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path), "gpu-a"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    """What another process holds cannot be taken; the error names that process and what to do."""
+    with pytest.raises(DeviceError) as caught:
+        lease.take(["gpu-a"], wait_s=0, folder=tmp_path)
+
+    assert f"gpu-a is in use by another benchmark (process {holder.pid})" in str(caught.value)
+    assert "sd_lease_seconds" in caught.value.fix
+
+
+def test_a_killed_process_leaves_its_lease(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    """Whoever waits gets the lease when its holder is killed, and was told once that it waits."""
+    told: list[str] = []
+
+    def kill(said: str) -> None:
+        told.append(said)
+        holder.send_signal(signal.SIGTERM)
+        holder.wait()
+
+    lease.take(["gpu-a"], wait_s=60, on_wait=kill, folder=tmp_path).give_back()
+
+    assert told == [f"waiting for gpu-a, in use by another benchmark (process {holder.pid})"]
+
+
+@pytest.mark.usefixtures("holder")
+def test_all_or_none_is_taken(tmp_path: Path) -> None:
+    """Where one of several is not to be had, those before it are free again."""
+    with pytest.raises(DeviceError):
+        lease.take(["cpu-0", "gpu-a"], wait_s=0, folder=tmp_path)
+
+    take = HOLD.replace("time.sleep(60)", "")
+    command = [sys.executable, "-c", take, str(tmp_path), "cpu-0"]
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.stdout == "held\n"
+
+
+def test_what_was_given_back_can_be_taken(tmp_path: Path) -> None:
+    """A lease that was given back is free, in this process and for others."""
+    lease.take(["gpu-a"], wait_s=0, folder=tmp_path).give_back()
+
+    assert lease.take(["gpu-a"], wait_s=0, folder=tmp_path).names == ("gpu-a",)
+
+
+@given(cores=st.sets(st.integers(0, 255), min_size=1, max_size=64), of=st.integers(1, 80))
+def test_shares_are_disjoint_and_whole(cores: set[int], of: int) -> None:
+    """Every core belongs to one worker, shares differ by at most one core, and more workers than cores get none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "sched_getaffinity", lambda _process: cores, raising=False)
+        shares = [lease.core_set(index, of) for index in range(of)]
+
+    assert sorted(core for share in shares for core in share) == sorted(cores)
+    sizes = [len(share) for share in shares[: len(cores)]]
+    assert max(sizes) - min(sizes) <= 1
+    assert not any(shares[len(cores) :])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps no process on chosen cores")
+def test_a_process_stays_on_its_cores() -> None:
+    """All threads of the process stay on the cores of its share, and torch starts as many threads."""
+    code = (
+        "import os, threading, time\n"
+        "from pytest_sdbatch.devices import lease\n"
+        "early = threading.Thread(target=time.sleep, args=(5,), daemon=True); early.start()\n"
+        "(core, *_) = sorted(os.sched_getaffinity(0))\n"
+        "lease.stay_on((core,))\n"
+        "import torch\n"
+        "print(os.sched_getaffinity(0) == os.sched_getaffinity(early.native_id) == {core}, torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True 1\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="who owns a folder is told otherwise here")
+@pytest.mark.parametrize("kind", ["link", "file", "open to all"])
+def test_a_folder_that_others_could_write_to_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leases in a place that another user prepared would let him stop every run."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / f"pytest-sdbatch-{os.getuid()}"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif kind == "file":
+        folder.touch()
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+
+    with pytest.raises(DeviceError, match="cannot hold the leases"):
+        lease.private_folder()
+
+
+def test_the_private_folder_is_made_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is made once, and nobody else may look into it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    folder = lease.private_folder()
+
+    assert folder == lease.private_folder()
+    assert os.name == "nt" or folder.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,226 @@
+"""Measure on a GPU machine all that the project wants to know of it: ``python tools/gpu_report.py results/``.
+
+One command, under eight minutes, no network. Parts run one after the other, the most wanted first, each in processes of
+its own with a time limit; what a part has written when its time is up is kept. Six flat files come out, written as the
+parts end: environment.json, report.md (what ran, how it ended, what it printed at the end), gpu_tests.txt, traces.tar
+(A/A runs), sweeps.tar (run files of the sweeps, NVML time lines in them) and log.txt.
+
+``--device=cpu --minutes=2`` rehearses it with tiny models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "nvidia-ml-py", "pytest", "pytest-benchmark", "numpy")
+# Traces of the gate: what this machine does when nothing changed.
+TRACE_PROCESSES, TRACE_ROUNDS = 20, 10
+_TAIL_LINES = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One thing to measure: commands that run one after the other until the share of time is used up."""
+
+    name: str
+    why: str
+    share: float  # of the whole time, at most
+    commands: tuple[tuple[str, ...], ...]
+    archive: str | None = None  # the tar that takes the .json files it wrote
+
+
+def parts(*, device: str, full: bool) -> tuple[Part, ...]:
+    """Return what is measured, the most wanted first.
+
+    Args:
+        device: as ``--sd-device`` takes it.
+        full: full-size models and sizes up to out of memory; else the rehearsal with tiny ones.
+
+    """
+    sd15, sdxl = ("sd15", "sdxl") if full else ("tiny-sd", "tiny-sdxl")
+    sweep = ("-m", "pytest", "--pyargs", "pytest_sdbatch.suite", f"--sd-device={device}", "-p", "no:cacheprovider")
+    steps, short = ("30", "2") if full else ("4", "2")
+    published, until_oom = ("1,2,4,8,16,32", "64:4096:x2") if full else ("1,2,4", "8:16:x2")
+    few = ("-o", "sd_min_rounds=3", "-o", "sd_max_rounds=5", "-o", "sd_max_seconds=6", "-o", "sd_warmup_calls=2")
+
+    def measured(name: str, model: str, *arguments: str) -> tuple[str, ...]:
+        return (*sweep, f"--sd-models={model}", f"--sd-report={name}.json", *arguments)
+
+    return (
+        Part(
+            name="gpu tests",
+            why="claims about the device: pytest -m gpu",
+            share=0.25,
+            commands=(("-m", "pytest", str(ROOT / "tests"), "-m", "gpu", "-q", "-rs", "-p", "no:cacheprovider"),),
+        ),
+        Part(
+            name="traces",
+            why=f"A/A: {TRACE_PROCESSES} processes of {TRACE_ROUNDS} rounds of the same code",
+            share=0.35,
+            archive="traces.tar",
+            commands=tuple(
+                measured(
+                    f"aa-{number:02}", sd15, f"--sd-steps={short}", "--sd-batch-sizes=1,4",
+                    "-o", f"sd_rounds={TRACE_ROUNDS}", "-o", "sd_warmup_calls=3",
+                )
+                for number in range(TRACE_PROCESSES)
+            ),
+        ),
+        Part(
+            name="sd15",
+            why="Stable Diffusion 1.5 at the batch sizes of published figures, then up to out of memory",
+            share=0.2,
+            archive="sweeps.tar",
+            commands=(
+                measured("sd15", sd15, f"--sd-steps={steps}", f"--sd-batch-sizes={published}", *few),
+                measured("sd15-oom", sd15, "--sd-steps=1", f"--sd-batch-sizes={until_oom}", *few),
+            ),
+        ),
+        Part(
+            name="sdxl",
+            why="Stable Diffusion XL, batch size 1 as published, then up to out of memory",
+            share=0.15,
+            archive="sweeps.tar",
+            commands=(
+                measured("sdxl", sdxl, f"--sd-steps={steps}", "--sd-batch-sizes=1,4", *few),
+                measured("sdxl-oom", sdxl, "--sd-steps=1", f"--sd-batch-sizes={until_oom}", *few),
+            ),
+        ),
+        Part(
+            name="compiled",
+            why="compiled against eager",
+            share=0.3,
+            archive="sweeps.tar",
+            commands=(
+                measured(
+                    "sd15-compiled", sd15, f"--sd-steps={steps}", "--sd-batch-sizes=1,4",
+                    f"--sd-variants=eager,{'compile' if full else 'compile-regional'}", *few,
+                ),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all parts; 0 where every one came to its end."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the files go; made where it is missing")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu for the rehearsal")
+    parser.add_argument("--minutes", type=float, default=7.5, help="of all parts together")
+    parser.add_argument("--only", action="append", help="the name of a part (again: several)")
+    given = parser.parse_args(arguments)
+    folder: Path = given.folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + 60 * given.minutes
+    (folder / "environment.json").write_text(json.dumps(environment(given.device), indent=2) + "\n", encoding="utf-8")
+    report = [f"# {given.device}\n", f"`python tools/gpu_report.py {given.folder} --device={given.device}`\n"]
+    failed = 0
+    for part in parts(device=given.device, full=given.device != "cpu"):
+        if given.only and part.name not in given.only:
+            continue
+        seconds = min(60 * given.minutes * part.share, end - time.monotonic())
+        ended, said = run(part, folder, seconds)
+        failed += ended != "done"
+        print(f"{part.name}: {ended}", flush=True)
+        report.append(f"## {part.name}: {ended}\n\n{part.why}\n\n```\n{said}\n```\n")
+        (folder / "report.md").write_text("\n".join(report), encoding="utf-8")
+    return 1 if failed else 0
+
+
+def environment(device: str) -> dict[str, object]:
+    """Return versions, what the driver says, and the fingerprint as the plugin reads it."""
+    smi = shutil.which("nvidia-smi")
+    said = subprocess.run([smi, "-q"], capture_output=True, text=True, check=False).stdout if smi else None
+    code = (
+        "import dataclasses, json, sys; from pytest_sdbatch.devices.detect import open_device; "
+        "from pytest_sdbatch.measure.environment import read_environment; "
+        "print(json.dumps(dataclasses.asdict(read_environment(open_device(sys.argv[1])))))"
+    )
+    seen = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True, check=False)
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "fingerprint": json.loads(seen.stdout) if seen.returncode == 0 else seen.stderr[-2000:],
+        "nvidia-smi": said,
+    }
+
+
+def run(part: Part, folder: Path, seconds: float) -> tuple[str, str]:
+    """Run the commands of *part* for *seconds* at most; return how it ended, and the last lines that it printed."""
+    end = time.monotonic() + seconds
+    ended, said = "done", ""
+    with TemporaryDirectory() as name:
+        for number, command in enumerate(part.commands, start=1):
+            left = end - time.monotonic()
+            if left <= 0:
+                ended = f"time was up after {number - 1} of {len(part.commands)} commands"
+                break
+            status, said = _run(command, Path(name), left)
+            with (folder / "log.txt").open("a", encoding="utf-8") as log:
+                log.write(f"$ python {' '.join(command)}\n{said}\n")
+            if part.archive is not None:
+                _pack(sorted(Path(name).glob("*.json")), folder / part.archive)
+            if status is None:
+                ended = f"time was up in command {number} of {len(part.commands)}"
+                break
+            if status != 0:
+                ended = f"command {number} of {len(part.commands)} ended with {status}"
+                break
+    if part.archive is None:
+        (folder / f"{part.name.replace(' ', '_')}.txt").write_text(said, encoding="utf-8")
+    return ended, "\n".join(said.splitlines()[-_TAIL_LINES:])
+
+
+def _run(command: Sequence[str], where: Path, seconds: float) -> tuple[int | None, str]:
+    """Run ``python command``; the status is None where its time was up, and then it has 20 s to write what it has."""
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        try:
+            said, _ = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said, _ = process.communicate()
+        return None, said
+    return process.returncode, said
+
+
+def _pack(files: Sequence[Path], archive: Path) -> None:
+    """Put *files* that it lacks into *archive*."""
+    with tarfile.open(archive, "a") as tar:
+        there = set(tar.getnames())
+        for file in files:
+            if file.name not in there:
+                tar.add(file, arcname=file.name)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
