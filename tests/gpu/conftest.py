@@ -1,0 +1,30 @@
+"""What needs a GPU: skipped, with the reason, where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_sdbatch.devices.cuda import CudaDevice
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    import torch
+
+    missing = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.gpu)
+            item.add_marker(missing)
+
+
+@pytest.fixture
+def device() -> CudaDevice:
+    """Return the first GPU, with nothing of earlier tests in its allocator."""
+    found = CudaDevice(0)
+    found.release_memory()
+    return found

@@ -1,0 +1,83 @@
+"""Full-size models on the card: built in seconds, measured, out of memory and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from pytest_sdbatch import Outcome, read_run_file
+from pytest_sdbatch.devices.cuda import CudaDevice
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.pipelines.catalog import ModelCatalog
+from pytest_sdbatch.pipelines.pool import PipelinePool
+
+Note = Callable[[str, object], None]
+
+
+@pytest.mark.parametrize("model", ["sd15", "sdxl"])
+def test_a_full_size_model_is_built_in_seconds(model: str, device: CudaDevice, record_property: Note) -> None:
+    """Random weights are made on the card: no minutes of initialization, and bytes as the parameters have them."""
+    pool = PipelinePool(device, ModelCatalog())
+    case = Case(
+        model=model, dtype="fp16", device=device.name, height=512, width=512, steps=1, batch_size=1, batch_count=1
+    )
+    loaded = pool.acquire(case)
+    record_property("load_s", loaded.load_s)
+    record_property("model_bytes", loaded.model_bytes.value)
+
+    assert loaded.load_s < 60
+    assert loaded.model_bytes.value == pytest.approx(2 * loaded.parameters, rel=0.1)
+    pool.release(case.pool_key)
+    assert torch.cuda.memory_allocated(0) < 64 << 20
+
+
+def test_out_of_memory_is_a_row_and_the_next_case_is_as_before(pytester: pytest.Pytester) -> None:
+    """A batch that cannot fit any card ends as oom; the same size measured before and after has the same peak."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.sdbatch(batch_sizes=[1])
+        def test_before(sd_benchmark, sd_pipeline):
+            sd_benchmark(sd_pipeline)
+
+        @pytest.mark.sdbatch(batch_sizes=[4096])
+        def test_too_large(sd_benchmark, sd_pipeline):
+            sd_benchmark(sd_pipeline)
+
+        @pytest.mark.sdbatch(batch_sizes=[1])
+        def test_after(sd_benchmark, sd_pipeline):
+            sd_benchmark(sd_pipeline)
+        """
+    )
+
+    result = pytester.runpytest_subprocess(
+        "--sd-models=sd15", "--sd-device=cuda", "--sd-steps=2", "-o", "sd_rounds=5", "--sd-report=run.json"
+    )
+
+    result.assert_outcomes(passed=2, skipped=1)
+    (run,) = read_run_file(pytester.path / "run.json")
+    before, too_large, after = run.records
+    assert too_large.outcome is Outcome.OOM
+    assert before.rounds[-1].peak_allocated_bytes == after.rounds[-1].peak_allocated_bytes
+    assert before.rounds[-1].stage_s is not None
+    assert sum(before.rounds[-1].stage_s.values()) <= 1.05 * before.rounds[-1].wall_s
+
+
+def test_compiled_rounds_do_not_compile(pytester: pytest.Pytester) -> None:
+    """A compiled case is warm when it is timed: compiling is told apart, and no timed round compiles."""
+    pytester.makepyfile("def test_it(sd_benchmark, sd_pipeline):\n    sd_benchmark(sd_pipeline)")
+
+    result = pytester.runpytest_subprocess(
+        "--sd-models=tiny-sd", "--sd-device=cuda", "--sd-variants=compile", "--sd-batch-sizes=1,2",
+        "-o", "sd_rounds=5", "--sd-report=run.json",
+    )  # fmt: skip
+
+    result.assert_outcomes(passed=2)
+    (run,) = read_run_file(pytester.path / "run.json")
+    for record in run.records:
+        assert record.compilation is not None
+        assert record.compilation.graphs > 0
+        assert record.compilation.recompiles_in_rounds == 0
