@@ -27,6 +27,23 @@ _VIDEOS = ("video", "control_video")
 _COUNTED = frozenset({"prompt", "batch_size", "class_labels", "image", "video"})  # these tell how many to make
 # Pipelines that call their image optional and are made for changing one.
 _CHANGES_AN_IMAGE = re.compile("Edit|Kontext|Layered|Refiner|Variation|Img2Img|ImageToVideo")
+# Pipelines that make every video of a call from one and the same image: they refuse a list.
+_ONE_IMAGE_A_CALL = (
+    "WanImageToVideoPipeline",
+    "SkyReelsV2ImageToVideoPipeline",
+    "SkyReelsV2DiffusionForcingImageToVideoPipeline",
+    "SanaImageToVideoPipeline",
+    "ChronoEditPipeline",
+)
+# What Batch.call_arguments() gives, one by one, for advice about pipelines that do not take all of it.
+_OF_A_BATCH = {
+    "prompt": "list(batch.prompts)",
+    "height": "batch.case.height",
+    "width": "batch.case.width",
+    "num_inference_steps": "batch.case.steps",
+    "output_type": "batch.case.output_type",
+    "generator": "batch.generators",
+}
 _WHITE, _BLACK = 1.0, 0.0
 
 
@@ -34,7 +51,8 @@ def pipeline_arguments(pipeline: Any, batch: Batch) -> dict[str, Any]:
     """Return the keyword arguments with which *pipeline* makes *batch*.
 
     Images, masks and videos that the pipeline wants are noise from the seed of the image they are for, of the
-    case's size. What the pipeline has a default for, such as ``strength``, is left at it.
+    case's size; each of several ControlNets is given the same. Where a pipeline makes all videos of a call from one
+    image, that is of the first seed. What the pipeline has a default for, such as ``strength``, is left at it.
 
     Raises:
         ModelError: for a pipeline of sound, or one that requires what cannot be made from a case.
@@ -43,9 +61,11 @@ def pipeline_arguments(pipeline: Any, batch: Batch) -> dict[str, Any]:
     name = type(pipeline).__name__
     accepted = dict(list(inspect.signature(type(pipeline).__call__).parameters.items())[1:])  # the first is self
     if accepted.keys() & set(SOUND):
-        raise _refusal(name, ["its own arguments"], why="it makes sound, and sizes and steps of images do not fit it")
-    # What is asked for shall run: PixArt and its kin would paint the nearest size they know, and rescale.
+        raise _refusal(name, (), accepted, why="it makes sound, and sizes and steps of images do not fit it")
+    # What is asked for shall run: PixArt and its kin would paint the nearest size they know, and rescale; Flux Kontext
+    # would make a megapixel of any size.
     offered = batch.call_arguments() | {"use_resolution_binning": False, "clean_caption": False}
+    offered |= {"max_area": batch.case.height * batch.case.width, "_auto_resize": False}
     if batch.case.frames is not None:
         offered |= dict.fromkeys(FRAME_COUNTS, batch.case.frames)
     if "prompt" not in accepted:
@@ -55,9 +75,9 @@ def pipeline_arguments(pipeline: Any, batch: Batch) -> dict[str, Any]:
     offered |= _given(pipeline, batch, accepted)
     required = [argument for argument, p in accepted.items() if _is_required(p) and argument not in offered]
     if required:
-        raise _refusal(name, required, why=f"its call needs {', '.join(required)}, which no case holds")
+        raise _refusal(name, required, accepted, why=f"its call needs {', '.join(required)}, which no case holds")
     if not offered.keys() & accepted.keys() & _COUNTED:
-        raise _refusal(name, ["its own arguments"], why="its call takes no prompt, no image and no batch_size")
+        raise _refusal(name, (), accepted, why="its call takes no prompt, no image and no batch_size")
     return {argument: value for argument, value in offered.items() if argument in accepted}
 
 
@@ -97,10 +117,31 @@ def _given(pipeline: Any, batch: Batch, accepted: Mapping[str, inspect.Parameter
             found[argument] = make_video(batch.seeds[0], number, **size)
         else:
             salt = _PICTURES.index(argument)
-            found[argument] = _one_or_all([make_image(seed, **size, salt=salt) for seed in batch.seeds])
+            seeds = batch.seeds[:1] if any(_is_a(pipeline, name) for name in _ONE_IMAGE_A_CALL) else batch.seeds
+            found[argument] = _one_or_all([make_image(seed, **size, salt=salt) for seed in seeds])
     if "image" in found and _is_a(pipeline, "LDMSuperResolutionPipeline"):
-        found["image"] = _stacked(found["image"])
-    return found
+        found["image"] = _stacked(found["image"], lowest=-1.0)
+    return found | _controls(pipeline, found, accepted)
+
+
+def _controls(pipeline: Any, found: Mapping[str, Any], accepted: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    """Return what *found* must hold instead for several ControlNets, and for one that knows several kinds of control.
+
+    Both read a list as one image per control, so a batch of images must be one tensor.
+    """
+    argument = "control_image" if "control_image" in found else "image"
+    controlnet = getattr(pipeline, "controlnet", None)
+    if controlnet is None or argument not in found:
+        return {}
+    nets = getattr(controlnet, "nets", None)
+    if nets is not None:
+        return {argument: [_stacked(found[argument], lowest=0.0)] * len(nets)}
+    # The first kind: each costs the same. Flux's has the switch in every class, SDXL's is a class of its own.
+    if "control_mode" in accepted and (
+        _is_a(controlnet, "ControlNetUnionModel") or getattr(controlnet, "union", False)
+    ):
+        return {argument: _stacked(found[argument], lowest=0.0), "control_mode": 0}
+    return {}
 
 
 def _wanted(class_name: str, accepted: Mapping[str, inspect.Parameter]) -> Iterator[str]:
@@ -149,8 +190,8 @@ def _enlargement(pipeline: Any) -> int:
     return 1
 
 
-def _is_a(pipeline: Any, class_name: str) -> bool:
-    return any(base.__name__ == class_name for base in type(pipeline).__mro__)
+def _is_a(thing: Any, class_name: str) -> bool:
+    return any(base.__name__ == class_name for base in type(thing).__mro__)
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:
@@ -181,17 +222,22 @@ def _to_picture(pixels: Any) -> Any:
     return VaeImageProcessor.numpy_to_pil(pixels[None].numpy())[0]
 
 
-def _stacked(pictures: Any) -> Any:
-    """Return *pictures* as one tensor from -1 to 1, for a pipeline that takes no list of them."""
+def _stacked(pictures: Any, *, lowest: float) -> Any:
+    """Return *pictures* as one tensor from *lowest*, 0 or -1, to 1, for a pipeline that takes no list of them."""
     from diffusers.image_processor import VaeImageProcessor
 
-    return VaeImageProcessor(do_resize=False).preprocess(pictures)
+    return VaeImageProcessor(do_resize=False, do_normalize=lowest < 0).preprocess(pictures)
 
 
-def _refusal(name: str, missing: Sequence[str], *, why: str) -> ModelError:
-    own = ", ".join(f"{argument}=..." for argument in missing if argument.isidentifier()) or "..."
+def _refusal(name: str, missing: Sequence[str], accepted: Mapping[str, inspect.Parameter], *, why: str) -> ModelError:
+    """Return the error whose advice is a call that the pipeline takes: not all of them have a prompt and a size."""
+    given = [f"{argument}=..." for argument in missing] or ["..."]
+    if _OF_A_BATCH.keys() <= accepted.keys():
+        given.append("**batch.call_arguments()")
+    else:
+        given += [f"{argument}={value}" for argument, value in _OF_A_BATCH.items() if argument in accepted]
     return ModelError(
         f"{name} cannot be called for a case",
         why=why,
-        fix=f"measure a function of your own: sd_benchmark(lambda batch: pipeline({own}, **batch.call_arguments()))",
+        fix=f"measure a function of your own: sd_benchmark(lambda batch: pipeline({', '.join(given)}))",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import numpy as np
@@ -30,9 +31,11 @@ def batch_of(case: Case, seed: int = 0) -> Batch:
     return Batch(index=0, size=case.batch_size, prompts=("p",) * len(seeds), seeds=seeds, generators=[], case=case)
 
 
-def given(call: Any, case: Case = CASE, *, name: str = "SomePipeline", seed: int = 0) -> dict[str, Any]:
-    """Return what a pipeline of that name and ``__call__`` is given."""
-    return pipeline_arguments(type(name, (), {"__call__": call})(), batch_of(case, seed))
+def given(
+    call: Any, case: Case = CASE, *, name: str = "SomePipeline", seed: int = 0, **components: object
+) -> dict[str, Any]:
+    """Return what a pipeline of that name, ``__call__`` and components is given."""
+    return pipeline_arguments(type(name, (), {"__call__": call, **components})(), batch_of(case, seed))
 
 
 def pixels(picture: Any) -> Any:
@@ -80,6 +83,55 @@ def test_control_image_and_image_differ() -> None:
     arguments = given(call)
 
     assert not np.array_equal(pixels(arguments["image"][0]), pixels(arguments["control_image"][0]))
+
+
+def test_each_of_several_controlnets_is_given_the_images_of_the_whole_batch() -> None:
+    """Their pipelines read a list as one entry per ControlNet: two images for two of them would be one for each."""
+
+    def call(self: object, prompt: str, image: object = None) -> None: ...
+    def from_image(self: object, prompt: str, image: object = None, control_image: object = None) -> None: ...
+
+    three = replace(CASE, batch_size=3)
+    several = SimpleNamespace(nets=[object(), object()])
+
+    assert [tuple(images.shape) for images in given(call, three, controlnet=several)["image"]] == [(3, 3, 16, 24)] * 2
+    arguments = given(from_image, three, controlnet=several)
+    assert [len(images) for images in arguments["control_image"]] == [3, 3]
+    assert [picture.size for picture in arguments["image"]] == [(24, 16)] * 3
+
+
+def test_a_controlnet_of_several_kinds_is_told_which() -> None:
+    """SDXL's has a class of its own, Flux's a switch; without a kind both fail in the middle of a call."""
+
+    def call(self: object, prompt: str, control_image: object = None, control_mode: object = None) -> None: ...
+
+    for controlnet in (type("ControlNetUnionModel", (), {})(), SimpleNamespace(union=True)):
+        arguments = given(call, controlnet=controlnet)
+        assert arguments["control_mode"] == 0
+        assert tuple(arguments["control_image"].shape) == (2, 3, 16, 24)
+    assert set(given(call, controlnet=SimpleNamespace(union=False))) == {"prompt", "control_image"}
+
+
+def test_where_one_image_makes_all_videos_it_is_that_of_the_first_seed() -> None:
+    """Wan's image to video refuses a list of images, whatever the number of prompts."""
+
+    def call(self: object, image: object, prompt: str, num_frames: int = 81) -> None: ...
+
+    image = given(call, VIDEO, name="WanImageToVideoPipeline", seed=7)["image"]
+
+    assert image.tobytes() == make_image(7, height=16, width=24).tobytes()
+
+
+def test_a_size_is_kept_where_the_pipeline_would_choose_another() -> None:
+    """Flux Kontext makes a megapixel of any height and width unless its largest area is given."""
+
+    def call(
+        self: object, image: str | None = None, prompt: str = "", max_area: int = 1024**2, _auto_resize: bool = True
+    ) -> None: ...
+
+    arguments = given(call, name="FluxKontextPipeline")
+
+    assert (arguments["max_area"], arguments["_auto_resize"]) == (16 * 24, False)
 
 
 def test_a_mask_has_both_colours_in_one_band() -> None:
@@ -168,7 +220,18 @@ def test_a_class_picked_by_itself_stays_so() -> None:
 def test_what_cannot_be_made_is_named_with_the_way_to_give_it() -> None:
     """The function to write stands in the error, with the argument that it must give."""
 
-    def call(self: object, prompt: str, image: object, image_embeds: object, hint: object) -> None: ...
+    def call(
+        self: object,
+        prompt: str,
+        image: object,
+        image_embeds: object,
+        hint: object,
+        height: int = 512,
+        width: int = 512,
+        num_inference_steps: int = 100,
+        generator: object = None,
+        output_type: str = "pil",
+    ) -> None: ...
 
     with pytest.raises(ModelError) as caught:
         given(call, name="KandinskyPipeline")
@@ -176,6 +239,19 @@ def test_what_cannot_be_made_is_named_with_the_way_to_give_it() -> None:
     assert "KandinskyPipeline" in caught.value.what
     assert "image_embeds, hint" in caught.value.why
     assert "lambda batch: pipeline(image_embeds=..., hint=..., **batch.call_arguments())" in caught.value.fix
+
+
+def test_the_advice_names_no_argument_that_the_pipeline_does_not_take() -> None:
+    """Decoders have no prompt, others no size: a call with all that a batch holds would be a TypeError."""
+
+    def call(self: object, image_embeds: object, num_inference_steps: int = 100, generator: object = None) -> None: ...
+
+    with pytest.raises(ModelError) as caught:
+        given(call, name="KandinskyV22Pipeline")
+
+    assert caught.value.fix.endswith(
+        "pipeline(image_embeds=..., num_inference_steps=batch.case.steps, generator=batch.generators))"
+    )
 
 
 @pytest.mark.parametrize("name", ["audio_length_in_s", "audio_duration", "num_waveforms_per_prompt"])

@@ -108,6 +108,17 @@ def controlnet(of: Any) -> Any:
     return ControlNetModel.from_unet(of, conditioning_channels=3).eval()
 
 
+def union_controlnet(of: Any) -> Any:
+    """Return a ControlNet of several kinds of control, with the sizes of a UNet."""
+    first = of.config.block_out_channels[0]
+    sizes = {name: of.config[name] for name in (
+        "block_out_channels", "down_block_types", "attention_head_dim", "cross_attention_dim", "layers_per_block",
+        "norm_num_groups", "addition_embed_type", "addition_time_embed_dim", "projection_class_embeddings_input_dim",
+    )}  # fmt: skip
+    ends = {"num_trans_channel": first, "num_trans_head": 2, "num_proj_channel": first}
+    return model("ControlNetUnionModel", num_control_type=3, **sizes, **ends)
+
+
 def xl(parts: Parts, **more: Any) -> Parts:
     """Return the components of an SDXL pipeline that adds no watermark."""
     return {**parts, "add_watermarker": False, **more}
@@ -261,6 +272,14 @@ KINDS: Mapping[str, Kind] = {
     ),
     "StableDiffusionXLControlNetPipeline": Kind(
         make=lambda _, sdxl: xl(sdxl, controlnet=controlnet(sdxl["unet"])), given=("prompt", "image")
+    ),
+    "StableDiffusionXLControlNetUnionPipeline": Kind(
+        make=lambda _, sdxl: xl(sdxl, controlnet=union_controlnet(sdxl["unet"])),
+        given=("prompt", "control_image", "control_mode"),
+    ),
+    "StableDiffusionXLControlNetImg2ImgPipeline": Kind(  # with several ControlNets, as every such pipeline may be
+        make=lambda _, sdxl: xl(sdxl, controlnet=[controlnet(sdxl["unet"]), controlnet(sdxl["unet"])]),
+        given=("prompt", "image", "control_image"), steps=4,
     ),
     "DDPMPipeline": Kind(
         make=lambda *_: {"unet": pixel_unet(), "scheduler": scheduler("DDPMScheduler")},
