@@ -149,5 +149,15 @@ def read_prompts(path: str | Path) -> tuple[str, ...]:
 
 
 def _images(pipeline: Any, arguments: dict[str, Any]) -> object:
-    result = pipeline(**arguments)
+    try:
+        result = pipeline(**arguments)
+    except NameError as error:
+        # diffusers imports some packages only where they are installed, and uses their names all the same.
+        from diffusers.utils.import_utils import BACKENDS_MAPPING
+
+        if error.name not in BACKENDS_MAPPING:
+            raise
+        raise ModelError(
+            f"{type(pipeline).__name__} needs the package {error.name}", fix=f"pip install {error.name}"
+        ) from error
     return getattr(result, "images", getattr(result, "frames", result))

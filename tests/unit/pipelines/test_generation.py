@@ -211,3 +211,33 @@ def test_a_file_without_prompts_is_refused(tmp_path: Path, content: bytes | None
         read_prompts(path)
 
     assert message in str(error.value)
+
+
+class BareNamePipeline(TextPipeline):
+    """Uses a name that was never imported, as pipelines of diffusers do with packages that are not installed."""
+
+    missing = "ftfy"
+
+    def __call__(self, prompt: list[str]) -> object:  # type: ignore[override]
+        """Fail as Python does."""
+        raise NameError(f"name {self.missing!r} is not defined", name=self.missing)
+
+
+def test_a_package_that_diffusers_uses_without_importing_it_is_named() -> None:
+    """Wan's image to video cleans prompts with ftfy, and says only that a name is not defined."""
+    (call, _) = GenerationWorkload(BareNamePipeline(), CASE).prepare()
+
+    with pytest.raises(ModelError, match="BareNamePipeline needs the package ftfy") as caught:
+        call()
+
+    assert caught.value.fix == "pip install ftfy"
+
+
+def test_any_other_name_that_is_missing_is_the_pipelines_own_mistake() -> None:
+    """It is passed on as it was raised."""
+    pipeline = BareNamePipeline()
+    pipeline.missing = "no_package"
+    (call, _) = GenerationWorkload(pipeline, CASE).prepare()
+
+    with pytest.raises(NameError, match="no_package"):
+        call()
