@@ -165,7 +165,8 @@ class ModelCatalog:
         if name in self._models:
             return _facts(name, self._models[name], weights="own", parameters=None)
         if sources.parse(name) is None:
-            near = difflib.get_close_matches(name, [*self._architectures, *self._models], n=2, cutoff=0.5)
+            known = {known.lower(): known for known in (*self._architectures, *self._models)}
+            near = [known[match] for match in difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.5)]
             raise ModelError(
                 f"unknown model {name!r}",
                 why="it is no name of the catalog, folder, .safetensors file or hub id",

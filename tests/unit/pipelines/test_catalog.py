@@ -49,7 +49,14 @@ def test_facts_of_a_video_model_hold_its_frames() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("tiny-sdx", "did you mean tiny-sdxl"), ("SD15", ""), ("qqq", ""), ("tiny_sd", "tiny-sd")]
+    ("name", "hint"),
+    [
+        ("tiny-sdx", "did you mean tiny-sdxl"),
+        ("SD15", "did you mean sd15"),
+        ("TINY-SDXL", "did you mean tiny-sdxl"),
+        ("qqq", ""),
+        ("tiny_sd", "tiny-sd"),
+    ],
 )
 def test_an_unknown_name_is_answered_with_near_ones(name: str, hint: str) -> None:
     """A typing error costs one look."""

@@ -24,7 +24,7 @@ def backend_variant(name: str) -> Variant:
     backend = name.removeprefix(PREFIX)
     known = backends()
     if backend not in known:
-        near = difflib.get_close_matches(backend, known, n=2, cutoff=0.5)
+        near = difflib.get_close_matches(backend.lower(), known, n=2, cutoff=0.5)
         words = [f"{PREFIX}{word}" for word in near or known]
         raise OptionError(
             f"unknown attention back end {backend!r} in {name!r}",

@@ -26,11 +26,13 @@ def canonical(text: str, *, extra: Mapping[str, Variant] = NO_VARIANTS) -> str:
         OptionError: for an unknown name, one given twice, or two that do not go together.
 
     """
-    names = text.split("+")
+    names = [name.strip() for name in text.split("+")]
+    if "" in names and len(names) > 1:
+        raise OptionError(f"variant {text!r}: nothing beside a +", fix="give names joined by +")
     for name in names:
         if lookup(name, extra) is None:
             known = [*VARIANTS, *extra]
-            near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+            near = difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.5)
             raise OptionError(
                 f"unknown variant {name!r}" + (f" in {text!r}" if name != text else ""),
                 fix=f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(known)}, joined by +",

@@ -43,6 +43,11 @@ def test_what_places_and_what_compiles_come_last() -> None:
     assert text == "channels-last+attn:native+int8+my-kernels+freeze+group-offload+compile"
 
 
+def test_spaces_around_a_plus_do_not_matter() -> None:
+    """As around the commas of every list."""
+    assert canonical(" vae-slicing + channels-last ") == "channels-last+vae-slicing"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -50,7 +55,10 @@ def test_what_places_and_what_compiles_come_last() -> None:
         ("vae-slicing+tilling", "unknown variant 'tilling' in"),
         ("quantum", "use eager, channels-last"),
         ("", "unknown variant ''"),
-        ("compile+", "unknown variant ''"),
+        ("compile+", "nothing beside a +"),
+        ("+compile", "nothing beside a +"),
+        ("compile++channels-last", "nothing beside a +"),
+        ("COMPILE", "did you mean compile"),
         ("compile+compile", "names compile twice"),
         ("attn:native+attn:native", "names attn:native twice"),
         ("eager+compile", "use compile"),
@@ -58,6 +66,7 @@ def test_what_places_and_what_compiles_come_last() -> None:
         ("compile:max-autotun", "did you mean compile:max-autotune"),
         ("cache:tea", "did you mean cache:first-block"),
         ("attn:nativ", "did you mean attn:native"),
+        ("attn:NATIVE", "did you mean attn:native"),
         ("attn:BACKEND", "unknown attention back end 'BACKEND'"),
         ("attn:", "use attn:flash"),
         ("my-kernel", "did you mean my-kernels"),
