@@ -6,6 +6,7 @@ Made when pytest is configured and cheap until the first benchmark is collected:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -247,6 +248,7 @@ def _added(config: pytest.Config, hook: str) -> list[tuple[str, object]]:
         others = [other for other in plugins if other is not plugin]
         try:
             given = manager.subset_hook_caller(hook, others)(config=config)
+            given = [list(items) if isinstance(items, Iterator) else items for items in given]  # its errors are here
         except SdbatchError:
             raise
         except Exception as error:

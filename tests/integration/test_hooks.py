@@ -267,6 +267,17 @@ def test_a_hook_that_fails_ends_the_run_with_one_message(run: Run, hook: str, ar
     assert "Traceback" not in result.text
 
 
+def test_a_hook_that_yields_may_fail_late(run: Run) -> None:
+    """A generator's error comes when what it gives is taken, and is told like any other."""
+    hook = "def pytest_sdbatch_models(config):\n    yield from ()\n    raise ValueError('late')"
+    result = run("--sd-models=tiny-sd", conftest=hook, source=TEXT_TO_IMAGE)
+
+    assert result.run.ret == USAGE_ERROR
+    assert "the hook pytest_sdbatch_models failed" in result.text
+    assert "ValueError: late (conftest.py:3)" in result.text
+    assert "Traceback" not in result.text
+
+
 def test_a_hook_that_fails_does_not_break_runs_that_measure_nothing(pytester: pytest.Pytester) -> None:
     """Where no option of ours is typed, hooks are called for benchmarks only."""
     pytester.makeconftest("def pytest_sdbatch_models(config):\n    return 1 / 0")

@@ -78,6 +78,8 @@ class ModelRow:
 class _Named(Protocol):
     @property
     def name(self) -> str: ...
+    @property
+    def what(self) -> str: ...
 
 
 _Added = TypeVar("_Added", bound=_Named)
@@ -105,6 +107,9 @@ def checked(given: Iterable[tuple[str, object]], kind: type[_Added], *, taken: C
         for item in items:
             if not isinstance(item, kind):
                 raise ModelError(f"{hook} gave {_kind(item)}", fix=f"list pytest_sdbatch.{kind.__name__} objects")
+            for field, text in (("name", item.name), ("what", item.what)):
+                if not isinstance(text, str):
+                    raise ModelError(f"{hook} gave a {noun} with {field}={text!r}", fix="give text")
             if _NAME.fullmatch(item.name) is None or item.name.endswith(".safetensors"):
                 raise ModelError(
                     f"{hook} gave a {noun} called {item.name!r}",
@@ -115,6 +120,11 @@ def checked(given: Iterable[tuple[str, object]], kind: type[_Added], *, taken: C
                     f"two {noun}s are called {item.name!r}",
                     why=f"one is of {owners[item.name]}, one of {plugin}",
                     fix="rename one of them",
+                )
+            if isinstance(item, Variant) and not callable(item.apply):
+                raise ModelError(
+                    f"{hook} gave variant {item.name!r} with apply={item.apply!r}",
+                    fix="give a callable: apply(pipeline)",
                 )
             if isinstance(item, Variant) and (internal := _internal_fields(item)):
                 raise ModelError(

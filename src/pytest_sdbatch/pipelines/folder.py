@@ -110,6 +110,12 @@ def check_weights(folder: Path, parts: Iterable[Part], *, source: str) -> int:
                 why=f"{INDEX} names it, and there is no such folder",
                 fix="save or download the whole pipeline again",
             )
+        if not any(home.iterdir()):  # an empty tokenizer is loaded, and fails in the first call
+            raise ModelError(
+                f"model {source!r} lacks its {part.name}",
+                why="its folder is empty",
+                fix="save or download the whole pipeline again",
+            )
         if part.may_hold_weights:
             files = _weight_files(home, part, source=source)
             parameters += sum(tensor.parameters for file in files for tensor in read_header(file))
@@ -194,14 +200,15 @@ def _weight_files(home: Path, part: Part, *, source: str) -> tuple[Path, ...]:
         reason, change = f"{part.name} has its weights as {variants[0]} only", f"variant={word!r}"
     elif pickles:
         reason = f"{part.name} has its weights as a pickle only ({pickles[0]}), which runs code when it is read"
-        change = "use_safetensors=False"
+        change = ""  # diffusers takes pickles where nothing else is there
     else:
         raise ModelError(
             f"model {source!r} has no weights for its {part.name}",
             why=f"in that folder is {_listed(home)}",
             fix="save or download the whole pipeline again",
         )
-    call = f"DiffusionPipeline.from_pretrained({source!r}, {change}).save_pretrained({source + '-safe'!r})"
+    arguments = ", ".join(filter(None, (repr(source), change)))
+    call = f"DiffusionPipeline.from_pretrained({arguments}).save_pretrained({source + '-safe'!r})"
     raise ModelError(
         f"model {source!r} cannot be loaded",
         why=reason,

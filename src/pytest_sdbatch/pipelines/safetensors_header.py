@@ -32,7 +32,7 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
     """Return the tensors of *path*.
 
     Raises:
-        ModelError: for a file that cannot be read or is not in the format.
+        ModelError: for a file that cannot be read, is not in the format or is shorter than its header says.
 
     Source:
         https://github.com/huggingface/safetensors#format: 8 bytes of length, then JSON.
@@ -44,14 +44,16 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
             if length > _LARGEST_HEADER:
                 raise ValueError(f"its header would be {length} bytes long")
             text = file.read(length)
-        entries = json.loads(text)
-        return tuple(
-            Tensor(name=name, dtype=entry["dtype"], shape=tuple(entry["shape"]))
-            for name, entry in entries.items()
-            if name != "__metadata__"
-        )
+        entries = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
+        missing = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        missing -= path.stat().st_size
+        if missing <= 0:
+            return tuple(
+                Tensor(name=name, dtype=entry["dtype"], shape=tuple(entry["shape"])) for name, entry in entries.items()
+            )
+        reason = f"its last {missing:,} bytes are missing, as after a download that was interrupted"
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    except (ValueError, struct.error, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, struct.error, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         reason = f"it is not in the safetensors format ({error})"
     raise ModelError(f"cannot read {path}", why=reason, fix="fetch or save the file again")

@@ -200,6 +200,18 @@ def test_a_name_that_no_option_could_give_is_refused(name: str) -> None:
         checked([("conftest.py", [model(name)])], Model, taken=())
 
 
+@pytest.mark.parametrize("fields", [{"name": 5}, {"what": None}, {"apply": None}])
+def test_a_variant_of_other_types_is_refused_before_anything_is_listed(fields: dict[str, Any]) -> None:
+    """`sdbatch models` would otherwise end in a traceback, and a run in the middle of its table."""
+    item = dataclasses.replace(variant("fast"), **fields)
+
+    with pytest.raises(ModelError, match=r"pytest_sdbatch_variants in conftest\.py gave") as error:
+        checked([("conftest.py", [item])], Variant, taken=VARIANTS)
+
+    ((field, value),) = fields.items()
+    assert f"{field}={value!r}" in error.value.what
+
+
 def test_a_name_given_twice_names_both_who_gave_it() -> None:
     """So does a name that ships, and one that a single hook gives twice."""
     with pytest.raises(ModelError, match="two models are called 'mine'") as error:

@@ -159,6 +159,7 @@ def test_a_component_with_pickles_only_is_refused(write: Write, pickle: str) -> 
     assert "vae" in error.why
     assert pickle in error.why
     assert "save_pretrained" in error.fix
+    assert "use_safetensors" not in error.fix  # other components may have theirs as safetensors only
 
 
 def test_weights_as_a_variant_only_are_refused(write: Write) -> None:
@@ -217,6 +218,17 @@ def test_damaged_json_names_its_file(write: Write, changes: dict[str, Any], file
 def test_a_component_that_is_not_there_is_named(write: Write) -> None:
     """Half a download is told before anything is loaded."""
     assert "lacks its image_encoder" in refused(write(image_encoder=["transformers", "CLIPVisionModel"])).what
+
+
+def test_a_component_whose_folder_is_empty_is_named(write: Write) -> None:
+    """Transformers makes a tokenizer out of nothing, and the first call fails with a number that is too large."""
+    folder = write()
+    (folder / "tokenizer" / "tokenizer_config.json").unlink()
+
+    error = refused(folder)
+
+    assert "lacks its tokenizer" in error.what
+    assert "empty" in error.why
 
 
 def test_a_component_without_weights_is_named(write: Write) -> None:

@@ -44,6 +44,7 @@ def _with_header(header: bytes) -> bytes:
         _with_header(b"[1]"),
         _with_header(json.dumps({"w": {"shape": [1]}}).encode()),
         _with_header(json.dumps({"w": 3}).encode()),
+        _with_header(json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": []}}).encode()),
         _with_header(b"\xff\xfe"),
     ],
 )
@@ -54,6 +55,20 @@ def test_anything_else_is_refused(tmp_path: Path, content: bytes) -> None:
 
     with pytest.raises(ModelError, match=r"x\.safetensors"):
         read_header(path)
+
+
+def test_a_file_that_ends_too_soon_is_refused(tmp_path: Path) -> None:
+    """Half a download has a whole header; without this it would be found out when the case is loaded."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(_with_header(header) + bytes(12))
+    assert [tensor.parameters for tensor in read_header(path)] == [3]
+
+    path.write_bytes(_with_header(header) + bytes(5))
+    with pytest.raises(ModelError, match=r"x\.safetensors") as error:
+        read_header(path)
+
+    assert "its last 7 bytes are missing" in error.value.why
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
