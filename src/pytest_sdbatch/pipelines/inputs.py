@@ -232,7 +232,8 @@ def _stacked(pictures: Any, *, lowest: float) -> Any:
 def _refusal(name: str, missing: Sequence[str], accepted: Mapping[str, inspect.Parameter], *, why: str) -> ModelError:
     """Return the error whose advice is a call that the pipeline takes: not all of them have a prompt and a size."""
     given = [f"{argument}=..." for argument in missing] or ["..."]
-    if _OF_A_BATCH.keys() <= accepted.keys():
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+    if takes_any or _OF_A_BATCH.keys() <= accepted.keys():
         given.append("**batch.call_arguments()")
     else:
         given += [f"{argument}={value}" for argument, value in _OF_A_BATCH.items() if argument in accepted]

@@ -249,6 +249,12 @@ def test_the_advice_names_no_argument_that_the_pipeline_does_not_take() -> None:
     with pytest.raises(ModelError) as caught:
         given(call, name="KandinskyV22Pipeline")
 
+    def wrapped(self: object, **kwargs: object) -> None: ...
+
+    with pytest.raises(ModelError) as hidden:
+        given(wrapped)
+
+    assert hidden.value.fix.endswith("pipeline(..., **batch.call_arguments()))")
     assert caught.value.fix.endswith(
         "pipeline(image_embeds=..., num_inference_steps=batch.case.steps, generator=batch.generators))"
     )
