@@ -197,6 +197,26 @@ def test_an_image_will_do_where_a_video_may_be_given() -> None:
     assert set(given(call, VIDEO)) == {"prompt", "image"}
 
 
+def test_a_pipeline_of_ones_own_that_hands_keywords_on_is_given_the_whole_case() -> None:
+    """It names a prompt and passes the rest to another pipeline: steps and size must reach that one."""
+
+    def call(self: object, prompt: str, **kwargs: object) -> None: ...
+
+    arguments = given(call)
+
+    assert arguments["num_inference_steps"] == CASE.steps
+    assert (arguments["height"], arguments["width"]) == (CASE.height, CASE.width)
+    assert "use_resolution_binning" not in arguments  # a word of diffusers, which its own code may not know
+
+
+def test_a_pipeline_of_diffusers_is_given_what_it_names() -> None:
+    """Some of diffusers take any keyword for the sake of old names, and ignore or refuse what they do not know."""
+
+    def call(self: object, prompt: str, **kwargs: object) -> None: ...
+
+    assert set(given(call, __module__="diffusers.pipelines.some")) == {"prompt"}
+
+
 def test_pipelines_without_prompts_are_told_the_number() -> None:
     """Unconditional ones by batch_size, those of images by the images, those of classes by a class each."""
 
