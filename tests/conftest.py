@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Before huggingface_hub is imported by anyone: it reads this once.
@@ -14,3 +15,13 @@ pytest_plugins = ["pytester", "nvml_shim.fixtures"]
 # The clock of a shared machine is no property of the code, hence no deadline.
 settings.register_profile("sdbatch", deadline=None, max_examples=50)
 settings.load_profile("sdbatch")
+
+
+@pytest.fixture(autouse=True)
+def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a pytest run within a test not take this process for a worker of its own, be it one of ours (``-n``).
+
+    pytest-benchmark reads the variable, switches itself off and warns of that when it ends.
+    """
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+        monkeypatch.delenv(name, raising=False)
