@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,7 +23,7 @@ from pytest_sdbatch.measure.stopping import Rules
 from pytest_sdbatch.options import Options
 from pytest_sdbatch.pipelines import variants
 from pytest_sdbatch.pipelines.anatomy import check_own, describe, hide_progress, is_pipeline
-from pytest_sdbatch.pipelines.generation import GenerationWorkload
+from pytest_sdbatch.pipelines.generation import GenerationWorkload, prompts_digest
 from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
 from pytest_sdbatch.records import (
     Compilation,
@@ -196,7 +195,7 @@ class BenchSession:
         must_match: dict[str, Fact] = {
             **self.own_facts,
             "seed": options.count("seed"),
-            "prompts": hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:8],
+            "prompts": prompts_digest(prompts),
             "compile_cache": options.choice("compile_cache") if attempt.compiled else None,
         }
         record = replace(self._record(case, attempt, result, pipeline, loaded), test=test, must_match=must_match)

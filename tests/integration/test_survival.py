@@ -99,6 +99,48 @@ def test_a_resumed_run_that_is_killed_is_resumed_with_all_before_it(project: Pat
     assert [record.case.batch_size for record in run.records] == [1, 2, 4, 8]
 
 
+def test_a_run_that_was_begun_by_mistake_costs_nothing(run_benchmark: RunBenchmark) -> None:
+    """Started without --sd-resume and stopped before its first case has ended, it leaves the one before to resume."""
+    source = """
+        import os
+
+        def test_generate(sd_benchmark, fake_device):
+            if str(sd_benchmark.case.batch_size) == os.environ.get("STOP_AT"):
+                raise KeyboardInterrupt
+            sd_benchmark(fake_device.generate)
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for size in ("4", "1"):
+            patch.setenv("STOP_AT", size)
+            stopped = run_benchmark("--sd-batch-sizes=1,2,4", source=source)
+
+    resumed = run_benchmark("--sd-batch-sizes=1,2,4", "--sd-resume", source=source)
+
+    assert "--sd-resume" not in stopped.text
+    assert "2 cases kept" in resumed.text
+    resumed.run.assert_outcomes(passed=1, deselected=2)
+
+
+def test_other_prompts_in_the_same_file_are_refused(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """What is kept was made of the prompts that would be used now."""
+    source = """
+        def test_generate(sd_benchmark, fake_device):
+            if sd_benchmark.case.batch_size == 2:
+                raise KeyboardInterrupt
+            sd_benchmark(fake_device.generate)
+    """
+    prompts = pytester.path / "prompts.txt"
+    arguments = ["--sd-batch-sizes=1,2", "-o", f"sd_prompts={prompts}"]
+    prompts.write_text("a cat")
+    run_benchmark(*arguments, source=source)
+    prompts.write_text("a dog")
+
+    refused = run_benchmark(*arguments, "--sd-resume", source=source)
+
+    assert refused.run.ret == pytest.ExitCode.USAGE_ERROR
+    assert "the digest of the prompts of test_it.py::test_generate was" in refused.text
+
+
 def test_an_interrupted_run_says_how_to_go_on(run_benchmark: RunBenchmark) -> None:
     """The end names the option, and how many cases are missing; a whole run names none."""
     source = """
@@ -186,7 +228,7 @@ def test_without_an_interrupted_run_everything_is_run(run_benchmark: RunBenchmar
 
     first.run.assert_outcomes(passed=2)
     second.run.assert_outcomes(passed=2)
-    assert "nothing to resume: no run was begun here" in first.text
+    assert "nothing to resume: no case has ended here" in first.text
     assert "ended whole" in second.text
 
 

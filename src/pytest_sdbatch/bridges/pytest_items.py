@@ -156,11 +156,12 @@ def name_of_test(node: pytest.Function, case: Case) -> str:
 def read_node_id(node_id: str, device: str) -> tuple[str, Case] | None:
     """Return the name and the case of a benchmark of which only the node id is known; None for any other test."""
     file, _, names = node_id.partition("::")
-    name, _, parameters = names.partition("[")
-    case = case_of_id(parameters.removesuffix("]"), device=device)
+    name, _, rest = names.partition("[")
+    parameters = rest.rpartition("]")[0]  # behind it xdist writes a group: test[...]@group
+    case = case_of_id(parameters, device=device)
     if case is None:
         return None
-    own = parameters.removesuffix("]").removeprefix(case.id).removeprefix("-")
+    own = parameters.removeprefix(case.id).removeprefix("-")
     where = "pytest_sdbatch.suite" if file.endswith("pytest_sdbatch/suite/test_sweep.py") else file
     return f"{where}::{name}" + (f"[{own}]" if own else ""), case
 

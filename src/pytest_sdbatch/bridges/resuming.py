@@ -47,7 +47,7 @@ def take_over(host: Host) -> None:
         path = latest(folder(host))
     stored = read_journal(path) if path is not None else None
     if stored is None or stored.whole:
-        said = "no run was begun here" if stored is None else f"the run of {stored.run.started_at} ended whole"
+        said = "no case has ended here" if stored is None else f"the run of {stored.run.started_at} ended whole"
         host.hints.append(f"nothing to resume: {said}")
         return
     entries = settled(stored)
@@ -59,6 +59,8 @@ def take_over(host: Host) -> None:
     host.resumed = stored
     host.kept = entries
     host.hints.append(f"resuming the run of {stored.run.started_at}: {units.count(len(entries), 'case')} kept")
+    if entries and any(run.environment.shown.get("dirty") for run in (stored.run, host.session.run(interrupted=True))):
+        host.hints.append("there are changes that are not committed: the kept cases may have run other code")
     host.session.take_over(stored.run.id, [entry.record for entry in entries.values()])
 
 
@@ -73,9 +75,7 @@ def begin(host: Host) -> None:
 
     if host.is_worker or host.only_check or host.journal is not None:
         return
-    host.journal = Journal(folder(host), host.session.run(interrupted=True))
-    for entry in host.kept.values():
-        host.journal.add(entry)
+    host.journal = Journal(folder(host), host.session.run(interrupted=True), host.kept.values())
 
 
 def end(host: Host, *, whole: bool) -> None:
@@ -85,7 +85,7 @@ def end(host: Host, *, whole: bool) -> None:
     host.journal.close(whole=whole)
     if host.journal.problem is not None:
         host.notes.append(f"ERROR: {host.journal.problem}")
-    elif not whole:
+    elif not whole and host.records:
         left = units.count(host.progress.total - host.progress.ended, "case")
         host.notes.append(f"interrupted with {left} to go: the same command with --sd-resume runs only the rest")
     host.journal = None
@@ -100,15 +100,16 @@ def leave_out_kept(items: list[pytest.Item], host: Host) -> None:
     """
     if not any(pytest_items.case_of_item(item, host) for item in items) or not asked(host):
         return
-    from pytest_sdbatch.storage.resume import check_same_options
+    from pytest_sdbatch.storage.resume import check_same_options, check_same_prompts
 
     take_over(host)
     left_out: list[pytest.Item] = []
     for item in items:
         entry = _entry_of(item, host)
         if entry is not None and host.resumed is not None:
-            options = pytest_items.options_of(item, host).given("measure")
-            check_same_options(host.resumed.run, entry.options, options, where=entry.record.test)
+            options = pytest_items.options_of(item, host)
+            check_same_options(host.resumed.run, entry.options, options.given("measure"), where=entry.record.test)
+            check_same_prompts(host.resumed.run, entry.record, host.prompts(options))
             left_out.append(item)
     if left_out:
         host.config.hook.pytest_deselected(items=left_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "describe",
     "is_pipeline",
     "pipeline_arguments",
+    "prompts_digest",
     "read_prompts",
 ]
 
@@ -146,6 +148,11 @@ def read_prompts(path: str | Path) -> tuple[str, ...]:
     if not prompts:
         raise OptionError(f"prompts: {str(path)!r} holds no prompt", fix="write one prompt a line")
     return prompts
+
+
+def prompts_digest(prompts: Sequence[str]) -> str:
+    """Return eight hexadecimal digits that tell *prompts* from others, for records."""
+    return hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:8]
 
 
 def _images(pipeline: Any, arguments: dict[str, Any]) -> object:

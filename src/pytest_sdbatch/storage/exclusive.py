@@ -22,6 +22,7 @@ _WHY = {
     errno.ENOENT: "the folder does not exist",
     errno.ENOTDIR: "a part of the path is no folder",
     errno.ENAMETOOLONG: "the name is too long for this file system",
+    errno.ELOOP: "a part of the path is a symbolic link",
 }
 
 
@@ -71,21 +72,31 @@ def write_new(path: Path, data: bytes | bytearray, *, create_parents: bool = Fal
 
     """
     check_target(path, create_parents=create_parents)
-    temporary = path.with_name(f".sdbatch-{secrets.token_hex(8)}.tmp")
     try:
         if create_parents:
             path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _fill(temporary, data)
-            _give_name(temporary, path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        _sync_folder(path.parent)
+        place_new(path, data)
     except FileExistsError:
         raise _taken(path) from None
     except OSError as error:
         raise failure(path, error) from None
+
+
+def place_new(path: Path, data: bytes | bytearray) -> None:
+    """Do what :func:`write_new` does, for a file of any kind in a folder that exists.
+
+    Raises:
+        OSError: where it cannot be written. Nothing is left behind.
+
+    """
+    temporary = path.with_name(f".sdbatch-{secrets.token_hex(8)}.tmp")
+    try:
+        _fill(temporary, data)
+        _give_name(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    _sync_folder(path.parent)
 
 
 def read_whole(path: Path, *, most_bytes: int) -> bytes:
@@ -141,6 +152,16 @@ def open_new(path: Path) -> int:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_NOFOLLOW") | _flag("O_BINARY")
     return os.open(path, flags, 0o644)
+
+
+def open_to_append(path: Path) -> int:
+    """Open *path*, which must exist and be no link, and return its descriptor.
+
+    Raises:
+        OSError: where it is a link, or cannot be opened.
+
+    """
+    return os.open(path, os.O_WRONLY | os.O_APPEND | _flag("O_NOFOLLOW") | _flag("O_BINARY"))
 
 
 def write_all(descriptor: int, data: bytes | bytearray) -> None:

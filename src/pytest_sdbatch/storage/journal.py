@@ -1,17 +1,19 @@
 """The journal of a run: a line per finished case, on the disk before the next case begins.
 
 ``.sdbatch/<run>.jsonl`` holds a header line, then a line per record, and a last line once the run ended whole. A
-process that is killed leaves what it had finished; at most its last line is cut short.
+process that is killed leaves what it had finished; at most its last line is cut short. The file appears with the first
+finished case, and with all that was taken over from the run before: one that ends earlier leaves that run the latest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,8 @@ from typing import Any
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Record, Run
 from pytest_sdbatch.storage import codec
-from pytest_sdbatch.storage.exclusive import failure, open_new, read_whole, write_all
-from pytest_sdbatch.storage.plain import parse
+from pytest_sdbatch.storage.exclusive import failure, open_to_append, place_new, read_whole, write_all
+from pytest_sdbatch.storage.plain import convert, parse
 
 FOLDER = ".sdbatch"
 KEPT = 5  # journals in a folder, the newest included
@@ -52,47 +54,46 @@ class Stored:
 class Journal:
     """Writes the journal of one run.
 
-    A journal that cannot be written costs the run nothing but its protection: the first problem stays in ``problem``,
-    and later lines are tried again.
+    A journal that cannot be written costs the run nothing but its protection: lines wait for the next attempt, and
+    ``problem`` says why while some are missing on the disk.
     """
 
-    def __init__(self, folder: Path, run: Run) -> None:
-        """Begin the journal of *run*, whose records are not written, in *folder*, which is made where it is missing."""
+    def __init__(self, folder: Path, run: Run, kept: Iterable[Entry] = ()) -> None:
+        """Prepare the journal of *run*, whose records are not written, in *folder*, which is made where it is missing.
+
+        *kept* are the cases that were taken over from an earlier run.
+        """
         self.path = folder / f"{run.id}.jsonl"
         self.problem: RunFileError | None = None
         self._descriptor: int | None = None
-        try:
-            _make(folder)
-            self._descriptor = open_new(self.path)
-            _lock(self._descriptor)
-        except OSError as error:
-            self.problem = failure(self.path, error, fix=_GOES_ON)
-        self._write({"schema": codec.SCHEMA, "run": codec.encode_header(run)})
-        _prune(folder)
+        self._unwritten = [_line({"schema": codec.SCHEMA, "run": codec.encode_header(run)}), *map(_line_of, kept)]
 
     def add(self, entry: Entry) -> None:
         """Write a finished case, to the disk."""
-        self._write({"record": codec.encode_record(entry.record), "options": dict(entry.options)})
+        self._unwritten.append(_line_of(entry))
+        self._write()
 
     def close(self, *, whole: bool) -> None:
         """End the journal; *whole* says that every case of the run has ended."""
-        if whole:
-            self._write({"whole": True})
+        if whole and (self._descriptor is not None or self.problem is not None):  # else no case was added
+            self._unwritten.append(_line({"whole": True}))
+            self._write()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        if self._descriptor is None:
-            return
-        before = os.lseek(self._descriptor, 0, os.SEEK_END)
+    def _write(self) -> None:
+        data = b"".join(self._unwritten)
         try:
-            write_all(self._descriptor, json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n")
-            os.fsync(self._descriptor)
+            if self._descriptor is None:
+                self._descriptor = _begin(self.path, data)
+            else:
+                _append(self._descriptor, data)
         except OSError as error:
-            self.problem = self.problem or failure(self.path, error, fix=_GOES_ON)
-            with contextlib.suppress(OSError):  # half a line must not run into the next one
-                os.ftruncate(self._descriptor, before)
+            self.problem = failure(self.path, error, fix=_GOES_ON)
+        else:
+            self.problem = None
+            self._unwritten.clear()
 
 
 def latest(folder: Path) -> Path | None:
@@ -124,7 +125,10 @@ def read_journal(path: Path) -> Stored | None:
     try:
         run = codec.decode_header(values[0].get("run"))
         entries = [
-            Entry(record=codec.decode_record(value.get("record"), f"line {number}"), options=value.get("options", {}))
+            Entry(
+                record=codec.decode_record(value.get("record"), f"line {number}"),
+                options=convert(value.get("options"), dict[str, str], f"line {number}.options"),
+            )
             for number, value in enumerate(values[1:], start=2)
             if "whole" not in value
         ]
@@ -143,17 +147,45 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return value
 
 
+def _line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _line_of(entry: Entry) -> bytes:
+    return _line({"record": codec.encode_record(entry.record), "options": dict(entry.options)})
+
+
+def _begin(path: Path, data: bytes) -> int:
+    _make(path.parent)
+    place_new(path, data)
+    descriptor = open_to_append(path)
+    _lock(descriptor)
+    _prune(path.parent)
+    return descriptor
+
+
+def _append(descriptor: int, data: bytes) -> None:
+    before = os.lseek(descriptor, 0, os.SEEK_END)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    except OSError:
+        with contextlib.suppress(OSError):  # half a line must not run into the next one
+            os.ftruncate(descriptor, before)
+        raise
+
+
 def _make(folder: Path) -> None:
+    if folder.is_symlink():  # whoever sent us the project does not choose where else we write, and remove
+        raise OSError(errno.ELOOP, "")
     folder.mkdir(exist_ok=True)
     with contextlib.suppress(FileExistsError):
-        descriptor = open_new(folder / ".gitignore")
-        try:
-            write_all(descriptor, b"# made by pytest-sdbatch\n*\n")
-        finally:
-            os.close(descriptor)
+        place_new(folder / ".gitignore", b"# made by pytest-sdbatch\n*\n")
 
 
 def _journals(folder: Path) -> list[Path]:
+    if folder.is_symlink():
+        return []
     try:
         found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
         return [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
@@ -173,7 +205,7 @@ def _lock(descriptor: int) -> None:
     with contextlib.suppress(ImportError, OSError):
         import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # others hold it for as long as they look
 
 
 def _is_live(path: Path) -> bool:

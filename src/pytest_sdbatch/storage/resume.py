@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.records import Fact, Outcome, Run
+from pytest_sdbatch.pipelines.generation import prompts_digest
+from pytest_sdbatch.records import Fact, Outcome, Record, Run
 from pytest_sdbatch.storage.journal import Entry, Stored
 
 _NAMES = {"parallel": "the number of workers", "commit": "the commit"}
@@ -53,6 +54,19 @@ def check_same_options(then: Run, old: Mapping[str, str], new: Mapping[str, str]
 
     """
     _check_equal(then, old, new, where=f" of {where}" if where else "")
+
+
+def check_same_prompts(then: Run, record: Record, prompts: Sequence[str]) -> None:
+    """Refuse to take over a *record* whose file of prompts holds others now.
+
+    Raises:
+        RunFileError: names the test, with the digests of both.
+
+    """
+    if "prompts" in record.must_match:
+        key = "the digest of the prompts"
+        old, new = record.must_match["prompts"], prompts_digest(prompts)
+        _check_equal(then, {key: old}, {key: new}, where=f" of {record.test}")
 
 
 def _check_equal(then: Run, old: Mapping[str, Fact], new: Mapping[str, Fact], *, where: str = "") -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,9 +39,9 @@ def run(make_run: MakeRun) -> Run:
     return make_run(id=run_id(1), records=(), interrupted=True)
 
 
-def write(folder: Path, run: Run, entries: list[Entry], *, whole: bool = False) -> Path:
+def write(folder: Path, run: Run, entries: list[Entry], *, kept: Sequence[Entry] = (), whole: bool = False) -> Path:
     """Write a journal and return its path."""
-    journal = Journal(folder, run)
+    journal = Journal(folder, run, kept)
     for entry in entries:
         journal.add(entry)
     journal.close(whole=whole)
@@ -99,33 +99,67 @@ def test_a_damaged_line_is_named(tmp_path: Path, run: Run, entries: list[Entry],
         read_journal(path)
 
 
-def test_another_schema_is_refused(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("options", [b"[1]", b"null", b'{"steps":4}'])
+def test_options_of_another_form_are_refused(tmp_path: Path, run: Run, entries: list[Entry], options: bytes) -> None:
+    """What is read from the disk has the type that is worked with, or is an error that names the line."""
+    path = write(tmp_path, run, entries[:1])
+    path.write_bytes(path.read_bytes().replace(b'"options":{"batch_sizes":"1,2,4"}', b'"options":' + options))
+
+    with pytest.raises(RunFileError, match=r"line 2\.options"):
+        read_journal(path)
+
+
+def test_another_schema_is_refused(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
     """A journal of a version that writes another form is not guessed at."""
-    path = write(tmp_path, run, [])
+    path = write(tmp_path, run, entries)
     path.write_bytes(path.read_bytes().replace(b'"schema":1', b'"schema":99', 1))
 
     with pytest.raises(RunFileError, match="schema is 99"):
         read_journal(path)
 
 
-def test_the_last_five_are_kept(tmp_path: Path, make_run: MakeRun) -> None:
+def test_there_is_no_file_before_a_case_has_ended(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
+    """A run that is stopped at once does not take the place of the one before it, whose cases can be gone on with."""
+    journal = Journal(tmp_path / ".sdbatch", run, kept=entries[:2])
+    journal.close(whole=True)
+
+    assert not (tmp_path / ".sdbatch").exists()
+
+
+def test_what_was_taken_over_is_there_with_the_first_case(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
+    """Killed at any moment, a resumed run leaves all that the run before it had, in its own journal or in the old."""
+    journal = Journal(tmp_path, run, kept=entries[:2])
+    journal.add(entries[2])
+
+    lines = journal.path.read_bytes().splitlines()
+    journal.close(whole=False)
+    stored = read_journal(journal.path)
+    assert len(lines) == 4
+    assert stored is not None
+    assert list(stored.entries) == entries
+
+
+def test_the_last_five_are_kept(tmp_path: Path, make_run: MakeRun, entries: list[Entry]) -> None:
     """A new journal removes the oldest, and nothing that is not a journal."""
     (tmp_path / "notes.jsonl").write_text("mine")
     (tmp_path / "20200101T000000000000Z-0123abcd.jsonl").mkdir()
 
     for number in range(KEPT + 2):
-        write(tmp_path, make_run(id=run_id(number), records=()), [])
+        write(tmp_path, make_run(id=run_id(number), records=()), entries[:1])
 
     names = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert names == {"notes.jsonl", ".gitignore", *(f"{run_id(number)}.jsonl" for number in range(2, KEPT + 2))}
     assert latest(tmp_path) == tmp_path / f"{run_id(KEPT + 1)}.jsonl"
 
 
-def test_a_journal_that_is_being_written_is_neither_removed_nor_resumed(tmp_path: Path, make_run: MakeRun) -> None:
+def test_a_journal_that_is_being_written_is_neither_removed_nor_resumed(
+    tmp_path: Path, make_run: MakeRun, entries: list[Entry]
+) -> None:
     """Two runs of one project at a time do not take each other's records."""
     old = Journal(tmp_path, make_run(id=run_id(0), records=()))
+    old.add(entries[0])
     for number in range(1, KEPT + 2):
-        write(tmp_path, make_run(id=run_id(number), records=()), [])
+        write(tmp_path, make_run(id=run_id(number), records=()), entries[:1])
 
     assert old.path.exists()
     with pytest.raises(RunFileError, match="its run has not ended"):
@@ -134,11 +168,11 @@ def test_a_journal_that_is_being_written_is_neither_removed_nor_resumed(tmp_path
     assert read_journal(old.path) is not None
 
 
-def test_git_ignores_the_folder(tmp_path: Path, run: Run) -> None:
+def test_git_ignores_the_folder(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
     """A repository that knows nothing of the plugin stays clean."""
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
 
-    write(tmp_path / ".sdbatch", run, [])
+    write(tmp_path / ".sdbatch", run, entries)
 
     said = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert said.stdout == ""
@@ -157,6 +191,19 @@ def test_a_link_in_the_place_of_a_journal_is_not_followed(tmp_path: Path, run: R
     assert journal.problem is not None
     assert target.read_text() == "kept"
     assert latest(tmp_path) is None
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
+    """Nobody who sends a project chooses the folder where we write and remove files."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".sdbatch").symlink_to(tmp_path / "elsewhere")
+
+    journal = Journal(tmp_path / ".sdbatch", run)
+    journal.add(entries[0])
+    journal.close(whole=True)
+
+    assert "symbolic link" in str(journal.problem)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_costs_the_protection_only(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
@@ -186,16 +233,15 @@ FULL_DISK = """
     assert journal.path.stat().st_size == size
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     journal.add(old.entries[2])
+    assert journal.problem is None
     journal.close(whole=False)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
-def test_a_disk_that_is_full_for_a_while_loses_what_did_not_fit_only(
-    tmp_path: Path, run: Run, entries: list[Entry]
-) -> None:
-    """Half a line is taken back, so that the lines after it are whole again."""
+def test_a_disk_that_is_full_for_a_while_loses_nothing(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
+    """Half a line is taken back, and what did not fit is written as soon as there is room."""
     source = write(tmp_path / "old", run, entries)
 
     subprocess.run(
@@ -206,4 +252,4 @@ def test_a_disk_that_is_full_for_a_while_loses_what_did_not_fit_only(
 
     stored = read_journal(tmp_path / "new" / source.name)
     assert stored is not None
-    assert list(stored.entries) == [entries[0], entries[2]]
+    assert list(stored.entries) == entries

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.pipelines.generation import prompts_digest
 from pytest_sdbatch.records import Outcome, Record, Run
 from pytest_sdbatch.storage.journal import Entry, Stored
-from pytest_sdbatch.storage.resume import check_same_options, check_same_place, settled
+from pytest_sdbatch.storage.resume import check_same_options, check_same_place, check_same_prompts, settled
 
 MakeRecord = Callable[..., Record]
 MakeRun = Callable[..., Run]
@@ -88,3 +89,12 @@ def test_other_options_are_refused_by_name(
         check_same_options(make_run(), old, new)
 
     assert "leave --sd-resume out" in caught.value.fix
+
+
+def test_other_prompts_in_the_same_file_are_refused(make_record: MakeRecord, make_run: MakeRun) -> None:
+    """The option still names the file that it named then; the record knows what was in it."""
+    record = make_record(0.5, must_match={"prompts": prompts_digest(["a cat"])})
+    check_same_prompts(make_run(), record, ["a cat"])
+
+    with pytest.raises(RunFileError, match=r"the digest of the prompts of .* was [0-9a-f]{8} and is [0-9a-f]{8}"):
+        check_same_prompts(make_run(), record, ["a dog"])
