@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +198,16 @@ def test_options_of_pytest_benchmark_are_answered(project: Path, pytester: pytes
         ["sdbatch: --benchmark-json --benchmark-sort: pytest-benchmark is off under -n; --sd-report=FILE*"]
     )
     assert result.ret == 0
+
+
+def test_another_way_of_spreading_is_kept_and_answered(project: Path, pytester: pytest.Pytester) -> None:
+    """Who typed --dist gets it, and a line that says what it may cost; records come all the same, groups and all."""
+    pytester.makepyfile(test_it="import pytest\n@pytest.mark.xdist_group('gpu')" + textwrap.dedent(BENCHMARK))
+
+    result = run_workers(pytester, "--dist=loadgroup", "--max-worker-restart=0")
+
+    result.stdout.fnmatch_lines(["sdbatch: --dist=loadgroup: several workers may load the same pipeline;*"])
+    assert list(records_of(project)) == ["1x1", "2x1", "16x1"]
 
 
 def test_plain_tests_keep_the_scheduler_they_have(pytester: pytest.Pytester) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from pytest_sdbatch.host import Host
 
+_OUR_WAY = "load"  # what `-n` stands for
+
 
 def prepare(host: Host, workers: int) -> None:
     """Refuse what does not go with *workers*, and read what is resumed, before any of them starts.
@@ -53,6 +55,9 @@ def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter
     host.progress.expect(benchmarks)
     if host.workers > 1:
         host.hints.append(f"{host.workers} workers share the machine: the times are not for comparing with other runs")
+        way = host.config.getoption("dist")
+        if way != _OUR_WAY:
+            host.hints.append(f"--dist={way}: several workers may load the same pipeline; under --dist=load one does")
     off = pytest_benchmark.without_effect(host.config)
     if off:
         host.hints.append(
@@ -83,7 +88,7 @@ def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:
 
 def scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
     """Return the scheduler that keeps the cases of a pipeline in one worker; None where another way was asked for."""
-    return _scheduler(config, log) if config.getoption("dist") == "load" else None
+    return _scheduler(config, log) if config.getoption("dist") == _OUR_WAY else None
 
 
 def _scheduler(config: pytest.Config, log: Producer) -> Any:
