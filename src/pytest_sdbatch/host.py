@@ -48,6 +48,7 @@ class Host:
         self.no_lease: SdbatchError | None = None  # why it was not to be had
         self.lost_gpus: set[str] = set()
         self.last_words: dict[str, dict[str, Any]] = {}  # of workers that ended themselves, by node id
+        self.announced = False  # whether that controller has printed its header
         self.journal: Journal | None = None
         self.resumed: Stored | None = None  # the interrupted run that this one goes on with
         self.kept: Mapping[tuple[str, str], Entry] = {}  # what was taken over from it, by test and case id

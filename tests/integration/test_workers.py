@@ -169,7 +169,23 @@ def test_a_run_of_workers_is_resumed_by_as_many(
     alone.stderr.fnmatch_lines(["ERROR: --sd-resume: the number of workers was 2 and is 1"])
     assert again.ret == 0
     again.assert_outcomes(passed=2)
+    again.stdout.fnmatch_lines(["sdbatch: resuming the run of *: 1 case kept"])
     assert list(records_of(project)) == ["1x1", "2x1", "4x1"]
+
+
+def test_workers_with_nothing_left_to_do_end_well(project: Path, pytester: pytest.Pytester) -> None:
+    """Stopped behind the last case: what was kept is said, shown and written, and the exit status is 0."""
+    run_workers(pytester, sizes="1,2")
+    (project / "run.json").unlink()
+    (journal,) = (project / ".sdbatch").glob("*.jsonl")
+    journal.write_text(journal.read_text().removesuffix('{"whole":true}\n'))
+
+    result = run_workers(pytester, "--sd-resume", sizes="1,2")
+
+    assert result.ret == 0
+    result.assert_outcomes()
+    result.stdout.fnmatch_lines(["sdbatch: resuming the run of *: 2 cases kept", "*b2x1 *ok (1)"])
+    assert list(records_of(project)) == ["1x1", "2x1"]
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,21 @@ def prepare(host: Host, workers: int) -> None:
 
 
 def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter | None) -> None:
-    """Say what will be measured, and begin the journal; only once, and only where there are benchmarks."""
-    benchmarks = [node_id for node_id in node_ids if scope_of(node_id) != node_id]
-    if host.grid or host.only_check or not benchmarks:
+    """Say what will be measured, and begin the journal where there are benchmarks; only once: workers collect alike."""
+    if host.announced or host.only_check:
         return
+    host.announced = True
+    benchmarks = [node_id for node_id in node_ids if scope_of(node_id) != node_id]
+    if benchmarks:
+        _expect(host, benchmarks)
+    if reporter is not None:
+        for line in screen.header(host):
+            reporter.write_line(line)
+    if benchmarks:
+        resuming.begin(host)
+
+
+def _expect(host: Host, benchmarks: Sequence[str]) -> None:
     host.grid = [case for _, case in filter(None, (read_node_id(id_, host.device.name) for id_ in benchmarks))]
     host.progress.expect(benchmarks)
     if host.workers > 1:
@@ -63,10 +74,6 @@ def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter
         host.hints.append(
             f"{' '.join(off)}: pytest-benchmark is off under -n; --sd-report=FILE writes a file in its format"
         )
-    if reporter is not None:
-        for line in screen.header(host):
-            reporter.write_line(line)
-    resuming.begin(host)
 
 
 def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:
