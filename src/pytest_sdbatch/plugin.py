@@ -59,14 +59,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the benchmarks so that each pipeline is loaded once; end here where the grid was wrong."""
-    from pytest_sdbatch.bridges import pytest_items, resuming
+    from pytest_sdbatch.bridges import pytest_items, resuming, xdist
 
     host = config.stash[HOST]
     try:
         pytest_items.accept(items, host)
         resuming.leave_out_kept(items, host)
     except SdbatchError as error:
-        raise pytest.UsageError(str(error)) from None
+        if not host.is_worker:
+            raise pytest.UsageError(str(error)) from None
+        xdist.hand_up(error, host, items)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the terminal asks for the header
@@ -213,6 +215,16 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """End the run where a worker found its benchmarks wrong."""
+    from pytest_sdbatch.bridges import xdist
+
+    said = xdist.handed_up(node)
+    if said is not None:
+        raise pytest.UsageError(said)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport) -> None:
     """Record a case whose worker died."""
     from pytest_sdbatch.bridges import xdist
@@ -240,8 +252,8 @@ class Recorder:
 
         screen.finish(session, self._host)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
         """Show the table and the answer."""
         from pytest_sdbatch.bridges import screen
 
-        screen.summary(terminalreporter, self._host)
+        screen.summary(terminalreporter, self._host, exitstatus)

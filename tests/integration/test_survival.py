@@ -202,7 +202,9 @@ def test_other_options_are_refused_before_anything_is_measured(
     right.run.assert_outcomes(passed=1, deselected=2)
 
 
-def test_a_marker_that_was_changed_is_refused_with_its_test(run_benchmark: RunBenchmark) -> None:
+def test_a_marker_that_was_changed_is_refused_with_its_test(
+    run_benchmark: RunBenchmark, pytester: pytest.Pytester
+) -> None:
     """Options of one test count as those of the run do."""
     source = """
         import pytest
@@ -215,9 +217,12 @@ def test_a_marker_that_was_changed_is_refused_with_its_test(run_benchmark: RunBe
     """
     run_benchmark("--sd-batch-sizes=1,2", source=source.replace("ROUNDS", "3"))
 
-    refused = run_benchmark("--sd-batch-sizes=1,2", "--sd-resume", source=source.replace("ROUNDS", "5"))
+    given = ["--sd-batch-sizes=1,2", "--sd-resume", "--sd-report=run.json", "--sd-save=main"]
+    refused = run_benchmark(*given, source=source.replace("ROUNDS", "5"))
 
     assert refused.run.ret == pytest.ExitCode.USAGE_ERROR
+    assert "images/s" not in refused.text
+    assert not list(pytester.path.rglob("*.json")), "what was kept is no run"
     assert "rounds of test_it.py::test_generate was 3 and is 5" in refused.text
 
 

@@ -206,6 +206,29 @@ def test_what_does_not_go_with_workers_is_refused_first(
     assert not (project / "run.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("source", "arguments", "said"),
+    [
+        ("@pytest.mark.sdbatch(steps=0)", [], "*steps*"),
+        ("", ["--sd-device=cuda:99"], "*"),
+    ],
+)
+def test_what_workers_find_wrong_is_one_error(
+    project: Path, pytester: pytest.Pytester, source: str, arguments: list[str], said: str
+) -> None:
+    """A marker, a device, whatever only they look at: exit status 4 and the error as one process gives it."""
+    if arguments:
+        pytester.makeconftest("")
+    pytester.makepyfile(test_it=f"import pytest\n{source}\ndef test_generate(sd_benchmark): pass")
+
+    alone = pytester.runpytest_subprocess(*arguments)
+    together = run_workers(pytester, *arguments)
+
+    assert alone.ret == together.ret == pytest.ExitCode.USAGE_ERROR
+    together.stderr.fnmatch_lines([f"ERROR: {said}"])
+    assert set(alone.errlines) <= set(together.errlines)
+
+
 def test_options_of_pytest_benchmark_are_answered(project: Path, pytester: pytest.Pytester) -> None:
     """Under workers it is off; one sentence names what to give instead."""
     result = run_workers(pytester, "--benchmark-json=theirs.json", "--benchmark-sort=name")

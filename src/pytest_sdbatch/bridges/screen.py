@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.records import Record, Run
 
+# How pytest ends that was neither stopped nor refused.
+_ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+
 
 def header(host: Host) -> list[str]:
     """Return the lines that say where and what will be measured; none where nothing is."""
@@ -152,7 +155,9 @@ def finish(session: pytest.Session, host: Host) -> None:
     """Write the run files, and end the journal."""
     from pytest_sdbatch.bridges import resuming
 
-    whole = session.exitstatus != pytest.ExitCode.INTERRUPTED and host.progress.complete
+    if session.exitstatus == pytest.ExitCode.USAGE_ERROR:  # refused; what was taken over from another run is no result
+        return
+    whole = session.exitstatus in _ENDED and host.progress.complete
     if host.kept and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK  # every benchmark had been measured before
     save(session, host, whole=whole)
@@ -185,9 +190,9 @@ def _fail(session: pytest.Session, host: Host, why: str) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
-    """Show the table, the answer, and what was written where."""
-    records = host.records
+def summary(reporter: pytest.TerminalReporter, host: Host, exitstatus: pytest.ExitCode) -> None:
+    """Show the table, the answer, and what was written where; of a run that was refused no table."""
+    records = () if exitstatus == pytest.ExitCode.USAGE_ERROR else host.records
     if records and not host.options.switch("plan"):
         from pytest_sdbatch.report import answer, terminal
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sdbatch.bridges import pytest_benchmark, resuming, screen
 from pytest_sdbatch.bridges.pytest_items import read_node_id
-from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.errors import OptionError, SdbatchError
 
 if TYPE_CHECKING:
     import pytest
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
 
 _OUR_WAY = "load"  # what `-n` stands for
+_ERROR = "sdbatch_error"  # key of xdist's workeroutput
 
 
 def prepare(host: Host, workers: int) -> None:
@@ -74,6 +75,21 @@ def _expect(host: Host, benchmarks: Sequence[str]) -> None:
         host.hints.append(
             f"{' '.join(off)}: pytest-benchmark is off under -n; --sd-report=FILE writes a file in its format"
         )
+
+
+def hand_up(error: SdbatchError, host: Host, items: list[pytest.Item]) -> None:
+    """In a worker, leave *error* for the controller and run nothing.
+
+    Raised here it would be seen by nobody: xdist asserts that a worker ends with its tests done.
+    """
+    host.config.workeroutput[_ERROR] = str(error)  # type: ignore[attr-defined]
+    items.clear()
+
+
+def handed_up(node: WorkerController) -> str | None:
+    """Return what a worker that has ended left; None where it did not, or died before it could."""
+    output: dict[str, object] = getattr(node, "workeroutput", {})
+    return str(output[_ERROR]) if _ERROR in output else None
 
 
 def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:
