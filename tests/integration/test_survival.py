@@ -141,6 +141,28 @@ def test_other_prompts_in_the_same_file_are_refused(run_benchmark: RunBenchmark,
     assert "the digest of the prompts of test_it.py::test_generate was" in refused.text
 
 
+def test_changes_that_are_not_committed_are_said(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """The commit is the same and the code is not: nobody can tell, so that the header does."""
+    source = """
+        def test_generate(sd_benchmark, fake_device):
+            if sd_benchmark.case.batch_size == STOP:
+                raise KeyboardInterrupt
+            sd_benchmark(fake_device.generate)
+    """
+    pytester.makepyfile(test_it=source.replace("STOP", "2"))
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "x"]):
+        subprocess.run(["git", *command], check=True)
+    run_benchmark("--sd-batch-sizes=1,2", source=None)
+
+    same = run_benchmark("--sd-batch-sizes=1,2", "--sd-resume", source=None)
+    changed = run_benchmark("--sd-batch-sizes=1,2", "--sd-resume", source=source.replace("STOP", "0"))
+
+    assert "not committed" not in same.text
+    assert "1 case kept" in changed.text
+    assert "changes that are not committed" in changed.text
+
+
 def test_an_interrupted_run_says_how_to_go_on(run_benchmark: RunBenchmark) -> None:
     """The end names the option, and how many cases are missing; a whole run names none."""
     source = """
