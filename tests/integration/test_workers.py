@@ -246,7 +246,7 @@ def test_another_way_of_spreading_is_kept_and_answered(project: Path, pytester: 
     result = run_workers(pytester, "--dist=loadgroup", "--max-worker-restart=0")
 
     result.stdout.fnmatch_lines(["sdbatch: --dist=loadgroup: several workers may load the same pipeline;*"])
-    assert list(records_of(project)) == ["1x1", "2x1", "16x1"]
+    assert set(records_of(project)) == {"1x1", "2x1", "16x1"}  # in the order in which they ended
 
 
 def test_plain_tests_keep_the_scheduler_they_have(pytester: pytest.Pytester) -> None:
