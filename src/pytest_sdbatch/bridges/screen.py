@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from pytest_sdbatch.options import Origin
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
-    from pytest_sdbatch.records import Record, Run
+    from pytest_sdbatch.records import Fact, Record, Run
 
 # How pytest ends that was neither stopped nor refused.
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -123,6 +124,8 @@ def keep(report: pytest.TestReport, host: Host) -> None:
     # A plugin that runs it again says "rerun" in between.
     test_outcome = report.outcome if report.outcome in ("passed", "skipped") else "failed"
     record = replace(record, test_outcome=test_outcome)
+    if host.workers > 1:
+        record = _without_common_facts(record, host.session.environment.must_match)
     host.session.keep(record)
     if host.journal is not None:
         from pytest_sdbatch.storage.journal import Entry
@@ -134,6 +137,12 @@ def keep(report: pytest.TestReport, host: Host) -> None:
     reporter = host.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and host.config.get_verbosity() >= -1:
         _write_line(reporter, record, report.nodeid, host)
+
+
+def _without_common_facts(record: Record, of_run: Mapping[str, Fact]) -> Record:
+    """Return *record*, of a worker, without what its device has in common with that of the run."""
+    own = {key: fact for key, fact in record.must_match.items() if key not in of_run or of_run[key] != fact}
+    return replace(record, must_match=own)
 
 
 def _write_line(reporter: pytest.TerminalReporter, record: Record, node_id: str, host: Host) -> None:
