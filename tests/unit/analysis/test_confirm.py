@@ -83,6 +83,21 @@ def test_the_family_keeps_its_size_at_the_second_look(others: int, verdict: Verd
     assert (verdicts["a"].verdict, verdicts["a"].pairs) == (verdict, 8)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.0115, 0.02, 0.02, 0.0285] + [-0.06, 0.1] * 2,  # first look: t = 5.76, p = 0.0052 > 0.3 alpha = 0.0024
+        [0.00229, 0.02171] * 4,  # second look: t = 3.27, p = 0.0068 > 0.7 alpha = 0.0056
+    ],
+)
+def test_each_look_spends_its_share_and_no_more(values: list[float]) -> None:
+    """Both p are below alpha, 0.008: the two looks together would spend twice what was promised."""
+    verdicts, _ = confirmed({"a": values})
+
+    assert verdicts["a"].verdict is not Verdict.REGRESSED
+    assert verdicts["a"].pairs == 8
+
+
 def test_rejected_stays_rejected() -> None:
     """Beyond chance at the first look but 0.9 %; at the second look it is above 1 %, though noisier."""
     first, second = [0.0066, 0.0090, 0.0090, 0.0114], [0.0, 0.0, 0.04, 0.04]

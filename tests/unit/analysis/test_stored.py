@@ -99,11 +99,12 @@ def test_the_family_is_all_cases(others: int, verdict: Verdict) -> None:
 
 def test_more_pairs_are_those_of_ab() -> None:
     """No pairs were run; to settle it, ``ab`` needs as many as a pair's stdev, sqrt 2 of a run's, asks for."""
-    found = stored(BASE, tuple(0.025 + log for log in BASE)).verdicts["a"]
+    noisy = tuple(10 * log for log in BASE)
+    found = stored(noisy, tuple(0.025 + log for log in noisy)).verdicts["a"]
 
     student = stats.t(8)
     reach = student.ppf(1 - 0.008) + student.ppf(0.8)
-    spread = math.sqrt(2 * 2.5e-6)
+    spread = math.sqrt(2 * 2.5e-4)
     assert (found.pairs, found.needs_more) == (0, math.ceil((reach * spread / math.log(1.01)) ** 2))
     assert found.minimum_detectable_effect == pytest.approx(1.03 * math.exp(reach * spread / math.sqrt(5)) - 1)
 
