@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.estimate import Estimate, Locations, student_quantile
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
 _WORST_MISFIT = 0.1  # of a case's base time from the line: beyond it a line explains nothing
+_LEAST_CONTRAST = 0.05  # of the cases' shares paid per call: below it they do not tell the parts apart
 _LARGEST_LOG = 300.0  # its square is a float too
 _NO_NOISE = 1e-6  # least standard error: exact readings would weigh infinitely
 
@@ -113,11 +115,11 @@ def _explain(group: str, points: Sequence[_Point]) -> Explanation | None:
     misfit = max(abs(fit / point.call_s - 1) for fit, point in zip(line, points, strict=True))
     if call_s <= 0 or image_s <= 0 or misfit > _WORST_MISFIT:
         return None
+    shares = [call_s / fit for fit in line]
+    if max(shares) - min(shares) < _LEAST_CONTRAST:
+        return None
     growths, variances = _solve(
-        [
-            (call_s / fit, 1 - call_s / fit, point.growth, point.error**-2)
-            for fit, point in zip(line, points, strict=True)
-        ]
+        [(share, 1 - share, point.growth, point.error**-2) for share, point in zip(shares, points, strict=True)]
     )
     reach = student_quantile(min(point.freedom for point in points), 0.975)
     call, image = (
@@ -133,11 +135,16 @@ def _explain(group: str, points: Sequence[_Point]) -> Explanation | None:
 
 
 def _solve(rows: Sequence[tuple[float, float, float, float]]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return x, y of the least squares of weight (u x + v y - z)^2 over rows (u, v, z, weight), and their variances."""
-    uu = math.fsum(weight * u * u for u, _, _, weight in rows)
-    uv = math.fsum(weight * u * v for u, v, _, weight in rows)
-    vv = math.fsum(weight * v * v for _, v, _, weight in rows)
-    uz = math.fsum(weight * u * z for u, _, z, weight in rows)
-    vz = math.fsum(weight * v * z for _, v, z, weight in rows)
-    scale = uu * vv - uv * uv
-    return ((uz * vv - vz * uv) / scale, (vz * uu - uz * uv) / scale), (vv / scale, uu / scale)
+    """Return x, y of the least squares of weight (u x + v y - z)^2 over rows (u, v, z, weight), and their variances.
+
+    Sums over pairs of rows (Cauchy-Binet) do not cancel where weights differ by orders of magnitude.
+    """
+    pairs = [
+        (one, other, one[3] * other[3] * (one[0] * other[1] - other[0] * one[1]))
+        for one, other in combinations(rows, 2)
+    ]
+    scale = math.fsum(weight * (one[0] * other[1] - other[0] * one[1]) for one, other, weight in pairs)
+    x = math.fsum(weight * (one[2] * other[1] - other[2] * one[1]) for one, other, weight in pairs) / scale
+    y = math.fsum(weight * (one[0] * other[2] - other[0] * one[2]) for one, other, weight in pairs) / scale
+    uu, vv = (math.fsum(row[3] * row[column] ** 2 for row in rows) for column in (0, 1))
+    return (x, y), (vv / scale, uu / scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.config import Config
@@ -49,7 +49,7 @@ def _estimate(base: Sequence[float], candidate: Sequence[float]) -> Estimate:
     )
 
 
-def judge_stored(estimates: dict[str, Estimate], config: Config) -> tuple[dict[str, CaseVerdict], tuple[str, ...]]:
+def judge_stored(estimates: Mapping[str, Estimate], config: Config) -> tuple[dict[str, CaseVerdict], tuple[str, ...]]:
     """Return the verdicts, and the suspects: cases that look slower, which more runs of the candidate may settle.
 
     A suspect is regressed where it is slower by more than the drift beyond chance, by Holm's procedure over all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +74,38 @@ def test_a_change_within_chance_is_none() -> None:
 def test_one_batch_size_tells_nothing_apart() -> None:
     """Two unknowns need two sizes."""
     assert explained(0.1, 0.0, sizes=(4,)) == ()
+
+
+@pytest.mark.parametrize("call_s", [0.0, 1e-18, 1e-3])
+def test_next_to_no_overhead_tells_nothing_apart(call_s: float) -> None:
+    """Times in proportion to the batch are all image; rounding must not make a call of it, nor divide by zero."""
+    design = {f"b{size}": ("g", size, 1) for size in SIZES}
+    base = {case: math.log(call_s + IMAGE_S * size) for case, (_, size, _) in design.items()}
+    estimates = dict.fromkeys(design, Estimate(mean=0.1, error=0.001, spread=0.002, freedom=3, pairs=4))
+    verdicts = dict.fromkeys(design, CaseVerdict(verdict=Verdict.REGRESSED, reason=""))
+
+    assert explain(verdicts, estimates, [base], design) == ()
+
+
+@given(st.lists(st.floats(1e-4, 1e3), min_size=4, max_size=4))
+def test_the_parts_are_those_of_weighted_least_squares(errors: list[float]) -> None:
+    """NumPy's solution, also where some cases are known a million times better than others."""
+    design = {f"b{size}": ("g", size, 1) for size in SIZES}
+    base = {case: math.log(CALL_S + IMAGE_S * size) for case, (_, size, _) in design.items()}
+    growths = np.array([0.05, 0.02, 0.04, 0.01])
+    estimates = {
+        case: Estimate(mean=math.log1p(growth), error=error, spread=error, freedom=3, pairs=4)
+        for case, growth, error in zip(design, growths, errors, strict=True)
+    }
+    verdicts = dict.fromkeys(design, CaseVerdict(verdict=Verdict.REGRESSED, reason=""))
+
+    (found,) = explain(verdicts, estimates, [base], design)
+
+    shares = CALL_S / (CALL_S + IMAGE_S * np.array(SIZES))
+    rows = np.column_stack([shares, 1 - shares]) / (np.array(errors) * (1 + growths))[:, None]
+    expected = np.linalg.lstsq(rows, growths / (np.array(errors) * (1 + growths)), rcond=None)[0]
+    assert found.per_call.change_s == pytest.approx(CALL_S * expected[0], rel=1e-5, abs=1e-7)
+    assert found.per_image.change_s == pytest.approx(IMAGE_S * expected[1], rel=1e-5, abs=1e-7)
 
 
 def test_times_off_the_line_explain_nothing() -> None:
