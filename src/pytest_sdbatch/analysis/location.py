@@ -138,7 +138,7 @@ def _ordered(values: Sequence[float], *, cut: float, fewest: int) -> tuple[list[
     """Return *values* in order and how many to cut at each end."""
     if len(values) < fewest:
         raise TooFewSamples(f"{len(values)} values where at least {fewest} are needed")
-    if not all(math.isfinite(value) for value in values):
+    if not all(map(math.isfinite, values)):
         raise ValueError("a value is not finite")
     return sorted(values), _trimmed_count(len(values), cut=cut)
 

@@ -1,0 +1,67 @@
+"""Suspects are tested on fresh pairs, with a look halfway: the screening pairs chose them and prove nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, Estimate, estimate_of, p_value
+from pytest_sdbatch.analysis.holm import holm
+from pytest_sdbatch.analysis.judge import judge
+from pytest_sdbatch.analysis.pairs import LocatedPair, PairSource, differences
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+
+
+def confirm(
+    source: PairSource, config: Config, *, suspects: Sequence[str], companions: Sequence[str]
+) -> tuple[dict[str, CaseVerdict], dict[str, Estimate]]:
+    """Return verdicts and estimates of the cases that ran on; a case without a single pair has neither.
+
+    Args:
+        source: of pairs.
+        config: of the job.
+        suspects: the family that is tested, the same at every look.
+        companions: cases that run along until the first look and are judged then, but never regressed.
+
+    """
+    verdicts: dict[str, CaseVerdict] = {}
+    estimates: dict[str, Estimate] = {}
+    running, along = list(suspects), list(companions)
+    rejected: frozenset[str] = frozenset()
+    pairs: list[LocatedPair] = []
+    for look, share in config.look_shares:
+        if source.interrupted or not (running or along):
+            break
+        pairs += source.ask((*running, *along), look - len(pairs))
+        now = _estimates(pairs, (*running, *along))
+        p_values = {case: p_value(now[case]) for case in running if case in now and now[case].pairs >= FEWEST_PAIRS}
+        family = {case: p_values.get(case, 1.0) for case in suspects}
+        rejected = holm(family, share * config.alpha, rejected=rejected)
+        for case, estimate in now.items():
+            verdicts[case] = judge(
+                case, estimate, config, family=len(suspects), p=p_values.get(case), rejected=case in rejected
+            )
+        estimates |= now
+        running = [
+            case
+            for case in running
+            if case not in verdicts or not _settled(verdicts[case], now[case], config.tolerance_of(case))
+        ]
+        along = []
+    return verdicts, estimates
+
+
+def _estimates(pairs: Sequence[LocatedPair], cases: Sequence[str]) -> dict[str, Estimate]:
+    found = {case: differences(pairs, case) for case in cases}
+    return {case: estimate_of(values) for case, values in found.items() if values}
+
+
+def _settled(found: CaseVerdict, estimate: Estimate, tolerance: float) -> bool:
+    """Return whether a suspect needs no further look: it is regressed, or no slower than its tolerance.
+
+    Ending it as unchanged under the wider margin would cost most of the power at small slowdowns.
+    """
+    if found.verdict is Verdict.REGRESSED:
+        return True
+    return estimate.pairs >= FEWEST_PAIRS and estimate.upper < math.log1p(tolerance)

@@ -1,0 +1,96 @@
+"""From an estimate to a word: the order in which verdicts are tried, and the numbers that always go with them."""
+
+from __future__ import annotations
+
+import math
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, Estimate, student_quantile
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+
+_POWER = 0.8  # for which the minimum detectable effect is given
+_LARGEST_LOG = 700.0  # a float ends at e^709
+_MOST_PAIRS = 10**9
+
+
+def judge(
+    case: str,
+    estimate: Estimate,
+    config: Config,
+    *,
+    family: int,
+    p: float | None = None,
+    rejected: bool = False,
+    fewest: int = FEWEST_PAIRS,
+) -> CaseVerdict:
+    """Return the first verdict that holds for a case of ``ab``: regressed, improved, unchanged, inconclusive.
+
+    Args:
+        case: its id, for tolerances by case.
+        estimate: of the ln-ratio, from the pairs at hand.
+        config: of the job.
+        family: number of suspects in the job.
+        p: of the test against no change; None: not tested.
+        rejected: whether "no slower" was rejected at this look or before.
+        fewest: pairs without which nothing is said.
+
+    """
+    tolerance, margin = config.tolerance_of(case), config.margin_of(case)
+    if estimate.pairs < fewest or estimate.freedom == 0:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{units.count(estimate.pairs, 'pair')}, {fewest} are needed"
+    elif rejected and estimate.mean >= math.log1p(tolerance):
+        verdict, reason = Verdict.REGRESSED, f"slower beyond chance, and by {units.share(tolerance)} or more"
+    elif estimate.upper < -math.log1p(tolerance):
+        verdict, reason = Verdict.IMPROVED, f"faster by more than {units.share(tolerance)}"
+    elif estimate.upper < math.log1p(margin):
+        verdict, reason = Verdict.UNCHANGED, f"a slowdown of {units.share(margin)} is excluded"
+    else:
+        verdict, reason = Verdict.INCONCLUSIVE, f"a slowdown of {units.share(margin)} is neither shown nor excluded"
+    tail = config.final_alpha / max(1, family)
+    return with_numbers(verdict, reason, estimate, tail=tail, tolerance=tolerance, p=p)
+
+
+def with_numbers(
+    verdict: Verdict,
+    reason: str,
+    estimate: Estimate,
+    *,
+    tail: float,
+    tolerance: float,
+    against: float = 0.0,
+    p: float | None = None,
+) -> CaseVerdict:
+    """Return a verdict with the numbers that are always given.
+
+    Args:
+        verdict: the word.
+        reason: why this one.
+        estimate: of the ln-ratio.
+        tail: the share of clean jobs in which the strictest step of Holm's procedure may reject.
+        tolerance: the slowdown that more pairs should find.
+        against: the ln-ratio that the test is against.
+        p: of the test.
+
+    """
+    change = _relative(estimate.mean)
+    if estimate.freedom == 0:
+        return CaseVerdict(verdict=verdict, reason=reason, estimate=change, pairs=estimate.pairs)
+    reach = student_quantile(estimate.freedom, 1 - tail) + student_quantile(estimate.freedom, _POWER)
+    needed = None
+    if tolerance > 0:
+        needed = math.ceil(min((reach * estimate.spread / math.log1p(tolerance)) ** 2, _MOST_PAIRS))
+    return CaseVerdict(
+        verdict=verdict,
+        reason=reason,
+        estimate=change,
+        interval=(_relative(estimate.lower), _relative(estimate.upper)),
+        p=p,
+        pairs=estimate.pairs,
+        minimum_detectable_effect=_relative(against + reach * estimate.error),
+        needs_more=None if needed is None else max(0, needed - estimate.pairs),
+    )
+
+
+def _relative(log_ratio: float) -> float:
+    return math.expm1(min(log_ratio, _LARGEST_LOG))

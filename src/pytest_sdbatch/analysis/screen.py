@@ -1,0 +1,51 @@
+"""Which cases look slower at first sight: they are tested, on pairs of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.estimate import Estimate
+
+SCREENING_PAIRS = 2
+_MOST_FREEDOM = 3  # the cases of a process share half of its luck: many cases say little more than three
+_ERRORS = 2.5
+
+
+def screening_estimates(differences: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:
+    """Return an estimate of each case from two pairs, with the spread pooled over all cases.
+
+    Two values of a case say next to nothing about their spread; those of all cases together do. A case with one
+    value has a mean without error; a case with none is left out.
+
+    Args:
+        differences: by case id, the ln-ratios of its screening pairs, at most 2.
+
+    """
+    whole = [values for values in differences.values() if len(values) == SCREENING_PAIRS]
+    freedom = min(len(whole), _MOST_FREEDOM)
+    spread = math.sqrt(math.fsum((one - other) ** 2 / 2 for one, other in whole) / len(whole)) if whole else 0.0
+    found = {}
+    for case, values in differences.items():
+        if len(values) == SCREENING_PAIRS:
+            mean, error = math.fsum(values) / SCREENING_PAIRS, spread / math.sqrt(SCREENING_PAIRS)
+            found[case] = Estimate(mean=mean, error=error, spread=spread, freedom=freedom, pairs=SCREENING_PAIRS)
+        elif values:
+            found[case] = Estimate(mean=values[0], freedom=0, pairs=1)
+    return found
+
+
+def suspects(estimates: Mapping[str, Estimate], config: Config) -> tuple[str, ...]:
+    """Return the cases that look slower: mean >= min(ln 1.015, max(2.5 errors, ln(1 + tolerance))).
+
+    The error is pooled over the cases. What exceeds 1.5 % is a suspect however noisy the machine is.
+    """
+    squares = [estimate.error**2 for estimate in estimates.values() if estimate.freedom > 0]
+    error = math.sqrt(math.fsum(squares) / len(squares)) if squares else 0.0
+    found = []
+    for case, estimate in estimates.items():
+        clear = max(_ERRORS * error, math.log1p(config.tolerance_of(case)))
+        if estimate.mean >= min(math.log1p(config.screen_effect), clear):
+            found.append(case)
+    return tuple(found)

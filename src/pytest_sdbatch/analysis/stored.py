@@ -1,0 +1,86 @@
+"""Runs that were stored against runs made now: the machine may have moved in between, so less can be said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.estimate import Estimate, Locations, p_value
+from pytest_sdbatch.analysis.holm import holm
+from pytest_sdbatch.analysis.judge import with_numbers
+from pytest_sdbatch.analysis.screen import suspects
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+
+_FEWEST_FREEDOM = 3  # of both sides' runs, two means taken off: 5 runs
+
+
+def stored_estimates(
+    base: Sequence[Locations], candidate: Sequence[Locations], cases: Sequence[str]
+) -> dict[str, Estimate]:
+    """Return the difference of each case's means, with the variance pooled within the sides.
+
+    Args:
+        base: locations by case of the stored runs.
+        candidate: of the runs made now; a case may be in some of them only.
+        cases: that both sides ran.
+
+    """
+    return {
+        case: _estimate([run[case] for run in base if case in run], [run[case] for run in candidate if case in run])
+        for case in cases
+    }
+
+
+def _estimate(base: Sequence[float], candidate: Sequence[float]) -> Estimate:
+    means = [math.fsum(side) / len(side) for side in (base, candidate)]
+    freedom = len(base) + len(candidate) - 2
+    squares = math.fsum(
+        (value - mean) ** 2 for side, mean in zip((base, candidate), means, strict=True) for value in side
+    )
+    variance = squares / freedom if freedom else 0.0
+    return Estimate(
+        mean=means[1] - means[0],
+        error=math.sqrt(variance * (1 / len(base) + 1 / len(candidate))),
+        spread=math.sqrt(2 * variance),  # of a pair, were one run
+        freedom=freedom,
+        pairs=0,
+    )
+
+
+def judge_stored(estimates: Mapping[str, Estimate], config: Config) -> tuple[dict[str, CaseVerdict], tuple[str, ...]]:
+    """Return the verdicts, and the suspects: cases that look slower, which more runs of the candidate may settle.
+
+    A suspect is regressed where it is slower by more than the drift beyond chance, by Holm's procedure over all
+    cases; else inconclusive, for the machine may have moved. No case with fewer than 5 runs is more than inconclusive.
+    """
+    suspected = suspects(estimates, config)
+    drift = math.log1p(config.drift)
+    p_values = {case: p_value(e, against=drift) for case, e in estimates.items() if e.freedom >= _FEWEST_FREEDOM}
+    rejected = holm({case: p_values.get(case, 1.0) for case in estimates}, config.alpha)
+    tail = config.alpha / max(1, len(estimates))
+    verdicts = {}
+    for case, estimate in estimates.items():
+        tolerance = config.tolerance_of(case)
+        verdict, reason = _word(case, estimate, config, suspect=case in suspected, rejected=case in rejected)
+        verdicts[case] = with_numbers(
+            verdict, reason, estimate, tail=tail, tolerance=tolerance, against=drift, p=p_values.get(case)
+        )
+    return verdicts, suspected
+
+
+def _word(case: str, estimate: Estimate, config: Config, *, suspect: bool, rejected: bool) -> tuple[Verdict, str]:
+    tolerance, margin = config.tolerance_of(case), config.margin_of(case)
+    faster = max(tolerance, config.drift)
+    if estimate.freedom < _FEWEST_FREEDOM:
+        return Verdict.INCONCLUSIVE, f"{estimate.freedom + 2} runs of both sides, {_FEWEST_FREEDOM + 2} are needed"
+    if rejected and estimate.mean >= math.log1p(tolerance):
+        return Verdict.REGRESSED, f"slower by more than {units.share(faster)}, beyond chance"
+    if suspect:
+        return Verdict.INCONCLUSIVE, f"looks slower, but not clearly by more than {units.share(config.drift)}"
+    if estimate.upper < -math.log1p(faster):
+        return Verdict.IMPROVED, f"faster by more than {units.share(faster)}"
+    if estimate.upper < math.log1p(margin):
+        return Verdict.UNCHANGED, f"a slowdown of {units.share(margin)} is excluded"
+    return Verdict.INCONCLUSIVE, f"a slowdown of {units.share(margin)} is neither shown nor excluded"
