@@ -146,7 +146,7 @@ def leave_out(request: pytest.FixtureRequest) -> None:
 
 
 def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
-    """Skip a batch size above one that ran out of memory, unless the options say to try."""
+    """Skip a batch size above one that the memory did not do for, unless the options say to try."""
     from pytest_sdbatch.records import Outcome
 
     options = pytest_items.options_of(node, host)
@@ -164,5 +164,5 @@ def act_on(record: Record) -> None:
     __tracebackhide__ = True
     if record.outcome in (Outcome.OOM, Outcome.OVER_LIMIT, Outcome.SKIPPED):
         pytest.skip(f"{record.outcome}: {record.reason}")
-    if record.outcome in (Outcome.INVALID_OUTPUT, Outcome.TIMEOUT, Outcome.CRASHED):
+    if record.outcome in (Outcome.INVALID_OUTPUT, Outcome.INVALID_ENVIRONMENT, Outcome.TIMEOUT, Outcome.CRASHED):
         pytest.fail(f"{record.outcome}: {record.reason}", pytrace=False)

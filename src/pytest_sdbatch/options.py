@@ -81,6 +81,8 @@ TABLE: tuple[Option, ...] = (
     Option("warmup_calls", "count", "most warm-up calls of a shape", "10"),
     Option("warmup_seconds", "seconds", "seconds of warm-up after which no further call starts", "30"),
     Option("after_oom", "choice", "larger batch sizes after one ran out of memory", "skip", choices=("skip", "try")),
+    Option("memory_round", "switch", "read the memory in use in one more round, which is not timed", "yes"),
+    Option("foreign_processes", "choice", "other processes on the GPU before or after a case: warn marks it, fail fails it", "warn", choices=("warn", "fail", "ignore")),
     Option("compile_cache", "choice", "keep: use torch's own compile cache; private: every case compiles anew", "private", choices=("private", "keep")),
     Option("case_timeout", "seconds", "seconds after which a case that has not ended ends its process; left out: never", group="decide"),
     Option("lease_seconds", "seconds", "seconds to wait for a GPU, or cores, that another benchmark uses", "86400", group="decide", marker=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,7 @@ class Outcome(StrEnum):
     SPILLED = "spilled"
     OVER_LIMIT = "over-limit"
     INVALID_OUTPUT = "invalid-output"
+    INVALID_ENVIRONMENT = "invalid-environment"
     THROTTLED = "throttled"
     CRASHED = "crashed"
     TIMEOUT = "timeout"
@@ -34,6 +36,11 @@ class Outcome(StrEnum):
     def has_numbers(self) -> bool:
         """Whether the rounds of such a record may be shown as a speed."""
         return self in (Outcome.OK, Outcome.SPILLED, Outcome.THROTTLED)
+
+    @property
+    def did_not_fit(self) -> bool:
+        """Whether the device's memory ended here, so that larger sizes need not be tried."""
+        return self in (Outcome.OOM, Outcome.SPILLED)
 
 
 class StopReason(StrEnum):
@@ -65,6 +72,38 @@ class Round:
     peak_allocated_bytes: int | None = None  # torch allocator; None on a device without one
     peak_reserved_bytes: int | None = None
     host_peak_bytes: int | None = None  # resident high-water mark of the process during this round
+    energy_joules: float | None = None  # of the device; this and the rest: None where Environment.unknown says why
+    sw_power_cap_s: float | None = None  # for so long clocks were held down for the power limit: usual under load
+    sw_thermal_s: float | None = None  # the same for heat, by the driver
+    hw_thermal_s: float | None = None  # the same for heat, by the hardware
+    hw_power_brake_s: float | None = None  # the same by a signal of the power supply
+    sm_clock_mhz: int | None = None  # as the round ended
+    temperature_celsius: int | None = None  # as the round ended
+
+    @property
+    def slowed(self) -> bool:
+        """Whether heat or the power supply held the clocks down; a power limit alone does not count."""
+        return any((self.sw_thermal_s, self.hw_thermal_s, self.hw_power_brake_s))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRound:
+    """What the system told of memory in one more round, which was not timed. Bytes.
+
+    ``scope`` says whose: ``device`` is what all processes hold on it, ``process`` what is resident of this one.
+    """
+
+    scope: str
+    before_context: Reading  # before this process made its context on the device
+    context: Reading  # and after that
+    before_load: Reading  # before the pipeline was loaded
+    loaded: Reading  # and after that
+    peak: Reading  # the highest of the time line
+    after: Reading  # when the outputs of the round were gone
+    time_s: tuple[float, ...] = ()  # of each point of the time line, since the round began
+    used_bytes: tuple[int, ...] = ()  # at each point of the time line
+    energy_updates: int | None = None  # how often the device's energy counter moved; None: it has none
+    mark: str | None = None  # what makes the figures doubtful
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +157,12 @@ class Record:
     model_bytes: Reading = field(default_factory=Reading)  # device memory after load (resident size on a CPU)
     memory_source: str | None = None  # which field of Round "peak memory" means here
     memory_reason: str | None = None  # why that field is not known; None where it is
+    memory_round: MemoryRound | None = None
+    memory_round_reason: str | None = None  # why there is no memory round, or why it ended early
+    process_bytes: Reading = field(default_factory=Reading)  # of the device, held by this process after the rounds
+    process_source: str | None = None  # how the driver's list told this process from others
+    energy_reason: str | None = None  # why the rounds have no energy though the device counts it
+    foreign_processes: int | None = None  # others on the device before or after, at least so many; None: not known
     compilation: Compilation | None = None
     stopped: StopReason | None = None
     stages: str | None = None  # why there is no stage split; None when there is one
@@ -132,6 +177,18 @@ class Record:
     def key(self) -> tuple[str, str]:
         """What identifies a record in a run: the test and the case's id."""
         return self.test, self.case.id
+
+    @property
+    def peak_device_bytes(self) -> int | None:
+        """The most that all processes held of the device in the memory round; None: not known, or a CPU."""
+        made = self.memory_round
+        return int(made.peak.value) if made is not None and made.scope == "device" and made.peak.value else None
+
+    @property
+    def joules_per_image(self) -> float | None:
+        """Energy of the device over the rounds that know theirs, per image; None: not known, see energy_reason."""
+        known = [reading.energy_joules for reading in self.rounds if reading.energy_joules is not None]
+        return math.fsum(known) / len(known) / self.case.images if known else None
 
     @property
     def fit_for_baseline(self) -> bool:
@@ -170,5 +227,5 @@ class Run:
     def fit_for_baseline(self) -> bool:
         """Whether this run may be stored as a baseline: whole, and every measured record sound."""
         measured = [record for record in self.records if record.outcome is not Outcome.SKIPPED]
-        sound = all(r.fit_for_baseline or r.outcome is Outcome.OOM for r in measured)
+        sound = all(r.fit_for_baseline or r.outcome.did_not_fit for r in measured)
         return not self.interrupted and sound and any(r.fit_for_baseline for r in measured)

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.errors import CannotRun, DoesNotFit, ModelError, RunFileError, SdbatchError
+from pytest_sdbatch.measure import validity
+from pytest_sdbatch.measure.attempt import Attempt
+from pytest_sdbatch.measure.boundaries import without_coarse_energy
 from pytest_sdbatch.measure.environment import read_environment
-from pytest_sdbatch.measure.loop import Measurement, measure
+from pytest_sdbatch.measure.loop import Measurement
 from pytest_sdbatch.measure.output import check_output
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules
@@ -25,23 +27,11 @@ from pytest_sdbatch.pipelines import variants
 from pytest_sdbatch.pipelines.anatomy import check_own, describe, hide_progress, is_pipeline
 from pytest_sdbatch.pipelines.generation import GenerationWorkload, prompts_digest
 from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
-from pytest_sdbatch.records import (
-    Compilation,
-    Derived,
-    Environment,
-    Fact,
-    Outcome,
-    Reading,
-    Record,
-    Round,
-    Run,
-    StopReason,
-    Weights,
-)
+from pytest_sdbatch.records import Derived, Environment, Fact, Outcome, Reading, Record, Run, Weights
 from pytest_sdbatch.storage.run_file import write_run
 
 if TYPE_CHECKING:
-    from pytest_sdbatch.devices.device import Device
+    from pytest_sdbatch.devices.device import Device, Processes
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
 
@@ -56,56 +46,6 @@ class Measured:
     record: Record
     outputs: list[object]
     error: Exception | None = None
-
-
-class _Attempt:
-    """Measuring one case, once or, beside another pipeline that had to leave, twice."""
-
-    def __init__(self, device: Device, workload: GenerationWorkload, rules: Rules, *, compiled: bool) -> None:
-        self._device = device
-        self._workload = workload
-        self._rules = rules
-        self.compiled = compiled
-        self.error: Exception | None = None
-        self._graphs_before_rounds = 0
-
-    def run(self, stages: StageClock | None, *, warm: bool) -> Measurement:
-        """Measure; an exception of the target ends the rounds, keeps those before it, and stays in ``error``."""
-        __tracebackhide__ = True  # here and below: a traceback shows the user's code, not ours
-        rounds: list[Round] = []
-        try:
-            return measure(
-                self._workload,
-                self._device,
-                self._rules,
-                warm=warm,
-                stages=stages,
-                on_warm=self._count_graphs,
-                on_round=rounds.append,
-            )
-        except Exception as error:  # noqa: BLE001 - it is an outcome, and the caller raises it
-            self.error = error
-        return Measurement(
-            rounds=tuple(rounds),
-            warmup_s=(),
-            cold_start_s=Reading(reason="the target raised"),
-            stopped=StopReason.FAILED,
-            stages="the target raised",
-        )
-
-    def compilation(self, result: Measurement) -> Compilation | None:
-        """Return what compiling cost: what the first call took on top of a call of the rounds."""
-        if not self.compiled or not result.rounds or not result.warmup_s:
-            return None
-        call_s = location_s([round_.wall_s for round_ in result.rounds]) / self._workload.batch_count
-        return Compilation(
-            seconds=max(result.warmup_s[0] - call_s, 0.0),
-            graphs=self._graphs_before_rounds,
-            recompiles_in_rounds=variants.compiled_graphs() - self._graphs_before_rounds,
-        )
-
-    def _count_graphs(self) -> None:
-        self._graphs_before_rounds = variants.compiled_graphs() if self.compiled else 0
 
 
 class BenchSession:
@@ -140,6 +80,7 @@ class BenchSession:
         Raises:
             ModelError: where it cannot be loaded.
         """
+        self.device.start()
         return self.pool.acquire(case)
 
     @staticmethod
@@ -179,8 +120,13 @@ class BenchSession:
                 )
         if pipeline is not None:
             hide_progress(pipeline)
+        self.device.start()
+        before, policy = self.device.processes(), options.choice("foreign_processes")
+        doubt = validity.crowded(validity.foreign_processes(before)) if policy == "fail" else None
+        if doubt is not None:
+            return Measured(record=self.unmeasured(test, case, doubt.reason, doubt.outcome), outputs=[])
         workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
-        attempt = _Attempt(
+        attempt = Attempt(
             self.device, workload, Rules.from_options(options), compiled=variants.is_compiled(case.variant)
         )
         shape = (test, replace(case, batch_count=1))  # another test may call another code path
@@ -190,6 +136,7 @@ class BenchSession:
             result = attempt.run(stages, warm=warm)
             if result.failure is not None and self.pool.evict_others(case.pool_key):
                 result = attempt.run(stages, warm=warm)
+            memory, no_memory = attempt.memory_round(result, loaded, wanted=options.switch("memory_round"))
         if result.failure is None and attempt.error is None:
             ran.add(shape)
         must_match: dict[str, Fact] = {
@@ -199,10 +146,12 @@ class BenchSession:
             "compile_cache": options.choice("compile_cache") if attempt.compiled else None,
         }
         record = replace(self._record(case, attempt, result, pipeline, loaded), test=test, must_match=must_match)
+        record = replace(record, memory_round=memory, memory_round_reason=no_memory)
+        record = self._with_surroundings(record, before, policy=policy)
         return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
 
     def _record(
-        self, case: Case, attempt: _Attempt, result: Measurement, pipeline: object | None, loaded: Loaded | None
+        self, case: Case, attempt: Attempt, result: Measurement, pipeline: object | None, loaded: Loaded | None
     ) -> Record:
         outcome, reason, check = _judge(result, case, attempt.error)
         derived = describe(pipeline) if pipeline is not None else Derived()
@@ -234,6 +183,29 @@ class BenchSession:
             ),
         )
 
+    def _with_surroundings(self, record: Record, before: Processes, *, policy: str) -> Record:
+        """Return *record* with what else was on the device, and the outcome that a sound one has because of that."""
+        after, memory = self.device.processes(), record.memory_round
+        rounds, energy_reason = without_coarse_energy(record.rounds, memory.energy_updates if memory else None)
+        foreign = None if policy == "ignore" else validity.foreign_processes(before, after)
+        record = replace(
+            record,
+            rounds=rounds,
+            energy_reason=energy_reason,
+            process_bytes=after.own_bytes,
+            process_source=after.own_source,
+            foreign_processes=foreign,
+        )
+        if record.outcome is not Outcome.OK:
+            return record
+        smaller = validity.smaller_s_per_image(self._records.values(), record)
+        doubt = (
+            (validity.crowded(foreign) if policy == "fail" else None)
+            or validity.spilled(self.device, record, smaller)
+            or validity.throttled(rounds)
+        )
+        return record if doubt is None else replace(record, outcome=doubt.outcome, reason=doubt.reason)
+
     def run_once(
         self, case: Case, target: object, options: Options, prompts: Sequence[str]
     ) -> tuple[list[object], str | None]:
@@ -257,15 +229,17 @@ class BenchSession:
         )
 
     def larger_than_fits(self, test: str, case: Case) -> str | None:
-        """Return the reason why *case* need not be tried: a smaller batch size of its group ran out of memory."""
-        sizes = [
-            record.case.batch_size
+        """Return the reason why *case* need not be tried: the memory did not do for a smaller size of its group."""
+        ended = [
+            record
             for record in self._records.values()
-            if record.outcome is Outcome.OOM and record.test == test and record.case.group_id == case.group_id
+            if record.outcome.did_not_fit and record.test == test and record.case.group_id == case.group_id
         ]
-        if not sizes or case.batch_size <= min(sizes):
+        first = min(ended, key=lambda record: record.case.batch_size, default=None)
+        if first is None or case.batch_size <= first.case.batch_size:
             return None
-        return f"batch size {min(sizes)} ran out of memory"
+        how = "ran out of memory" if first.outcome is Outcome.OOM else "spilled into the host's memory"
+        return f"batch size {first.case.batch_size} {how}"
 
     def keep(self, record: Record) -> None:
         """Keep *record*; one of the same test and case replaces the earlier one."""
@@ -333,6 +307,8 @@ def _judge(result: Measurement, case: Case, error: Exception | None) -> tuple[Ou
         return Outcome.CRASHED, f"{type(error).__name__}: {error}", "unchecked"
     if result.failure is not None:
         return result.failure.outcome, result.failure.reason, "unchecked"
+    if result.fault is not None:
+        return Outcome.INVALID_ENVIRONMENT, result.fault, "unchecked"
     verdict = check_output(result.outputs, case)
     outcome = Outcome.OK if verdict.problem is None else Outcome.INVALID_OUTPUT
     return outcome, verdict.problem, verdict.status
@@ -344,7 +320,8 @@ def _unfit(run: Run) -> str:
         return "the run was interrupted"
     if not run.records or all(record.outcome is Outcome.SKIPPED for record in run.records):
         return "nothing was measured"
-    bad = [r for r in run.records if not r.fit_for_baseline and r.outcome not in (Outcome.SKIPPED, Outcome.OOM)]
+    beyond = (Outcome.SKIPPED, Outcome.OOM, Outcome.SPILLED)
+    bad = [r for r in run.records if not r.fit_for_baseline and r.outcome not in beyond]
     named = ", ".join(f"{r.case.id} ({r.outcome if r.outcome is not Outcome.OK else r.test_outcome})" for r in bad[:3])
     return (
         f"{len(bad)} of its cases cannot be compared with later: {named}" if bad else "no case was measured to its end"

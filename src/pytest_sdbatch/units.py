@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 _DURATIONS = (("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0))
 _MEMORY = (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30), ("TiB", 2**40))
+_ENERGIES = (("mJ", 1e-3), ("J", 1.0), ("kJ", 1e3))
 _MAGNITUDES = (("", 1), (" k", 10**3), (" M", 10**6), (" B", 10**9))
 _LEAST_S = 1e-12
 
@@ -83,6 +84,18 @@ def memory(size_bytes: float) -> str:
     if round(size_bytes) < 1000:
         return f"{round(size_bytes)} B"
     return _scaled(size_bytes, _MEMORY[1:], separator=" ")
+
+
+def energy(joules: float) -> str:
+    """Return an amount of energy: ``850 mJ``, ``612 J``, ``1.25 kJ``.
+
+    Raises:
+        ValueError: for a value that is negative or not finite.
+
+    """
+    if joules < 0:
+        raise ValueError(f"{joules!r} is no amount of energy")
+    return _scaled(joules, _ENERGIES, separator=" ")
 
 
 def rate(per_s: float, of: str = "images") -> str:
@@ -178,7 +191,7 @@ def magnitude(value: int) -> str:
     return str(value) if value < 1000 else _scaled(value, _MAGNITUDES[1:], separator="")
 
 
-def _scaled(value: float, scales: Sequence[tuple[str, int]], *, separator: str) -> str:
+def _scaled(value: float, scales: Sequence[tuple[str, float]], *, separator: str) -> str:
     """Return *value* in the first unit in which it rounds to less than 1000, else in the last."""
     texts = [(number(value / scale), unit) for unit, scale in scales]
     text, unit = next((pair for pair in texts if _value(pair[0]) < 1000), texts[-1])

@@ -84,6 +84,13 @@ def test_the_controller_gets_the_records(project: Path, pytester: pytest.Pyteste
     )
 
 
+def comparable(record: Record) -> Record:
+    """Return *record* without rounds, and without the time line, which a thread reads when the machine lets it."""
+    made = record.memory_round
+    memory = replace(made, time_s=(), used_bytes=(), energy_updates=None) if made is not None else None
+    return replace(record, rounds=(), memory_round=memory)
+
+
 def test_the_run_is_the_same_as_in_one_process(project: Path, pytester: pytest.Pytester) -> None:
     """On a device whose clock knows of no neighbour, records differ in nothing but the number of processes."""
     run_workers(pytester)
@@ -95,7 +102,7 @@ def test_the_run_is_the_same_as_in_one_process(project: Path, pytester: pytest.P
     for split, record in alone.items():
         there = together[split]
         assert [r.wall_s for r in there.rounds] == [r.wall_s for r in record.rounds]
-        assert replace(there, parallel=1, rounds=()) == replace(record, rounds=())
+        assert comparable(replace(there, parallel=1)) == comparable(record)
 
 
 def test_ordinary_tests_are_spread_and_benchmarks_stay_together(project: Path, pytester: pytest.Pytester) -> None:

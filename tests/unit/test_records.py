@@ -53,7 +53,8 @@ def test_only_sound_outcomes_have_numbers(outcome: Outcome) -> None:
 def test_outcomes_are_written_as_the_glossary_has_them() -> None:
     """Files, JUnit and screens hold these words."""
     assert [str(outcome) for outcome in Outcome] == [
-        "ok", "oom", "spilled", "over-limit", "invalid-output", "throttled", "crashed", "timeout", "skipped",
+        "ok", "oom", "spilled", "over-limit", "invalid-output", "invalid-environment", "throttled", "crashed",
+        "timeout", "skipped",
     ]  # fmt: skip
 
 
@@ -91,6 +92,7 @@ def test_a_record_of_a_failed_or_crowded_test_is_no_baseline(test_outcome: str, 
         ((record(), record(Outcome.OOM, test_outcome="skipped")), True),
         ((), False),
         ((record(Outcome.SKIPPED),), False),
+        ((record(), record(Outcome.SPILLED)), True),
         ((record(Outcome.OOM),), False),
         ((record(), record(test_outcome="failed")), False),
         ((record(), record(Outcome.INVALID_OUTPUT)), False),

@@ -214,3 +214,18 @@ def test_amounts_are_not_negative(show: Callable[[int], str]) -> None:
     """Memory, time left and counts below 0 are mistakes of the caller."""
     with pytest.raises(ValueError, match="is no"):
         show(-1)
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"), [(0.0, "0 mJ"), (0.85, "850 mJ"), (0.9996, "1.00 J"), (612.3, "612 J"), (1250.0, "1.25 kJ")]
+)
+def test_energies(joules: float, text: str) -> None:
+    """An amount of energy is shown in the unit in which it has one to three digits before the point."""
+    assert units.energy(joules) == text
+
+
+@pytest.mark.parametrize("joules", [-1.0, math.nan, math.inf])
+def test_no_energy_has_no_text(joules: float) -> None:
+    """Below 0 or not finite is no amount."""
+    with pytest.raises(ValueError, match=r"no amount of energy|has no text"):
+        units.energy(joules)

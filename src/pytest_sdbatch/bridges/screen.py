@@ -46,7 +46,9 @@ def recorded_seconds(host: Host) -> dict[str, float]:
             host.notes.append(f"not used for times: {error}")
     latest_last = sorted(runs, key=lambda run: run.started_at)
     return {
-        record.case.id: sum(record.warmup_s) + sum(round_.wall_s for round_ in record.rounds)
+        record.case.id: sum(record.warmup_s)
+        + sum(round_.wall_s for round_ in record.rounds)
+        + (record.memory_round.time_s[-1] if record.memory_round and record.memory_round.time_s else 0.0)
         for run in latest_last
         for record in run.records
         if record.rounds

@@ -7,10 +7,26 @@ import time
 from collections.abc import Mapping
 
 from pytest_sdbatch.devices import host
+from pytest_sdbatch.devices.counters import Boundary
+from pytest_sdbatch.devices.device import ContextMemory, Processes
+from pytest_sdbatch.devices.gpu import Xids
 from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
 from pytest_sdbatch.records import Fact, Reading
 
 _NO_ALLOCATOR = "torch keeps no account of memory on a CPU; see host_peak_bytes"
+_NO_CONTEXT = ContextMemory(before=Reading(reason="a CPU has no context"), after=Reading(reason="a CPU has no context"))
+_NO_DRIVER = Reading(reason="a CPU has no driver that tells it")
+_SILENT = Boundary(
+    energy_millijoules=_NO_DRIVER,
+    sw_power_cap_ns=_NO_DRIVER,
+    sw_thermal_ns=_NO_DRIVER,
+    hw_thermal_ns=_NO_DRIVER,
+    hw_power_brake_ns=_NO_DRIVER,
+    temperature_celsius=_NO_DRIVER,
+    sm_clock_mhz=_NO_DRIVER,
+    ecc_uncorrected=_NO_DRIVER,
+    xids=Xids(reason=_NO_DRIVER.reason),
+)
 
 
 class CpuDevice:
@@ -25,12 +41,17 @@ class CpuDevice:
     kind = "cpu"
     memory_source = "host_peak_bytes"
     lease_name = None
+    memory_scope = "process"
 
     def __init__(self, *, memory: host.HostMemory | None = None) -> None:
         self._memory = memory or host.HostMemory()
 
     def breakdown(self) -> None:
         """Return None: an error leaves a CPU as it was."""
+
+    def start(self) -> ContextMemory:
+        """Return that there is nothing to start."""
+        return _NO_CONTEXT
 
     def wall_s(self) -> float:
         """Return ``time.perf_counter()``."""
@@ -70,6 +91,26 @@ class CpuDevice:
     def used_bytes(self) -> Reading:
         """Return the resident bytes of this process."""
         return self._memory.resident()
+
+    def in_use_bytes(self) -> Reading:
+        """Return the resident bytes of this process."""
+        return self._memory.resident()
+
+    def spills_beyond_bytes(self) -> Reading:
+        """Return that there is no such limit."""
+        return Reading(reason="a CPU has no memory of its own")
+
+    def boundary(self) -> Boundary:
+        """Return why nothing is known."""
+        return _SILENT
+
+    def energy_millijoules(self) -> Reading:
+        """Return why it is not known."""
+        return _NO_DRIVER
+
+    def processes(self) -> Processes:
+        """Return why nothing is known: every process of the machine uses its CPU."""
+        return Processes(own_bytes=_NO_DRIVER, foreign=_NO_DRIVER)
 
     def free_bytes(self) -> Reading:
         """Return the bytes the machine, or this process's control group, has left."""

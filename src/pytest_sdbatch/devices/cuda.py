@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_sdbatch.devices import host
-from pytest_sdbatch.devices.device import Breakdown
+from pytest_sdbatch.devices.counters import Boundary
+from pytest_sdbatch.devices.device import Breakdown, ContextMemory, Processes
 from pytest_sdbatch.devices.nvml import NvmlGpu, open_gpu
 from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
+from pytest_sdbatch.devices.process_memory import OwnRow, memory_of, others
 from pytest_sdbatch.records import Fact, Reading
 
 # What libraries say when their own allocation fails; torch turns it into RuntimeError, not OutOfMemoryError.
@@ -47,6 +50,7 @@ class CudaDevice:
 
     kind = "cuda"
     memory_source = "peak_allocated_bytes"
+    memory_scope = "device"
 
     def __init__(self, index: int) -> None:
         import torch
@@ -55,6 +59,36 @@ class CudaDevice:
         self._index = index
         self._torch: Any = torch
         self._memory = host.HostMemory()
+        self._context: ContextMemory | None = None
+        self._own: OwnRow | None = None  # how the driver lists this process; None before it has a context
+
+    def start(self) -> ContextMemory:
+        """Make this process's context on the GPU; return the memory of the GPU before and after."""
+        if self._context is None:
+            before = None if self._has_context() else self.driver.footing()
+            self.synchronize()  # makes the context
+            self._own = self.driver.find_own(before, probe=self._probe)
+            late = Reading(reason="this process had started CUDA before the plugin could look")
+            self._context = ContextMemory(
+                before=late if before is None else before.memory.used_bytes, after=self.driver.memory().used_bytes
+            )
+        return self._context
+
+    def _has_context(self) -> bool:
+        """Return whether this process has a context on the GPU; torch has no public way to ask."""
+        ask = getattr(self._torch._C, "_cuda_hasPrimaryContext", None)
+        return ask is not None and bool(ask(self._index))
+
+    @contextlib.contextmanager
+    def _probe(self, size_bytes: int) -> Iterator[None]:
+        """Hold memory of the GPU that the allocator did not have before."""
+        self.release_memory()
+        held = self._torch.empty(size_bytes, dtype=self._torch.uint8, device=self.name)
+        try:
+            yield
+        finally:
+            del held
+            self.release_memory()
 
     @property
     def lease_name(self) -> str | None:
@@ -117,6 +151,39 @@ class CudaDevice:
     def used_bytes(self) -> Reading:
         """Return the bytes of live tensors."""
         return Reading(value=int(self._torch.cuda.memory_allocated(self._index)))
+
+    def in_use_bytes(self) -> Reading:
+        """Return the memory of the GPU that the driver says is in use, by all processes."""
+        return self.driver.memory().used_bytes
+
+    def spills_beyond_bytes(self) -> Reading:
+        """Return the memory of the GPU on Windows and under WSL, where the driver goes on in the host's."""
+        if not host.drivers_spill():
+            return Reading(reason="here the driver fails instead of moving memory to the host's")
+        return self.driver.memory().total_bytes
+
+    def boundary(self) -> Boundary:
+        """Return energy, clocks, heat and errors as the driver tells them."""
+        return self.driver.read_boundary()
+
+    def energy_millijoules(self) -> Reading:
+        """Return the energy taken since the driver was loaded."""
+        return self.driver.energy_millijoules()
+
+    def processes(self) -> Processes:
+        """Return what this process holds of the GPU, and how many others have a context there."""
+        listed = self.driver.processes()
+        if listed.reason is not None:
+            return Processes(own_bytes=Reading(reason=listed.reason), foreign=Reading(reason=listed.reason))
+        if self._own is None:
+            none = Reading(reason="this process has no context on the GPU yet")
+            return Processes(own_bytes=none, foreign=Reading(value=len(listed.processes)))
+        held = memory_of(self._own, listed, self.driver.memory())
+        return Processes(
+            own_bytes=held.used_bytes,
+            own_source=held.step.value,
+            foreign=Reading(value=others(self._own, listed).at_least),
+        )
 
     def free_bytes(self) -> Reading:
         """Return the bytes the driver has left, and those that the allocator holds but does not use."""

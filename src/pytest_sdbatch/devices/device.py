@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from pytest_sdbatch.devices.counters import Boundary
 from pytest_sdbatch.records import Fact, Reading
 
 # A point in the device's time: an event, a clock reading. Only the device that took it can read it.
@@ -18,6 +19,23 @@ class Breakdown:
 
     reason: str
     lost: bool = False  # nor in any other: the hardware is gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processes:
+    """Who uses the device."""
+
+    own_bytes: Reading  # device memory of this process
+    own_source: str | None = None  # how this process was told from the others that the driver lists
+    foreign: Reading  # how many others there are at least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextMemory:
+    """Memory in use on the device before and after this process made its context there, bytes."""
+
+    before: Reading
+    after: Reading
 
 
 class Device(Protocol):
@@ -45,6 +63,15 @@ class Device(Protocol):
 
     def breakdown(self) -> Breakdown | None:
         """Return why nothing can run here any more; None where it can. Asked after a call has failed."""
+        ...
+
+    @property
+    def memory_scope(self) -> str:
+        """Whose memory :meth:`in_use_bytes` counts: ``device`` (of all processes) or ``process`` (of this one)."""
+        ...
+
+    def start(self) -> ContextMemory:
+        """Make what a process needs on the device, if it is not there yet; return what was read around it, once."""
         ...
 
     def wall_s(self) -> float:
@@ -85,6 +112,26 @@ class Device(Protocol):
 
     def used_bytes(self) -> Reading:
         """Return what is in use now in the measure of :attr:`memory_source`."""
+        ...
+
+    def in_use_bytes(self) -> Reading:
+        """Return the memory in use now as the system tells it, see :attr:`memory_scope`; quick, and from any thread."""
+        ...
+
+    def spills_beyond_bytes(self) -> Reading:
+        """Return the device's memory where the driver moves to the host's what goes beyond; None where it fails."""
+        ...
+
+    def boundary(self) -> Boundary:
+        """Return what the device tells between two rounds; never called inside one."""
+        ...
+
+    def energy_millijoules(self) -> Reading:
+        """Return the energy of :meth:`boundary` alone; from any thread."""
+        ...
+
+    def processes(self) -> Processes:
+        """Return who uses the device; takes milliseconds on a GPU."""
         ...
 
     def free_bytes(self) -> Reading:

@@ -126,6 +126,18 @@ def cpu_model(*, proc: Path = PROC) -> str | None:
     return platform.processor() or platform.machine() or None
 
 
+def drivers_spill(*, system: str | None = None, release: str | None = None) -> bool:
+    """Return whether drivers of GPUs move memory to the host's where it does not do, as on Windows and under WSL.
+
+    Args:
+        system: of the machine; None: this one's.
+        release: of its kernel; None: this one's.
+
+    """
+    name, kernel = system or platform.system(), release or platform.release()
+    return name == "Windows" or (name == "Linux" and "microsoft" in kernel.lower())
+
+
 def cpu_cores() -> int | None:
     """Return how many cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):

@@ -217,11 +217,17 @@ class NvmlGpu:
         """Return the limit that the GPU comes with."""
         return self._watts("nvmlDeviceGetPowerManagementDefaultLimit")
 
+    def energy_millijoules(self) -> Reading:
+        """Return the energy taken since the driver was loaded; it is the whole GPU's, so an instance has none."""
+        if self._is_mig and self._unavailable is None:
+            return Reading(reason="the energy counter is the whole GPU's, and this is a MIG instance of it")
+        return self._board_reading("nvmlDeviceGetTotalEnergyConsumption")
+
     def read_boundary(self) -> Boundary:
         """Return what is read between two rounds: at most 12 calls, the first time too (it starts to watch errors)."""
         cap, *slowdown = self._clock_events()
         return Boundary(
-            energy_millijoules=self._energy(),
+            energy_millijoules=self.energy_millijoules(),
             sw_power_cap_ns=cap,
             sw_thermal_ns=slowdown[0],
             hw_thermal_ns=slowdown[1],
@@ -332,11 +338,6 @@ class NvmlGpu:
             return Reading(value=int(self._ask(name, self._handle)))
         except _NoAnswer as no:
             return Reading(reason=no.reason)
-
-    def _energy(self) -> Reading:
-        if self._is_mig and self._unavailable is None:
-            return Reading(reason="the energy counter is the whole GPU's, and this is a MIG instance of it")
-        return self._board_reading("nvmlDeviceGetTotalEnergyConsumption")
 
     @functools.cached_property
     def _slowdown_fields(self) -> tuple[int, int, int] | None:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pytest_sdbatch.devices.device import Device
+from pytest_sdbatch.measure.boundaries import reasons
 from pytest_sdbatch.measure.repository import read_repository
 from pytest_sdbatch.records import Environment, Fact
 
@@ -38,7 +39,9 @@ def read_environment(
     """
     facts = device.facts()
     unknown = {key: str(reason) for key, reason in facts.get("unknown", {}).items()}
-    shown: dict[str, Fact] = dict(facts.get("shown", {}))
+    figures = unknown_figures(device)
+    unknown |= figures
+    shown: dict[str, Fact] = {**facts.get("shown", {}), **dict.fromkeys(figures)}
     shown |= {name: _version(name, unknown) for name in _SHOWN}
     shown |= {"system": platform.system(), "machine": platform.machine(), "ci": _says_yes(variables.get("CI", ""))}
     shown |= {name: variables[name] for name in _VARIABLES if name in variables}
@@ -58,6 +61,13 @@ def read_environment(
         shown=shown,
         unknown=unknown,
     )
+
+
+def unknown_figures(device: Device) -> dict[str, str]:
+    """Return why *device* does not tell what is read between rounds, by figure."""
+    foreign = device.processes().foreign
+    found = reasons(device.boundary())
+    return found if foreign.value is not None else {**found, "other_processes": str(foreign.reason)}
 
 
 def _version(distribution: str, unknown: dict[str, str]) -> str | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pytest_sdbatch.devices.device import Device
 from pytest_sdbatch.measure import tracers
+from pytest_sdbatch.measure.boundaries import Watch, round_fields
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules, should_stop, warmup_done
 from pytest_sdbatch.records import Outcome, Reading, Round, StopReason
 
 _LONGEST_REASON = 400
+_NO_PIPELINE = "there is no pipeline whose stages could be timed"
 
 
 class Workload(Protocol):
@@ -46,12 +48,14 @@ class Measurement:
     stages: str | None = None  # why there is no stage split; None when every round has one
     denoiser_batch: int | None = None
     denoiser_calls: int | None = None  # per call of the workload
+    fault: str | None = None  # what went wrong with the device meanwhile
 
 
 @dataclass(slots=True)
 class _Readings:
     """What was read so far: a failure half-way loses none of it."""
 
+    watch: Watch
     rounds: list[Round] = field(default_factory=list)
     warmup_s: list[float] = field(default_factory=list)
     outputs: list[object] = field(default_factory=list)
@@ -91,7 +95,7 @@ def measure(
     """
     __tracebackhide__ = True  # for pytest, when a call raises
     should_stop((1.0,) * 5, Rules())  # loads what the rule needs now: between rounds it would show up in their memory
-    readings = _Readings(no_stages=None if stages is not None else "there is no pipeline whose stages could be timed")
+    readings = _Readings(watch=Watch(device), no_stages=_NO_PIPELINE if stages is None else None)
     reason: str | None = None
     try:
         if not warm:
@@ -104,7 +108,7 @@ def measure(
         if not device.is_out_of_memory(error):
             raise
         stopped = StopReason.FAILED
-        reason = f"in {readings.phase}: {_describe(error)}"
+        reason = f"in {readings.phase}: {described(error)}"
     if reason is not None:
         # After the except block: until it is left, the traceback keeps the frames, and with them the tensors, alive.
         readings.outputs.clear()
@@ -121,6 +125,7 @@ def measure(
         stages=readings.no_stages,
         denoiser_batch=readings.denoiser_batch,
         denoiser_calls=readings.denoiser_calls,
+        fault=readings.watch.fault(),
     )
 
 
@@ -152,9 +157,11 @@ def _run_rounds(
         calls = workload.prepare()
         if stages is not None:
             stages.clear()
+        before = readings.watch.read()
         with tracers.paused() as readings.tracer:
             timed = _time_round(calls, device, readings.outputs)
-        reading = _read_round(timed, device, stages, readings)
+        told = round_fields(before, readings.watch.read())
+        reading = replace(_read_round(timed, device, stages, readings), **told)
         readings.rounds.append(reading)
         if on_round is not None:
             on_round(reading)
@@ -223,7 +230,7 @@ def _cold_start(readings: _Readings, *, warm: bool) -> Reading:
     return Reading(reason="this shape ran in this process before" if warm else "the first call did not end")
 
 
-def _describe(error: Exception) -> str:
+def described(error: Exception) -> str:
     """Return class and message on one line of bounded length."""
     message = " ".join(str(error).split()) or "no message"
     if len(message) > _LONGEST_REASON:

@@ -24,6 +24,8 @@ class Loaded:
     pipeline: Any
     load_s: float
     model_bytes: Reading
+    before_load: Reading  # Device.in_use_bytes before it was loaded
+    after_load: Reading  # and after
     weights: Weights
     parameters: int
 
@@ -105,7 +107,7 @@ class PipelinePool:
     def _load(self, case: Case) -> Loaded:
         device = self._device
         self._catalog.import_classes(case.model or "")
-        used_before = device.used_bytes()
+        used_before, in_use_before = device.used_bytes(), device.in_use_bytes()
         device.synchronize()
         start_s = device.wall_s()
         where = variants.load_device(case.variant, device=case.device)
@@ -119,6 +121,8 @@ class PipelinePool:
             pipeline=pipeline,
             load_s=load_s,
             model_bytes=_growth(used_before, device.used_bytes()),
+            before_load=in_use_before,
+            after_load=device.in_use_bytes(),
             weights=weights,
             parameters=parameters,
         )

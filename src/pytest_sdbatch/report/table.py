@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval, location_s
+from pytest_sdbatch.measure.boundaries import slowing
+from pytest_sdbatch.measure.validity import other_processes
 from pytest_sdbatch.records import Outcome, Record, Round
 from pytest_sdbatch.report.layout import Column
 
@@ -40,6 +42,11 @@ class Row:
     s_per_image: float | None = None
     against_one_ratio: float | None = None  # images/s over those of batch size 1
     peak_bytes: int | None = None
+    device_bytes: int | None = None  # the most that all processes held of the device, in the memory round
+    joules_per_image: float | None = None
+    sm_clock_mhz: float | None = None  # mean over the rounds, as each ended
+    power_cap_ratio: float | None = None  # share of the time in which the power limit held the clocks down
+    hottest_celsius: int | None = None
     stage_shares: Mapping[str, float] | None = None  # of the wall time, by stage
     looked_at: bool = True  # whether the outputs were checked
     unreliable: bool = False  # whether the rounds differ too much, or workers shared the machine
@@ -80,20 +87,35 @@ COLUMNS = (
     Column("image", "per image", drop=4),
     Column("against", "against\nb1", drop=3),
     Column("peak", "peak\nmemory", drop=1),
+    Column("device", "on the\ndevice", drop=7),
     Column("stages", "text/denoiser/\nVAE in %", drop=5),
+    Column("energy", "energy\nper image", drop=6),
+    Column("clock", "SM\nclock", drop=8),
+    Column("heat", "hottest", drop=9),
+    Column("cap", "power\nlimited", drop=10),
     Column("outcome", "outcome", left=True),
 )
+# Columns that are left out where no row has the figure, and the figure.
+_OPTIONAL = {
+    "device": "device_bytes",
+    "energy": "joules_per_image",
+    "clock": "sm_clock_mhz",
+    "heat": "hottest_celsius",
+    "cap": "power_cap_ratio",
+}
 
 
 def columns(table: Sequence[Row]) -> tuple[Column, ...]:
-    """Return COLUMNS as they are headed for *table*.
+    """Return the COLUMNS that *table* has figures for, as they are headed there.
 
     Videos are told in frames/s, which can be compared over lengths. Among images their cells say so themselves.
     """
+    empty = {key for key, figure in _OPTIONAL.items() if all(getattr(row, figure) is None for row in table)}
+    shown = tuple(column for column in COLUMNS if column.key not in empty)
     if not table or any(row.frames is None for row in table):
-        return COLUMNS
-    videos = {"rate": "throughput", "image": "per video"}
-    return tuple(replace(column, header=videos.get(column.key, column.header)) for column in COLUMNS)
+        return shown
+    videos = {"rate": "throughput", "image": "per video", "energy": "energy\nper video"}
+    return tuple(replace(column, header=videos.get(column.key, column.header)) for column in shown)
 
 
 def throughput(images_per_s: float, frames: int | None) -> str:
@@ -129,6 +151,11 @@ def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
         "image": UNKNOWN if row.s_per_image is None else units.duration(row.s_per_image),
         "against": UNKNOWN if row.against_one_ratio is None else units.ratio(row.against_one_ratio),
         "peak": UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes),
+        "device": UNKNOWN if row.device_bytes is None else units.memory(row.device_bytes),
+        "energy": UNKNOWN if row.joules_per_image is None else units.energy(row.joules_per_image),
+        "clock": UNKNOWN if row.sm_clock_mhz is None else f"{units.count(round(row.sm_clock_mhz))} MHz",
+        "heat": UNKNOWN if row.hottest_celsius is None else f"{row.hottest_celsius} C",
+        "cap": UNKNOWN if row.power_cap_ratio is None else units.share(row.power_cap_ratio),
         "stages": UNKNOWN if row.stage_shares is None else _stages(row.stage_shares),
         "outcome": f"{row.outcome_text} ({numbers})" if numbers else row.outcome_text,
     }
@@ -158,7 +185,7 @@ def _row(record: Record) -> Row:
     except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
         return replace(bare, notes=(*notes, f"times cannot be used: {error}"))
     restless = call_interval is not None and _relative(call_interval) > _RESTLESS
-    crowded = record.parallel > 1
+    crowded = record.parallel > 1 or bool(record.foreign_processes)
     if restless:
         notes = (*notes, "its rounds differ a lot: was the machine busy? Do not rely on this row")
     return replace(
@@ -170,6 +197,11 @@ def _row(record: Record) -> Row:
         images_per_s=case.batch_size / call_s,
         s_per_image=call_s / case.batch_size,
         peak_bytes=_peak_bytes(record),
+        device_bytes=record.peak_device_bytes,
+        joules_per_image=record.joules_per_image,
+        sm_clock_mhz=_mean([reading.sm_clock_mhz for reading in record.rounds]),
+        power_cap_ratio=_power_cap_ratio(record.rounds),
+        hottest_celsius=max((t for r in record.rounds if (t := r.temperature_celsius) is not None), default=None),
         stage_shares=_stage_shares(record.rounds),
     )
 
@@ -183,8 +215,11 @@ def _notes(record: Record) -> Iterator[str]:
         yield f"recompiled {times} inside timed rounds: the times include compiling"
     if record.parallel > 1:
         yield f"{record.parallel} processes shared the machine"
+    if record.foreign_processes and record.outcome is not Outcome.INVALID_ENVIRONMENT:
+        yield other_processes(record.foreign_processes)
     if not record.outcome.has_numbers:
         return
+    yield from _notes_on_device(record)
     if record.test_outcome != "passed":
         yield f"the test {record.test_outcome} after measuring, so this is no baseline"
     if not record.rounds:
@@ -200,12 +235,37 @@ def _notes(record: Record) -> Iterator[str]:
         yield f"peak memory is not known: {record.memory_reason or 'it was not read'}"
 
 
+def _notes_on_device(record: Record) -> Iterator[str]:
+    """Yield what was out of the ordinary on the device while a case with numbers was measured."""
+    slowed = slowing(record.rounds)
+    if slowed is not None and record.outcome is not Outcome.THROTTLED:
+        yield slowed
+    if record.memory_round is None:
+        return
+    if record.memory_round_reason is not None:
+        yield record.memory_round_reason
+    if record.memory_round.mark is not None:
+        yield record.memory_round.mark
+
+
 def _peak_bytes(record: Record) -> int | None:
     """Return the highest peak of the rounds in the measure that the device calls peak memory."""
     if record.memory_source not in MEMORY_SOURCES:
         return None
     peaks = [getattr(reading, record.memory_source) for reading in record.rounds]
     return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _power_cap_ratio(rounds: Sequence[Round]) -> float | None:
+    """Return the share of the wall time of the rounds that know it."""
+    known = [(reading.sw_power_cap_s, reading.wall_s) for reading in rounds if reading.sw_power_cap_s is not None]
+    wall_s = math.fsum(wall for _, wall in known)
+    return math.fsum(capped for capped, _ in known) / wall_s if wall_s > 0 else None
 
 
 def _stage_shares(rounds: Sequence[Round]) -> Mapping[str, float] | None:

@@ -20,6 +20,16 @@ __all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "rende
 
 _PREFIX = "sdbatch: "
 _VERSIONS = ("torch", "diffusers", "transformers")
+# Figures of the device that tell whether a measurement may be believed, as Environment.unknown calls them.
+_SENSED = {
+    "energy": "energy",
+    "throttling": "throttling",
+    "sm_clock": "SM clock",
+    "temperature": "temperature",
+    "ecc_errors": "ECC errors",
+    "xid_faults": "XID faults",
+    "other_processes": "other processes",
+}
 _REASON_LENGTH = 100
 _GOOD, _NOTABLE, _BAD = "green", "yellow", "red"
 _NOTABLE_OUTCOMES = (Outcome.OOM, Outcome.SPILLED, Outcome.OVER_LIMIT, Outcome.THROTTLED, Outcome.SKIPPED)
@@ -47,7 +57,9 @@ def header_lines(environment: Environment, options: Options, cases: Sequence[Cas
     versions = [str(facts["python"])] if facts.get("python") else []
     versions += [f"{name} {facts[name]}" for name in _VERSIONS if facts.get(name)]
     given = [
-        setting.spelled if row.kind == "switch" else f"{setting.spelled}={setting.text}"
+        setting.spelled
+        if row.kind == "switch" and setting.spelled.startswith("--")
+        else f"{setting.spelled}={setting.text}"
         for row, setting in ((row, options.settings[row.name]) for row in TABLE)
         if setting.origin > Origin.DEFAULT
     ]
@@ -55,8 +67,18 @@ def header_lines(environment: Environment, options: Options, cases: Sequence[Cas
         ", ".join([device, *versions]),
         f"{units.count(len(cases), 'case')}: {'; '.join(_axes(cases))}",
         f"given: {' '.join(given)}; the rest by marker or default" if given else "options by marker or default",
+        *_not_told(environment.unknown),
     ]
     return [_PREFIX + plain(line) for line in lines]
+
+
+def _not_told(unknown: Mapping[str, str]) -> list[str]:
+    """Return which figures of the device are not known here, a line per reason: once, and not in every row."""
+    figures: dict[str, list[str]] = {}
+    for key, name in _SENSED.items():
+        if key in unknown:
+            figures.setdefault(unknown[key], []).append(name)
+    return [f"not known here: {', '.join(names)} ({reason})" for reason, names in figures.items()]
 
 
 def plan_lines(cases: Iterable[Case], seconds: Mapping[str, float] | None = None) -> list[str]:
@@ -196,12 +218,17 @@ def _style(row: Row) -> str:
 
 
 def _legend(records: Iterable[Record]) -> list[str]:
-    """Return what "peak memory" and the interval mean here."""
-    sources = dict.fromkeys(record.memory_source for record in records if record.outcome.has_numbers)
+    """Return what "peak memory", the interval and the figures of the device mean here."""
+    shown = list(records)
+    sources = dict.fromkeys(record.memory_source for record in shown if record.outcome.has_numbers)
     meanings = [MEMORY_SOURCES[source] for source in sources if source in MEMORY_SOURCES]
     if not meanings:
         return []
-    return [f"within this run: 95 % interval of one process; peak memory: {' or '.join(meanings)}"]
+    lines = [f"within this run: 95 % interval of one process; peak memory: {' or '.join(meanings)}"]
+    if any(record.peak_device_bytes is not None for record in shown):
+        lines.append("on the device: the most memory in use by all processes, in one more round that is not timed")
+    coarse = dict.fromkeys(record.energy_reason for record in shown if record.energy_reason is not None)
+    return [*lines, *(f"energy is not known of every case: {reason}" for reason in coarse)]
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:

@@ -55,7 +55,8 @@ def figures(records: Sequence[Record]) -> dict[str, float]:
     """Return our own numbers beside pytest-benchmark's: of the kept rounds of the records of one case, all runs.
 
     ``images_per_s`` and ``s_per_image`` come from the trimmed location of the rounds, not from their mean;
-    ``peak_memory_bytes`` is in the measure that the records name, and left out where it is not known.
+    ``peak_memory_bytes`` is in the measure that the records name, ``peak_device_bytes`` is what all processes held of
+    the device in the memory round, ``joules_per_image`` is the device's. What is not known is left out.
     """
     return _figures(_seconds(records), records)
 
@@ -68,6 +69,12 @@ def _figures(seconds: Sequence[float], records: Sequence[Record]) -> dict[str, f
     known = [peak for record in records for peak in codec.peaks(record)]
     if known:
         found["peak_memory_bytes"] = max(known)
+    held = [peak for record in records if (peak := record.peak_device_bytes) is not None]
+    if held:
+        found["peak_device_bytes"] = max(held)
+    joules = [energy for record in records if (energy := record.joules_per_image) is not None]
+    if joules:
+        found["joules_per_image"] = statistics.fmean(joules)
     return found
 
 

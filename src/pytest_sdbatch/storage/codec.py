@@ -1,7 +1,8 @@
 """Records in plain builtins: the one form that a test report carries and a run file holds.
 
 Rounds are columns, durations are whole nanoseconds; everything else keeps the names of :mod:`pytest_sdbatch.records`.
-A None that is also the default is left out.
+A None that is also the default is left out, and a key that a file lacks has its default: unknown. A key that this
+version does not know is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.records import Compilation, Environment, Reading, Record, Round, Run
+from pytest_sdbatch.records import Compilation, Environment, MemoryRound, Reading, Record, Round, Run
 from pytest_sdbatch.storage.plain import convert, is_plain, join, to_plain
 
 SCHEMA = 1
@@ -22,6 +23,16 @@ SCHEMA = 1
 _NS = 1e9
 _TEST_OUTCOMES = ("passed", "failed", "skipped")
 _PEAKS = ("peak_allocated_bytes", "peak_reserved_bytes", "host_peak_bytes")
+_WHOLE = (*_PEAKS, "sm_clock_mhz", "temperature_celsius")  # columns that keep the name of Round
+# Columns of whole numbers in a smaller unit: name there, name in Round, parts of a unit.
+_SCALED = (
+    ("energy_mj", "energy_joules", 1e3),
+    ("sw_power_cap_ns", "sw_power_cap_s", _NS),
+    ("sw_thermal_ns", "sw_thermal_s", _NS),
+    ("hw_thermal_ns", "hw_thermal_s", _NS),
+    ("hw_power_brake_ns", "hw_power_brake_s", _NS),
+)
+_COLUMNS = ("wall_ns", "cpu_ns", *_WHOLE, *(key for key, _, _ in _SCALED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,13 @@ class _Columns:
     peak_allocated_bytes: list[int | None] | None = None
     peak_reserved_bytes: list[int | None] | None = None
     stages: dict[str, list[int | None]] | None = None
+    energy_mj: list[int | None] | None = None
+    sw_power_cap_ns: list[int | None] | None = None
+    sw_thermal_ns: list[int | None] | None = None
+    hw_thermal_ns: list[int | None] | None = None
+    hw_power_brake_ns: list[int | None] | None = None
+    sm_clock_mhz: list[int | None] | None = None
+    temperature_celsius: list[int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,17 +216,21 @@ class _StoredRounds(Sequence[Round]):
     def _rounds(self) -> tuple[Round, ...]:
         columns = self.columns
         stages = columns.stages or {}
-        peaks = [getattr(columns, name) or (None,) * len(self) for name in _PEAKS]
+        there: dict[str, Any] = {name: column for name in _WHOLE if (column := getattr(columns, name))}
+        scaled: dict[str, Any] = {
+            name: (column, parts) for key, name, parts in _SCALED if (column := getattr(columns, key))
+        }
         return tuple(
             Round(
                 wall_s=wall / _NS,
                 cpu_s=cpu / _NS,
                 call_s=tuple([call / _NS for call in calls]),
                 stage_s={n: ns / _NS for n, column in stages.items() if (ns := column[index]) is not None} or None,
-                **dict(zip(_PEAKS, there, strict=True)),
+                **{name: column[index] for name, column in there.items()},
+                **{name: _divided(column[index], parts) for name, (column, parts) in scaled.items()},
             )
-            for index, (wall, cpu, calls, *there) in enumerate(
-                zip(columns.wall_ns, columns.cpu_ns, columns.call_ns, *peaks, strict=True)
+            for index, (wall, cpu, calls) in enumerate(
+                zip(columns.wall_ns, columns.cpu_ns, columns.call_ns, strict=True)
             )
         )
 
@@ -257,22 +279,31 @@ def _columns(rounds: Sequence[Round]) -> _Columns:
         cpu_ns=_to_ns([r.cpu_s for r in rounds], f"{path}.cpu_ns"),
         call_ns=[list(itertools.islice(calls, len(r.call_s))) for r in rounds],
         stages={n: _to_ns([split.get(n) for split in splits], f"{path}.stages.{n}") for n in stages} or None,
-        **{name: _peaks([getattr(r, name) for r in rounds], f"{path}.{name}") for name in _PEAKS},
+        **{name: _whole([getattr(r, name) for r in rounds], f"{path}.{name}") for name in _WHOLE},
+        **{key: _parts([getattr(r, name) for r in rounds], parts, f"{path}.{key}") for key, name, parts in _SCALED},
     )
     _check_columns(columns, path)
     return columns
 
 
-def _peaks(values: list[Any], path: str) -> Any:
+def _whole(values: list[Any], path: str) -> Any:
     if values.count(None) == len(values):
         return None
     return values if is_plain(values) else to_plain(values, path)
 
 
+def _parts(values: list[Any], parts: float, path: str) -> Any:
+    return None if values.count(None) == len(values) else _to_ns(values, path, parts=parts)
+
+
+def _divided(value: int | None, parts: float) -> Any:
+    return None if value is None else value / parts
+
+
 def _check_columns(columns: _Columns, path: str) -> None:
     """Raise RunFileError for columns of unequal length or with a value below 0."""
     count = len(columns.wall_ns)
-    named = {name: column for name in ("wall_ns", "cpu_ns", *_PEAKS) if (column := getattr(columns, name)) is not None}
+    named = {name: column for name in _COLUMNS if (column := getattr(columns, name)) is not None}
     named |= {f"stages.{name}": column for name, column in (columns.stages or {}).items()}
     for name, column in {**named, "call_ns": columns.call_ns}.items():
         if len(column) != count:
@@ -288,11 +319,11 @@ def _known(column: list[int | None]) -> list[int]:
     return column if None not in column else [value for value in column if value is not None]  # type: ignore[return-value]
 
 
-def _to_ns(seconds: Sequence[float | None], path: str) -> list[Any]:
+def _to_ns(seconds: Sequence[float | None], path: str, *, parts: float = _NS) -> list[Any]:
     try:
         if None in seconds:
-            return [None if value is None else round(value * _NS) for value in seconds]
-        return list(map(round, [value * _NS for value in seconds]))  # type: ignore[operator]
+            return [None if value is None else round(value * parts) for value in seconds]
+        return list(map(round, [value * parts for value in seconds]))  # type: ignore[operator]
     except (ValueError, OverflowError):
         raise RunFileError(f"{path}: not a finite number") from None
 
@@ -328,3 +359,13 @@ def _check_values(record: Record, path: str) -> None:
         durations.append(record.compilation.seconds)
     if min(durations) < 0:
         raise RunFileError(f"{path}: a negative time before the rounds")
+    if record.memory_round is not None:
+        _check_time_line(record.memory_round, join(path, "memory_round"))
+
+
+def _check_time_line(made: MemoryRound, path: str) -> None:
+    if len(made.time_s) != len(made.used_bytes):
+        raise RunFileError(f"{join(path, 'used_bytes')}: {len(made.used_bytes)} entries for {len(made.time_s)} times")
+    for name, column in (("time_s", made.time_s), ("used_bytes", made.used_bytes)):
+        if min(column, default=0) < 0:
+            raise RunFileError(f"{join(path, name)}: {min(column)} is below 0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -95,3 +96,27 @@ def test_a_cpu_device_starts_without_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_memory_in_use_is_what_is_resident() -> None:
+    """20 MiB that are written to are in use, of this process; there is no context to read it around."""
+    device = CpuDevice()
+    before = device.in_use_bytes().value or 0
+    held = bytearray(b"\x01") * (20 << 20)
+
+    assert (device.in_use_bytes().value or 0) - before > 15 << 20
+    assert len(held) == 20 << 20
+    assert device.memory_scope == "process"
+    assert device.start().before.reason == "a CPU has no context"
+
+
+def test_a_cpu_tells_nothing_between_rounds_and_says_why() -> None:
+    """No figure is 0: energy, clocks, heat, errors and neighbours are unknown with their reason."""
+    device = CpuDevice()
+    told = device.boundary()
+    figures = [getattr(told, field.name) for field in dataclasses.fields(told) if field.name != "xids"]
+    figures += [device.energy_millijoules(), device.processes().foreign, device.processes().own_bytes]
+
+    assert {figure.value for figure in figures} == {None}
+    assert {figure.reason for figure in figures} == {told.xids.reason} == {"a CPU has no driver that tells it"}
+    assert device.spills_beyond_bytes().value is None

@@ -22,6 +22,63 @@ from pytest_sdbatch.devices.cuda import CudaDevice
 print(json.dumps(CudaDevice(1).facts()))
 """
 
+# A process that starts using such a GPU; the calls of torch that need one do nothing.
+START = """
+import dataclasses, json, os, sys, types, torch
+torch.cuda.get_device_properties = lambda index: types.SimpleNamespace(uuid="22")
+torch.cuda.synchronize = lambda index: None
+torch._C._cuda_hasPrimaryContext = lambda index: sys.argv[1] == "late"
+from pytest_sdbatch.devices.cuda import CudaDevice
+device = CudaDevice(1)
+device._probe = None
+unstarted = device.processes()
+context = device.start()
+told = [unstarted, context, device.start(), device.processes(), device.in_use_bytes(), device.energy_millijoules()]
+print(json.dumps([dataclasses.asdict(one) for one in told] + [device.boundary().sm_clock_mhz.value]))
+"""
+
+
+def known(value: int) -> dict[str, int | None]:
+    """Return a Reading as the child prints it."""
+    return {"value": value, "reason": None}
+
+
+def test_starting_reads_the_memory_before_and_after_the_context(nvml_shim: MakeShim) -> None:
+    """Our process is told from the one that was there, by appearing; its bytes and the other's presence are known."""
+    before, both = "77:1000000000", "77:1000000000 88:600000000"
+    card = gpu("GPU-22", used=[10**9, 16 * 10**8], processes=[before, before, both], energy=[5_000], sm_clock=[1500])
+    unstarted, context, again, processes, in_use, energy, clock = json.loads(
+        nvml_shim(gpu("GPU-11"), card).python("-c", START, "early")
+    )
+
+    assert unstarted["foreign"] == known(1)
+    assert unstarted["own_bytes"]["reason"] == "this process has no context on the GPU yet"
+    assert context == again == {"before": known(10**9), "after": known(16 * 10**8)}
+    assert processes == {"own_bytes": known(6 * 10**8), "own_source": "appeared", "foreign": known(1)}
+    assert (in_use, energy, clock) == (known(16 * 10**8), known(5_000), 1500)
+
+
+def test_a_context_that_was_there_before_is_said(nvml_shim: MakeShim) -> None:
+    """A conftest that loads its pipeline first: what was in use before it is not known, and not 0."""
+    answers = json.loads(nvml_shim(gpu("GPU-22")).python("-c", START, "late"))
+
+    assert answers[1]["before"] == {
+        "value": None,
+        "reason": "this process had started CUDA before the plugin could look",
+    }
+    assert answers[1]["after"]["value"] is not None
+
+
+def test_without_a_driver_every_figure_has_its_reason(nvml_shim: MakeShim) -> None:
+    """Starting works all the same."""
+    shim = nvml_shim(gpu("GPU-22"), fail=["nvmlInitWithFlags 9 1"])
+    unstarted, context, _, processes, in_use, energy, clock = json.loads(shim.python("-c", START, "early"))
+    figures = [unstarted["foreign"], *context.values(), processes["foreign"], processes["own_bytes"], in_use, energy]
+
+    assert {figure["value"] for figure in figures} == {clock} == {None}
+    assert all("driver is not loaded" in figure["reason"] for figure in figures)
+
+
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
 
@@ -130,3 +187,19 @@ def test_more_than_the_card_holds_is_out_of_memory() -> None:
     assert device.is_out_of_memory(caught.value)
     device.release_memory()
     assert float(torch.ones(1, device=device.name)) == 1.0
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_memory_of_the_gpu_holds_what_the_allocator_holds() -> None:
+    """After a tensor of 512 MiB at least that much is in use on the GPU, more than before, and it is this process's."""
+    device = CudaDevice(0)
+    context = device.start()
+    before = device.in_use_bytes().value
+    assert before is not None, device.in_use_bytes().reason
+    tensor = torch.empty(512 << 20, dtype=torch.uint8, device=device.name)
+    device.synchronize()
+
+    assert (device.in_use_bytes().value or 0) - before >= 512 << 20
+    assert (device.processes().own_bytes.value or 0) >= tensor.numel()
+    assert (context.after.value or 0) <= before

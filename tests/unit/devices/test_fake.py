@@ -83,3 +83,57 @@ def test_a_batch_is_a_number_or_an_object_with_prompts() -> None:
     device = FakeDevice()
 
     assert len(device.generate(SimpleNamespace(prompts=("a", "b", "c")))) == 3  # type: ignore[arg-type]
+
+
+def test_sensors_tell_what_they_were_set_to() -> None:
+    """In the driver's units; what was not set is unknown with a reason."""
+    device = FakeDevice()
+    sensors = device.sensors
+    sensors.energy_joules, sensors.sw_thermal_s, sensors.temperature_celsius, sensors.neighbours = 1.5, 0.25, 71, 2
+    told = device.boundary()
+
+    assert told.energy_millijoules.value == device.energy_millijoules().value == 1500
+    assert (told.sw_thermal_ns.value, told.temperature_celsius.value) == (250_000_000, 71)
+    assert device.processes().foreign.value == 2
+    assert told.hw_thermal_ns.value is None
+    assert told.hw_thermal_ns.reason == told.xids.reason == FakeDevice().processes().foreign.reason
+
+
+def test_faults_are_told_once() -> None:
+    """A driver's queue of faults is emptied by reading it."""
+    device = FakeDevice()
+    device.sensors.xids = [13]
+    first = device.boundary().xids.numbers
+    device.sensors.xids += [31]
+
+    assert (first, device.boundary().xids.numbers, device.boundary().xids.numbers) == ((13,), (31,), ())
+
+
+def test_work_takes_energy() -> None:
+    """Watts times the seconds of work, from 0; what the sensors are set to is gone on from."""
+    device = FakeDevice(seconds_per_call=0.5, seconds_per_image=0.25, watts=100.0)
+    start = device.energy_millijoules().value
+    device.generate(2)
+
+    assert (start, device.energy_millijoules().value) == (0, 100_000)
+
+
+def test_memory_in_use_is_what_is_held_with_context_and_neighbours() -> None:
+    """The allocator keeps what a large batch took until it is released; the context is there from the start on."""
+    device = FakeDevice(model_bytes=1_000, bytes_per_image=10, context_bytes=300, spills_beyond_bytes=5_000)
+    device.sensors.neighbour_bytes = 7
+    unstarted = device.in_use_bytes().value
+    context = device.start()
+    device.sensors.neighbour_bytes = 8
+    device.generate(4)
+    device.reset_peaks()
+    held = device.in_use_bytes().value
+    own = device.processes().own_bytes.value
+    device.release_memory()
+
+    assert unstarted == 1_007
+    assert (context.before.value, context.after.value) == (7, 307)
+    assert device.start() == context
+    assert (held, own, device.in_use_bytes().value) == (1_348, 1_340, 1_308)
+    assert device.spills_beyond_bytes().value == 5_000
+    assert FakeDevice().spills_beyond_bytes().reason

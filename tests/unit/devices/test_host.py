@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sdbatch.devices.host import HostMemory, cpu_cores, cpu_model, return_free_heap
+from pytest_sdbatch.devices.host import HostMemory, cpu_cores, cpu_model, drivers_spill, return_free_heap
 
 MIB = 1 << 20
 on_linux = pytest.mark.skipif(platform.system() != "Linux", reason="the figure exists on Linux only")
@@ -141,3 +141,17 @@ def test_cores_are_those_this_process_may_use() -> None:
 
     assert cores is not None
     assert cores >= 1
+
+
+@pytest.mark.parametrize(
+    ("system", "release", "spill"),
+    [
+        ("Windows", "11", True),
+        ("Linux", "5.15.167.4-microsoft-standard-WSL2", True),
+        ("Linux", "6.8.0-45-generic", False),
+        ("Darwin", "24.1.0", False),
+    ],
+)
+def test_drivers_spill_on_windows_and_under_wsl(system: str, release: str, spill: bool) -> None:
+    """Elsewhere an allocation that does not fit fails."""
+    assert drivers_spill(system=system, release=release) is spill

@@ -49,6 +49,14 @@ def test_every_unknown_fact_has_its_reason(tmp_path: Path) -> None:
     assert {key for key, value in facts.items() if value is None} == environment.unknown.keys()
 
 
+def test_figures_that_the_device_does_not_tell_have_a_reason_each(tmp_path: Path) -> None:
+    """Of a CPU all of them; they are looked for once, not in every case."""
+    unknown = read_environment(CpuDevice(), folder=tmp_path, variables={}).unknown
+
+    assert unknown.keys() >= {"energy", "throttling", "sm_clock", "temperature", "ecc_errors", "other_processes"}
+    assert unknown["energy"] == "a CPU has no driver that tells it"
+
+
 def test_classes_do_not_share_a_key(tmp_path: Path) -> None:
     """A fact has one place, so that a difference has one meaning."""
     environment = read_environment(CpuDevice(), folder=tmp_path, variables={})

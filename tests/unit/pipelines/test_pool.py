@@ -38,6 +38,7 @@ class Memory:
         self.pool: PipelinePool | None = None
         self.now_s = 0.0
         self.releases = 0
+        self.in_use = 0
 
     def synchronize(self) -> None:
         """Take a quarter of a second."""
@@ -53,6 +54,11 @@ class Memory:
             return self.used
         self.used = Reading(value=self.used.value + 7)
         return self.used
+
+    def in_use_bytes(self) -> Reading:
+        """Return 64 bytes more than the last time."""
+        self.in_use += 64
+        return Reading(value=self.in_use)
 
     def free_bytes(self) -> Reading:
         """Return what the loaded parameters leave of the capacity."""
@@ -96,6 +102,7 @@ def test_what_loading_took_is_known() -> None:
 
     assert loaded.load_s == 0.25
     assert loaded.model_bytes == Reading(value=7)
+    assert (loaded.before_load, loaded.after_load) == (Reading(value=64), Reading(value=128))
     assert loaded.parameters == ARCHITECTURES["tiny-sd"].parameters
     assert (loaded.weights.kind, loaded.weights.seed, loaded.weights.fill) == ("random", 3, build.FILL_RULE)
 

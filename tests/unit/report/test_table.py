@@ -302,5 +302,6 @@ def test_a_table_with_images_keeps_its_columns(sd15: Maker) -> None:
     wan = sd15.group(model="wan21-1.3b", frames=81)
     table = rows([sd15.record(2, call_s=4.0), wan.record(2, call_s=4.0)])
 
-    assert columns(table) == columns(()) == COLUMNS
+    assert columns(table) == columns(())
+    assert set(columns(table)) < set(COLUMNS)
     assert [cells(row, {})["rate"] for row in table] == ["0.500", "40.5 frames/s"]

@@ -209,7 +209,9 @@ def test_without_a_model_the_line_names_the_test(sd15: Maker) -> None:
 
 def test_the_header_says_where_what_and_what_was_asked_for(sd15: Maker) -> None:
     """Device and versions, the grid, and the options that are not defaults, as they were written."""
-    options = resolve(command_line={"batch_sizes": "1,4"}, ini={"steps": 20}, overrides={})
+    options = resolve(
+        command_line={"batch_sizes": "1,4", "resume": "yes"}, ini={"steps": 20}, overrides={"memory_round": "no"}
+    )
     cpu = sd15.group(device="cpu")
     cases = [cpu.case(1), cpu.case(4), cpu.group(model="sdxl").case(4)]
     found = environment(device_kind="cpu", device_name="A CPU", threads=2, python="CPython 3.12.3")
@@ -217,7 +219,8 @@ def test_the_header_says_where_what_and_what_was_asked_for(sd15: Maker) -> None:
     assert header_lines(found, options, cases) == [
         "sdbatch: cpu (A CPU, 2 threads), CPython 3.12.3, torch 2.13.0, diffusers 0.42.1",
         "sdbatch: 3 cases: sd15-random,sdxl-random bf16 512x512; steps 20; batch sizes 1,4; batch counts 1",
-        "sdbatch: given: --sd-batch-sizes=1,4 sd_steps=20; the rest by marker or default",
+        "sdbatch: given: --sd-batch-sizes=1,4 sd_steps=20 -o sd_memory_round=no --sd-resume;"
+        " the rest by marker or default",
     ]
 
 
@@ -275,3 +278,14 @@ def test_videos_show_their_frames(sd15: Maker) -> None:
     assert "40.5 frames/s" in table
     assert "per video" in table
     assert "images/s" not in table
+
+
+def test_the_header_says_once_what_the_device_does_not_tell(sd15: Maker) -> None:
+    """A line per reason, in words; other unknown facts are no matter of believing the figures."""
+    unknown = {"energy": "no driver", "sm_clock": "no driver", "other_processes": "not allowed", "commit": "no git"}
+    found = replace(environment(), unknown=unknown)
+
+    assert header_lines(found, resolve(command_line={}, ini={}, overrides={}), [sd15.case(1)])[3:] == [
+        "sdbatch: not known here: energy, SM clock (no driver)",
+        "sdbatch: not known here: other processes (not allowed)",
+    ]

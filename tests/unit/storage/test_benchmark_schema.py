@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_benchmark.stats import Stats
 
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Record
+from pytest_sdbatch.records import MemoryRound, Reading, Record
 from pytest_sdbatch.storage.benchmark_schema import SCHEMA_VERSION, figures, full_name, stats
 
 
@@ -46,6 +47,29 @@ def test_our_figures_stand_beside_theirs(make_record: Callable[..., Record]) -> 
     found = figures([make_record(0.5, 0.5, 0.5, batch_size=4)])
 
     assert found == pytest.approx({"images_per_s": 8.0, "s_per_image": 0.125, "peak_memory_bytes": 2**30})
+
+
+def test_energy_and_memory_of_the_device_stand_beside_them(make_record: Callable[..., Record]) -> None:
+    """Joules per image over the rounds that know theirs, and the peak of all processes; of a CPU neither."""
+    record = make_record(2.0, 2.0, 2.0, batch_size=4)
+    rounds = (*(replace(one, energy_joules=800.0) for one in record.rounds[:2]), record.rounds[2])
+    unknown = Reading(reason="x")
+    memory = MemoryRound(
+        scope="device",
+        before_context=unknown,
+        context=unknown,
+        before_load=unknown,
+        loaded=unknown,
+        peak=Reading(value=2**34),
+        after=unknown,
+    )
+
+    found = figures([replace(record, rounds=rounds, memory_round=memory)])
+    on_cpu = figures([replace(record, memory_round=replace(memory, scope="process"))])
+
+    assert found["joules_per_image"] == 200.0
+    assert found["peak_device_bytes"] == 2**34
+    assert on_cpu.keys() == {"images_per_s", "s_per_image", "peak_memory_bytes"}
 
 
 def test_unknown_figures_are_left_out(make_record: Callable[..., Record]) -> None:

@@ -19,6 +19,7 @@ from pytest_sdbatch.records import (
     Compilation,
     Derived,
     Environment,
+    MemoryRound,
     Outcome,
     Reading,
     Record,
@@ -62,6 +63,30 @@ ROUNDS = st.builds(
     peak_allocated_bytes=BYTES,
     peak_reserved_bytes=BYTES,
     host_peak_bytes=BYTES,
+    energy_joules=st.none() | SECONDS,
+    sw_power_cap_s=st.none() | SECONDS,
+    sw_thermal_s=st.none() | SECONDS,
+    hw_thermal_s=st.none() | SECONDS,
+    hw_power_brake_s=st.none() | SECONDS,
+    sm_clock_mhz=BYTES,
+    temperature_celsius=BYTES,
+)
+FIGURES = st.builds(Reading, value=st.none() | st.integers(0, 2**40), reason=st.none() | TEXT)
+MEMORY_ROUNDS = st.lists(st.tuples(SECONDS, st.integers(0, 2**40)), max_size=4).flatmap(
+    lambda points: st.builds(
+        MemoryRound,
+        scope=st.sampled_from(["device", "process"]),
+        before_context=FIGURES,
+        context=FIGURES,
+        before_load=FIGURES,
+        loaded=FIGURES,
+        peak=FIGURES,
+        after=FIGURES,
+        time_s=st.just(tuple(time_s for time_s, _ in points)),
+        used_bytes=st.just(tuple(used for _, used in points)),
+        energy_updates=BYTES,
+        mark=st.none() | TEXT,
+    )
 )
 RECORDS = st.builds(
     Record,
@@ -76,6 +101,12 @@ RECORDS = st.builds(
     load_s=READINGS,
     model_bytes=st.builds(Reading, value=st.none() | st.integers(-(2**40), 2**40), reason=st.none() | TEXT),
     memory_source=st.none() | TEXT,
+    memory_round=st.none() | MEMORY_ROUNDS,
+    memory_round_reason=st.none() | TEXT,
+    energy_reason=st.none() | TEXT,
+    process_bytes=FIGURES,
+    process_source=st.none() | TEXT,
+    foreign_processes=BYTES,
     compilation=st.none()
     | st.builds(Compilation, seconds=SECONDS, graphs=st.integers(0, 9), recompiles_in_rounds=st.integers(0, 9)),
     stopped=st.none() | st.sampled_from(StopReason),
@@ -94,6 +125,9 @@ def in_ns(record: Record) -> Record:
     def ns(value: float) -> float:
         return round(value * 1e9) / 1e9
 
+    def maybe(value: float | None) -> float | None:
+        return None if value is None else ns(value)
+
     def reading(old: Reading) -> Reading:
         return old if old.value is None else replace(old, value=ns(old.value))
 
@@ -104,6 +138,11 @@ def in_ns(record: Record) -> Record:
             cpu_s=ns(r.cpu_s),
             call_s=tuple(map(ns, r.call_s)),
             stage_s=None if r.stage_s is None else {name: ns(s) for name, s in r.stage_s.items()},
+            energy_joules=None if r.energy_joules is None else round(r.energy_joules * 1e3) / 1e3,
+            sw_power_cap_s=maybe(r.sw_power_cap_s),
+            sw_thermal_s=maybe(r.sw_thermal_s),
+            hw_thermal_s=maybe(r.hw_thermal_s),
+            hw_power_brake_s=maybe(r.hw_power_brake_s),
         )
         for r in record.rounds
     )
@@ -237,6 +276,33 @@ def test_a_figure_that_is_not_finite_is_not_encoded(make_record: Callable[..., R
         encode_record(make_record(0.5, model_bytes=Reading(value=math.nan)))
 
 
+MEMORY_ROUND = MemoryRound(
+    scope="device",
+    before_context=Reading(value=0),
+    context=Reading(value=2**29),
+    before_load=Reading(value=2**29),
+    loaded=Reading(value=2**32),
+    peak=Reading(value=2**33),
+    after=Reading(reason="the GPU is lost"),
+    time_s=(0.0, 1.5),
+    used_bytes=(2**32, 2**33),
+)
+
+
+def test_what_the_device_told_is_columns_too(make_record: Callable[..., Record]) -> None:
+    """Energy in whole millijoules, times in nanoseconds; a figure that no round has leaves no column."""
+    record = make_record(0.5, 0.25)
+    told = replace(record.rounds[0], energy_joules=12.5, sw_thermal_s=0.25, sm_clock_mhz=1755)
+    encoded = encode_record(replace(record, rounds=(told, record.rounds[1])))
+
+    found = {name: column for name, column in encoded["rounds"].items() if name not in encode_record(record)["rounds"]}
+    assert found == {
+        "energy_mj": [12_500, None],
+        "sw_thermal_ns": [250_000_000, None],
+        "sm_clock_mhz": [1755, None],
+    }
+
+
 def changed(value: dict[str, Any], path: str, new: object) -> dict[str, Any]:
     """Return a copy of *value* with *new* at the dotted *path*."""
     copy: dict[str, Any] = json.loads(json.dumps(value))
@@ -264,6 +330,13 @@ def changed(value: dict[str, Any], path: str, new: object) -> dict[str, Any]:
         ("rounds.wall_ns", [0.5, 0.5], r"record\.rounds\.wall_ns\[0\]: Expected `int`, got `float`"),
         ("rounds.wall_ns", [-1, 1], r"rounds\.wall_ns: -1 is below 0"),
         ("rounds.cpu_ns", [1], r"record\.rounds\.cpu_ns: 1 entries for 2 rounds"),
+        ("rounds.energy_mj", [1], r"record\.rounds\.energy_mj: 1 entries for 2 rounds"),
+        ("rounds.sw_thermal_ns", [1, -1], r"record\.rounds\.sw_thermal_ns: -1 is below 0"),
+        ("rounds.sm_clock_mhz", ["1", "2"], r"record\.rounds\.sm_clock_mhz\[0\]: Expected `int \| null`, got `str`"),
+        ("memory_round.used_bytes", [1], r"record\.memory_round\.used_bytes: 1 entries for 2 times"),
+        ("memory_round.used_bytes", [1, -1], r"record\.memory_round\.used_bytes: -1 is below 0"),
+        ("memory_round.peek", {}, r"record\.memory_round\.peek: unknown key"),
+        ("memory_round.peak", 7, r"record\.memory_round\.peak: Expected `object`, got `int`"),
         ("rounds.stages", {"vae": [1]}, r"record\.rounds\.stages\.vae: 1 entries for 2 rounds"),
         ("warmup_ns", [-1], "negative time before the rounds"),
         ("load_ns", {"value": -1}, "negative time before the rounds"),
@@ -274,7 +347,7 @@ def test_a_damaged_record_is_refused_with_its_key(
     make_record: Callable[..., Record], path: str, new: object, message: str | None
 ) -> None:
     """Unknown keys, wrong types, impossible values and columns that do not fit name the key path."""
-    damaged = changed(encode_record(make_record(0.5, 0.25)), path, new)
+    damaged = changed(encode_record(make_record(0.5, 0.25, memory_round=MEMORY_ROUND)), path, new)
 
     if message is None:  # no rounds is no damage: the control of this test
         assert decode_record(damaged).rounds == ()

@@ -316,3 +316,7 @@ def test_schema_1_is_still_read() -> None:
     assert run.records[0].compilation == Compilation(seconds=12.5, graphs=2, recompiles_in_rounds=0)
     assert run.records[0].cold_start_s.value == 1.5
     assert run.records[0].derived.denoiser_batch == 8
+    # What a file of before does not hold is unknown.
+    assert run.records[0].memory_round is None
+    assert run.records[0].foreign_processes is None
+    assert run.records[0].joules_per_image is None
