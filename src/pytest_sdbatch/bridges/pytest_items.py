@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sdbatch.bridges import pytest_benchmark
+from pytest_sdbatch.bridges import pytest_benchmark, pytest_options
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.grid.case import case_of_id
 from pytest_sdbatch.options import BY_SPELLING, Origin, flag_of
@@ -46,6 +46,7 @@ def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
         return
     cases: Sequence[Case] = ()
     try:
+        pytest_options.check_file(host.config)
         refuse_own_parametrization(metafunc.definition)
         with_model = loads_model(metafunc.fixturenames)
         options = options_of(metafunc.definition, host, with_model=with_model)
@@ -83,7 +84,7 @@ def options_of(node: pytest.Item, host: Host, *, with_model: bool = True) -> Opt
     for marker in reversed(list(node.iter_markers("sdbatch"))):
         if marker.args:
             raise OptionError(
-                f"@pytest.mark.sdbatch{marker.args!r} of {node.nodeid}: values need a name",
+                f"@pytest.mark.sdbatch({', '.join(map(repr, marker.args))}): values need a name",
                 fix="write @pytest.mark.sdbatch(batch_sizes=...)",
             )
         keywords.update(marker.kwargs)
