@@ -30,9 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)  # once the conftest files have declared options of their own
-def pytest_load_initial_conftests(
-    parser: pytest.Parser, args: list[str]
-) -> Generator[None, object, object]:
+def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Generator[None, object, object]:
     """Say what was meant by a mistyped flag, before pytest refuses it."""
     result = yield
     if any(word.startswith("--sd-") for word in args):

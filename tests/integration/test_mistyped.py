@@ -22,7 +22,8 @@ def test_a_mistyped_key_of_a_file_ends_a_run_of_benchmarks(
     (pytester.path / name).write_text(FILES[name].format(key="sd_max_round"))
 
     measured = run_benchmark("-Wdefault::pytest.PytestConfigWarning")  # as an error pytest's own would come first
-    plain = pytester.runpytest_inprocess("-p", "no:cacheprovider", pytester.makepyfile(test_plain="def test_it(): pass"))
+    pytester.makepyfile(test_it="def test_plain(): pass")
+    plain = pytester.runpytest_inprocess("-p", "no:cacheprovider")
 
     assert measured.run.ret == USAGE_ERROR
     assert f"sd_max_round in {name}: unknown option" in measured.text

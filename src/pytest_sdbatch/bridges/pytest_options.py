@@ -69,7 +69,9 @@ def check_words(words: Sequence[str], unknown: Iterable[str]) -> None:
             raise OptionError(f"unknown option {flag}", fix=fix)
     for flag, value, word in zip(words, words[1:], words[2:], strict=False):
         if flag in ours and _NUMBERS.fullmatch(value) and _NUMBERS.fullmatch(word) and not Path(word).exists():
-            raise OptionError(f"{flag} {value} {word}: several values are joined by commas", fix=f"{flag}={value},{word}")
+            raise OptionError(
+                f"{flag} {value} {word}: several values are joined by commas", fix=f"{flag}={value},{word}"
+            )
 
 
 def check_file(config: pytest.Config) -> None:

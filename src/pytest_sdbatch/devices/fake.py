@@ -33,10 +33,10 @@ class FakeDevice:
         asynchronous: whether work is queued and only awaited by :meth:`synchronize`, as on a GPU.
         launch_s: host seconds to queue a call; only where *asynchronous*.
         lease_name: under which no two processes may use it at once.
+        name: what it is called on screen and in records; that of ``--sd-device``.
 
     """
 
-    name = "fake"
     kind = "fake"
     memory_source = "peak_allocated_bytes"
 
@@ -53,6 +53,7 @@ class FakeDevice:
         asynchronous: bool = False,
         launch_s: float = 0.0,
         lease_name: str | None = None,
+        name: str = "fake",
     ) -> None:
         self._seconds_per_call = seconds_per_call
         self._seconds_per_image = seconds_per_image
@@ -63,6 +64,7 @@ class FakeDevice:
         self._bytes_per_image = bytes_per_image
         self._asynchronous = asynchronous
         self._launch_s = launch_s
+        self.name = name
         self.lease_name = lease_name
         self._breakdown: Breakdown | None = None
         self._now_s = 0.0
