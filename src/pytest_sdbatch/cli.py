@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -51,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def sweep(arguments: Sequence[str]) -> int:
     """Run the shipped suite with pytest, which takes its configuration and writes its files from the current folder."""
-    return int(pytest.main([*SUITE, *arguments, *_QUIET]))
+    try:
+        return int(pytest.main([*SUITE, *arguments, *_QUIET], plugins=[_Named()]))
+    except BrokenPipeError:  # as pytest's own command does: `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def models(folders: Sequence[str] = ()) -> int:
@@ -76,6 +81,13 @@ def models(folders: Sequence[str] = ()) -> int:
         sys.stdout.flush()
         print("\nsdbatch: what the project adds is missing above: see the error", file=sys.stderr)
     return status
+
+
+class _Named:
+    """Lets pytest's usage and errors name the command that was typed."""
+
+    def pytest_addoption(self, parser: pytest.Parser) -> None:
+        parser.prog = "sdbatch sweep"
 
 
 class _CatalogReader:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class SdbatchError(Exception):
     """An error a user can act on.
@@ -22,6 +24,12 @@ class SdbatchError(Exception):
     def at(self, where: str) -> SdbatchError:
         """Return the same error, saying *where* it was made."""
         return type(self)(f"{where}: {self.what}", why=self.why, fix=self.fix)
+
+    @property
+    def line(self) -> str:
+        """The same in one line, for tables and lines of progress: ``what: why; do: fix``."""
+        text = f"{self.what}: {self.why}" if self.why else self.what
+        return " ".join((f"{text}; do: {self.fix}" if self.fix else text).split())
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -45,7 +53,7 @@ class DoesNotFit(ModelError):
 
 
 class CannotRun(ModelError):
-    """A variant needs what this machine lacks, in hardware or in what is installed; another one may have it."""
+    """A variant needs what this machine or this model lacks; another one may have it, so the run goes on."""
 
 
 class DeviceError(SdbatchError):
@@ -58,3 +66,11 @@ class RunFileError(SdbatchError):
 
 class TooFewSamples(SdbatchError, ValueError):
     """A statistic was asked of fewer values than it is defined for."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``did you mean ...?`` with the name that is meant by a mistyped *word*, or no text."""
+    import difflib  # here: every pytest run imports this module
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""

@@ -50,17 +50,17 @@ def sd_loaded_pipeline(request: pytest.FixtureRequest, sd_case: Case) -> Any:
         leave_out(request)
         pytest.fail("sd_pipeline must be an argument of the test, not asked for while it runs", pytrace=False)
     skip_what_cannot_fit(request.node, host, sd_case)
-    record = None
+    record, told = None, ""
     try:
         loaded = host.session.load(sd_case)
         request.node.stash[pytest_items.LOADED] = loaded
     except SdbatchError as error:
-        outcome = host.session.outcome_of_loading(error)
-        record = host.session.unmeasured(pytest_items.name_of_test(request.node, sd_case), sd_case, str(error), outcome)
+        outcome, told = host.session.outcome_of_loading(error), str(error)
+        record = host.session.unmeasured(pytest_items.name_of_test(request.node, sd_case), sd_case, error.line, outcome)
     if record is not None:  # behind the except block, so that pytest does not print the error with what caused it
         request.node.stash[RECORD] = record
         leave_out(request)
-        act_on(record)
+        act_on(record, told)
     return loaded.pipeline
 
 
@@ -157,12 +157,17 @@ def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
         pytest.skip(reason)
 
 
-def act_on(record: Record) -> None:
-    """Turn an outcome into what pytest shows: skipped for what does not fit, failed for what is wrong."""
+def act_on(record: Record, told: str = "") -> None:
+    """Turn an outcome into what pytest shows: skipped for what does not fit, failed for what is wrong.
+
+    Args:
+        record: of the case.
+        told: the error in its lines, where one ended the case: a failure has a section of its own to show it.
+    """
     from pytest_sdbatch.records import Outcome
 
     __tracebackhide__ = True
     if record.outcome in (Outcome.OOM, Outcome.OVER_LIMIT, Outcome.SKIPPED):
         pytest.skip(f"{record.outcome}: {record.reason}")
     if record.outcome in (Outcome.INVALID_OUTPUT, Outcome.INVALID_ENVIRONMENT, Outcome.TIMEOUT, Outcome.CRASHED):
-        pytest.fail(f"{record.outcome}: {record.reason}", pytrace=False)
+        pytest.fail(f"{record.outcome}: {told or record.reason}", pytrace=False)

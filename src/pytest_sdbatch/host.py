@@ -38,8 +38,8 @@ class Host:
         self.options = options
         self.error: SdbatchError | None = None  # the first one of collection, raised when collection is over
         self.cases: dict[tuple[str, tuple[object, ...]], Case] = {}
-        self.grid: list[Case] = []  # one per collected benchmark, in the order of running
-        self.loads: Counter[tuple[str, str, str, str, int]] = Counter()  # benchmarks still to come, by pool key
+        self.grid: list[Case] = []  # one per benchmark that will be measured, in the order of running
+        self.loads: Counter[tuple[str, str, str, str, int]] = Counter()  # tests still to come, by pool key
         self.progress = Progress()
         self.hints: list[str] = []  # shown with the header
         self.notes: list[str] = []  # shown under the table
@@ -177,10 +177,10 @@ class Host:
         text = options.text("prompts")
         return DEFAULT_PROMPTS if text is None else read_prompts(self._path("prompts", text))
 
-    def expect(self, cases: Sequence[Case]) -> None:
-        """Take note of the benchmarks that will run, in order."""
-        self.grid = list(cases)
-        self.loads = Counter(case.pool_key for case in cases)
+    def expect(self, cases: Sequence[tuple[Case, bool]]) -> None:
+        """Take note of what will run, in order: each with its case, and whether it is measured."""
+        self.grid = [case for case, measured in cases if measured]
+        self.loads = Counter(case.pool_key for case, _ in cases)
 
     def done_with(self, case: Case) -> None:
         """Free a pipeline when no benchmark to come needs it."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.errors import OptionError, did_you_mean
 from pytest_sdbatch.grid import axes
 
 
@@ -205,17 +205,15 @@ class Options:
 
         """
         settings = dict(self.settings)
-        import difflib  # here: every pytest run imports this module
-
         for name, value in keywords.items():
             row = BY_SPELLING.get(name)
             if row is None or not row.marker:
-                allowed = ", ".join(r.name for r in TABLE if r.marker)
-                near = difflib.get_close_matches(name, [r.name for r in TABLE if r.marker], n=1)
+                allowed = [r.name for r in TABLE if r.marker]
+                near = did_you_mean(name, allowed) if row is None else ""
                 raise OptionError(
                     f"@pytest.mark.sdbatch({name}=...) is no option",
                     why="it is a matter of the whole run" if row is not None else "",
-                    fix=f"did you mean {near[0]}?" if near and row is None else f"use one of {allowed}",
+                    fix=near or f"use one of {', '.join(allowed)}",
                 )
             if settings[row.name].origin <= Origin.MARKER:
                 spelled = f"sdbatch marker {name}"

@@ -29,6 +29,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     pytest_options.add_options(parser)
 
 
+@pytest.hookimpl(wrapper=True)  # once the conftest files have declared options of their own
+def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Generator[None, object, object]:
+    """Say what was meant by a mistyped flag, before pytest refuses it."""
+    result = yield
+    if any(word.startswith("--sd-") for word in args):
+        from pytest_sdbatch.bridges import pytest_options
+
+        try:
+            unknown = parser.parse_known_and_unknown_args(args)[1]
+            pytest_options.check_words(args, unknown)
+        except SdbatchError as error:
+            raise pytest.UsageError(str(error)) from None
+    return result
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, refuse what cannot work, and offer the fixtures."""

@@ -116,7 +116,7 @@ class BenchSession:
                 check_own(target, case)
             except ModelError as error:
                 return Measured(
-                    record=self.unmeasured(test, case, str(error), Outcome.CRASHED), outputs=[], error=error
+                    record=self.unmeasured(test, case, error.line, Outcome.CRASHED), outputs=[], error=error
                 )
         if pipeline is not None:
             hide_progress(pipeline)
@@ -304,7 +304,8 @@ def _stage_clock(pipeline: object | None, device: Device, case: Case) -> Abstrac
 def _judge(result: Measurement, case: Case, error: Exception | None) -> tuple[Outcome, str | None, str]:
     """Return the outcome, why it is not ok, and what the check of the outputs said."""
     if error is not None:
-        return Outcome.CRASHED, f"{type(error).__name__}: {error}", "unchecked"
+        reason = error.line if isinstance(error, SdbatchError) else f"{type(error).__name__}: {error}"
+        return Outcome.CRASHED, reason, "unchecked"
     if result.failure is not None:
         return result.failure.outcome, result.failure.reason, "unchecked"
     if result.fault is not None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from benchmark_run import RunBenchmark
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "parity.md"
 
@@ -19,3 +20,21 @@ def test_the_page_on_parity_works_as_written(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--sd-device=cpu", *command.split())
 
     result.assert_outcomes(passed=2)
+
+
+def test_an_assertion_shows_what_differs(run_benchmark: RunBenchmark) -> None:
+    """``assert parity.agrees, parity`` says in pytest's output what printing it says, nothing cut out."""
+    source = """
+        import numpy as np
+        from pytest_sdbatch import check_parity
+
+        def test_it(sd_benchmark, fake_device, sd_case):
+            sd_benchmark(fake_device.generate)
+            pixels = np.random.default_rng(0)
+            parity = check_parity(lambda batch: pixels.random((batch.size, 8, 8, 3)), sd_case)
+            assert parity.agrees, parity
+    """
+    text = run_benchmark("--sd-batch-sizes=2", source=source).text
+
+    assert "AssertionError: 1x4, 2x2, 4x1: do not agree" in text
+    assert re.search(r"E +largest difference 0\.\d+ \(image \d of [24]x\d\), PSNR .* dB; allowed: .* 0\.0001\n", text)

@@ -74,7 +74,7 @@ def test_the_controller_gets_the_records(project: Path, pytester: pytest.Pyteste
     assert {record.parallel for record in records.values()} == {2}
     result.stdout.fnmatch_lines(
         [
-            "sdbatch: fake (fake)*",
+            "sdbatch: fake, *",
             "sdbatch: 3 cases*",
             "sdbatch: 2 workers share the machine*",
             "*[[]3/3] *",

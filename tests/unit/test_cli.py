@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,31 @@ def test_sweep_knows_the_models_of_the_conftest_here(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "my-sd-own-fp32-64x64-s20-euler-b1x1" in done.stdout
     assert "collected 3 items" in done.stdout
+
+
+def test_sweep_is_called_by_its_name_and_knows_what_was_meant(tmp_path: Path) -> None:
+    """Usage and errors are those of the command that was typed, not of what is behind it."""
+    mistyped = sdbatch(tmp_path, "sweep", "--sd-batchsizes=1,4")
+    unknown = sdbatch(tmp_path, "sweep", "--zzz")
+    asked = sdbatch(tmp_path, "sweep", "--help")
+
+    assert (mistyped.returncode, unknown.returncode, asked.returncode) == (USAGE_ERROR, USAGE_ERROR, 0)
+    assert "did you mean --sd-batch-sizes?" in mistyped.stderr
+    assert "usage: sdbatch sweep [options]" in unknown.stderr
+    assert asked.stdout.startswith("usage: sdbatch sweep [options]")
+    assert "pytest.main" not in unknown.stderr + asked.stdout
+
+
+def test_sweep_ends_quietly_where_nobody_reads_on(tmp_path: Path) -> None:
+    """``sdbatch sweep ... | head -1`` shows one line and no traceback."""
+    command = shlex.join([*COMMAND, "sweep", "--sd-plan", "--sd-batch-sizes=1:400", "-v", "--sd-device=cpu"])
+
+    done = subprocess.run(
+        ["sh", "-c", f"{command} | head -1"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(("arguments", "status"), [(("--version",), 0), (("--help",), 0), ((), 2), (("speed",), 2)])

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from pytest_sdbatch import errors
-from pytest_sdbatch.errors import OptionError, SdbatchError, TooFewSamples
+from pytest_sdbatch.errors import OptionError, SdbatchError, TooFewSamples, did_you_mean
 
 
 def test_the_text_holds_what_why_and_fix_in_this_order() -> None:
@@ -45,3 +45,16 @@ def test_too_few_samples_is_a_value_error() -> None:
     """Users of the statistics alone catch what the standard library's statistics raise."""
     with pytest.raises(ValueError, match="3 needed"):
         raise TooFewSamples("3 needed, 2 given")
+
+
+def test_one_line_keeps_what_why_and_fix_apart() -> None:
+    """Footnotes and lines of progress have no room for three lines; parts that are missing leave no mark."""
+    assert SdbatchError("no\nsize", why="it is 0", fix="use 1").line == "no size: it is 0; do: use 1"
+    assert SdbatchError("no", fix="use 1").line == "no; do: use 1"
+    assert SdbatchError("no").line == "no"
+
+
+def test_a_name_that_is_close_is_suggested() -> None:
+    """Only one that is; nothing is made up for a word that is like no name."""
+    assert did_you_mean("sd_step", ["sd_steps", "sd_seed"]) == "did you mean sd_steps?"
+    assert did_you_mean("zzz", ["sd_steps"]) == ""

@@ -21,7 +21,7 @@ class Tolerance:
     psnr_db: float | None = None  # at least, over all values of the image
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Parity:
     """What comparing the splits of one number of images gave. Image k is counted from 0."""
 
@@ -45,7 +45,8 @@ class Parity:
         """Refuse: ``assert check_parity(...)`` would pass whatever came out."""
         raise TypeError("a Parity is neither true nor false: assert its .agrees")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        """Return what is printed: pytest shows this of ``assert parity.agrees, parity``."""
         lines = [f"{', '.join(self.splits)}: {'agree' if self.agrees else 'do not agree'}"]
         if self.problem is not None:
             lines.append(self.problem)

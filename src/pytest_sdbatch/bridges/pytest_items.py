@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sdbatch.bridges import pytest_benchmark
+from pytest_sdbatch import units
+from pytest_sdbatch.bridges import pytest_benchmark, pytest_options
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.grid.case import case_of_id
 from pytest_sdbatch.options import BY_SPELLING, Origin, flag_of
@@ -44,13 +45,18 @@ def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
     """
     if "sd_case" not in metafunc.fixturenames:
         return
+    from pytest_sdbatch.devices.detect import check_loads_models
+
     cases: Sequence[Case] = ()
     try:
+        pytest_options.check_file(host.config)
         refuse_own_parametrization(metafunc.definition)
         with_model = loads_model(metafunc.fixturenames)
         options = options_of(metafunc.definition, host, with_model=with_model)
         cases = host.cases_of(options, with_model=with_model)
         host.prompts(options)
+        if with_model:
+            check_loads_models(host.device)
         if not with_model and host.options.origin("models") > Origin.DEFAULT:
             host.hints.append(f"{metafunc.definition.nodeid} brings its own pipeline: models is not for it")
     except SdbatchError as error:
@@ -83,7 +89,7 @@ def options_of(node: pytest.Item, host: Host, *, with_model: bool = True) -> Opt
     for marker in reversed(list(node.iter_markers("sdbatch"))):
         if marker.args:
             raise OptionError(
-                f"@pytest.mark.sdbatch{marker.args!r} of {node.nodeid}: values need a name",
+                f"@pytest.mark.sdbatch({', '.join(map(repr, marker.args))}): values need a name",
                 fix="write @pytest.mark.sdbatch(batch_sizes=...)",
             )
         keywords.update(marker.kwargs)
@@ -212,7 +218,11 @@ def order(items: list[pytest.Item], host: Host) -> None:
 def expect(items: Sequence[pytest.Item], host: Host) -> None:
     """Tell the host which benchmarks will run, in order."""
     cases = [(item, case) for item in items if (case := case_of_item(item, host)) is not None]
-    host.expect([case for _, case in cases])
+    host.expect([(case, measures(item)) for item, case in cases])
+    idle = sum(not measures(item) for item, _ in cases)
+    if idle:
+        tests = units.count(idle, "test")
+        host.hints.append(f"{tests} with sd_pipeline or sd_case, but without sd_benchmark: run, not measured")
     host.progress.expect(item.nodeid for item, _ in cases if measures(item))
 
 
@@ -243,6 +253,16 @@ def outcome_of(raised: BaseException) -> Outcome:
         return Outcome.SKIPPED
     is_timeout = isinstance(raised, pytest.fail.Exception) and str(raised).endswith("from pytest-timeout.")
     return Outcome.TIMEOUT if is_timeout else Outcome.CRASHED
+
+
+def reason_of(raised: pytest.ExceptionInfo[BaseException]) -> str:
+    """Return why a test ended: of a user's exception with its class, of pytest's and ours without."""
+    error = raised.value
+    if isinstance(error, SdbatchError):
+        return error.line
+    if isinstance(error, (pytest.skip.Exception, pytest.fail.Exception)):
+        return str(error)
+    return raised.exconly(tryshort=True)
 
 
 def leave(item: pytest.Item, host: Host) -> None:

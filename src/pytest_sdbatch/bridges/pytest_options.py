@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch import options
-from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     import pytest
+
+
+_NUMBERS = re.compile(r"[0-9][0-9:x+,]*")  # what a value of an axis looks like, and hardly a file
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -22,7 +27,7 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(f"sd_{spelling}", row.help, type="linelist", default=None)
         if row.flag is None:
             continue
-        flags = [options.flag_of(row)] + ([f"--sd-{row.singular.replace('_', '-')}"] if row.singular else [])
+        flags = _flags(row)
         text = row.help + (f" (default: {row.default})" if row.default and row.flag else "")
         group = groups[row.group]
         if row.kind == "switch":
@@ -43,6 +48,53 @@ def read_options(config: pytest.Config) -> options.Options:
     return resolved
 
 
+def check_words(words: Sequence[str], unknown: Iterable[str]) -> None:
+    """Refuse flags that look like ours and are not, and values behind a blank, better than pytest would.
+
+    Args:
+        words: of the command line, with what the file and the environment add to it.
+        unknown: those of them that no plugin declared.
+
+    Raises:
+        OptionError: for the first of them.
+    """
+    ours = [flag for row in options.TABLE if row.flag is not None for flag in _flags(row)]
+    for word in unknown:
+        flag = word.partition("=")[0]
+        if flag.startswith("--sd-"):
+            key = flag.removeprefix("--").replace("-", "_")
+            fix = did_you_mean(flag, ours) or "see `pytest --help`"
+            if key.removeprefix("sd_") in options.BY_SPELLING:
+                fix = f"it is an ini key: -o {key}=..."
+            raise OptionError(f"unknown option {flag}", fix=fix)
+    for flag, value, word in zip(words, words[1:], words[2:], strict=False):
+        if flag in ours and _NUMBERS.fullmatch(value) and _NUMBERS.fullmatch(word) and not Path(word).exists():
+            raise OptionError(
+                f"{flag} {value} {word}: several values are joined by commas", fix=f"{flag}={value},{word}"
+            )
+
+
+def check_file(config: pytest.Config) -> None:
+    """Refuse keys of the configuration file that look like ours and are not: pytest only warns, at the end.
+
+    Raises:
+        OptionError: for the first of them.
+    """
+    for key in _keys_of_file(config.inipath):
+        if key.startswith("sd_") and key.removeprefix("sd_") not in options.BY_SPELLING:
+            assert config.inipath is not None
+            raise _unknown_key(f"{key} in {config.inipath.name}", key)
+
+
+def _unknown_key(where: str, key: str) -> OptionError:
+    near = did_you_mean(key, [f"sd_{name}" for name in options.BY_SPELLING])
+    return OptionError(f"{where}: unknown option", fix=near or "see the sd_ keys in `pytest --help`")
+
+
+def _flags(row: options.Option) -> list[str]:
+    return [options.flag_of(row)] + ([f"--sd-{row.singular.replace('_', '-')}"] if row.singular else [])
+
+
 def _dest(row: options.Option) -> str:
     return f"sdbatch_{row.name}"
 
@@ -56,7 +108,7 @@ def _overrides(config: pytest.Config) -> dict[str, object]:
             continue
         name = key.removeprefix("sd_")
         if name not in options.BY_SPELLING:
-            raise OptionError(f"-o {item}: unknown option", fix="see the sd_ keys in `pytest --help`")
+            raise _unknown_key(f"-o {item}", key)
         found[name] = value
     return found
 
@@ -81,7 +133,11 @@ def _native_toml(config: pytest.Config) -> Mapping[str, object] | None:
 
     ``getini`` would demand strings there, while ``sd_steps = 4`` and ``sd_batch_sizes = [1, 4]`` are what one writes.
     """
-    path = config.inipath
+    table = _toml_table(config.inipath)
+    return None if table is None or "ini_options" in table else table
+
+
+def _toml_table(path: Path | None) -> Mapping[str, object] | None:
     if path is None or path.suffix != ".toml":
         return None
     try:
@@ -89,6 +145,23 @@ def _native_toml(config: pytest.Config) -> Mapping[str, object] | None:
     except (OSError, ValueError):
         return None  # pytest itself reports a file that it cannot read
     table = data.get("pytest") if path.name in ("pytest.toml", ".pytest.toml") else data.get("tool", {}).get("pytest")
-    if not isinstance(table, dict) or "ini_options" in table:
-        return None
-    return table
+    return table if isinstance(table, dict) else None
+
+
+def _keys_of_file(path: Path | None) -> list[str]:
+    """Return the keys of pytest's section in its configuration file, which pytest itself has read."""
+    table = _toml_table(path)
+    if table is not None:
+        options_of_ini = table.get("ini_options", table)
+        return list(options_of_ini) if isinstance(options_of_ini, dict) else []
+    if path is None or path.suffix == ".toml":
+        return []
+    import configparser
+
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, ValueError):
+        return []  # read by other rules than pytest's: then its warning has to do
+    section = "tool:pytest" if path.name == "setup.cfg" else "pytest"
+    return list(parser[section]) if section in parser else []

@@ -68,7 +68,7 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
         return
     record = item.stash.get(pytest_items.RECORD, None)
     if record is None and not report.passed and call.excinfo is not None:
-        record = _unmeasured(item, call.excinfo, skipped=report.skipped)
+        record = _unmeasured(item, call.excinfo)
         if record is not None:
             item.stash[pytest_items.RECORD] = record  # what a tear-down raises must not take its place
             pytest_items.leave_out(item)
@@ -80,7 +80,7 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
     vars(report)["sdbatch_options"] = pytest_items.options_of(item, host_of(item.config)).given("measure")
 
 
-def _unmeasured(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], *, skipped: bool) -> Record | None:
+def _unmeasured(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> Record | None:
     from pytest_sdbatch.bridges import pytest_benchmark, pytest_items
     from pytest_sdbatch.host import host_of
 
@@ -89,8 +89,7 @@ def _unmeasured(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], 
     if case is None or not pytest_items.measures(item) or host.only_check or pytest_benchmark.skips_all(item.config):
         return None
     assert isinstance(item, pytest.Function)
-    reason = str(raised.value) if skipped else raised.exconly(tryshort=True)
-    outcome = pytest_items.outcome_of(raised.value)
+    outcome, reason = pytest_items.outcome_of(raised.value), pytest_items.reason_of(raised)
     return host.session.unmeasured(pytest_items.name_of_test(item, case), case, reason, outcome)
 
 
@@ -151,9 +150,17 @@ def _write_line(reporter: pytest.TerminalReporter, record: Record, node_id: str,
     """Print the line of a finished case below the name of its file, which pytest prints once, without a line break."""
     from pytest_sdbatch.report import terminal
 
-    width = host.config.get_terminal_writer().fullwidth
     progress = host.progress
-    line = terminal.case_line(record, number=progress.ended, total=progress.total, left_s=progress.left_s, width=width)
+    # Behind the last line pytest writes its percentage.
+    width = host.config.get_terminal_writer().fullwidth - (len(" [100%]") if progress.complete else 0)
+    line = terminal.case_line(
+        record,
+        number=progress.ended,
+        total=progress.total,
+        left_s=progress.left_s,
+        width=width,
+        named=len({case.id for case in host.grid}) < len(host.grid),  # several tests measure the same case
+    )
     file = node_id.partition("::")[0]
     starts_line = progress.line_of_file == file and reporter.verbosity <= 0
     progress.line_of_file = file

@@ -88,6 +88,25 @@ def check_gpu(word: str, *, index: int, built: bool, available: bool, count: int
         raise DeviceError(f"no device {word!r}", why=f"torch sees {seen}", fix=f"use {seen}")
 
 
+def check_loads_models(device: Device) -> None:
+    """Refuse a device of the project's own where a model is to be loaded: torch must know the device, too.
+
+    Raises:
+        DeviceError: for such a device.
+
+    """
+    import torch
+
+    try:
+        torch.device(device.name)
+    except RuntimeError:
+        raise DeviceError(
+            f"no model can be loaded on the device {device.name!r}",
+            why="torch knows no such device: it is one of your project's own, for code of your own",
+            fix="measure a function there: sd_benchmark(lambda batch: ...), or choose --sd-device=cpu",
+        ) from None
+
+
 def defaults_for(device: Device) -> Defaults:
     """Return what is measured on *device* where an option was not given."""
     if device.kind != "cuda":

@@ -60,12 +60,12 @@ class FakeDevice:
         watts: what work takes, counted in ``sensors.energy_joules``. None: energy stays what the sensors say.
         context_bytes: in use from :meth:`start` on.
         spills_beyond_bytes: memory of a device whose driver moves to the host's what goes beyond. None: it fails.
+        name: what it is called on screen and in records; that of ``--sd-device``.
 
     What else it tells is set in ``sensors``, a :class:`FakeSensors`.
 
     """
 
-    name = "fake"
     kind = "fake"
     memory_source = "peak_allocated_bytes"
     memory_scope = "device"
@@ -86,6 +86,7 @@ class FakeDevice:
         watts: float | None = None,
         context_bytes: int = 0,
         spills_beyond_bytes: int | None = None,
+        name: str = "fake",
     ) -> None:
         self.sensors = FakeSensors()
         self._seconds_per_call = seconds_per_call
@@ -97,6 +98,7 @@ class FakeDevice:
         self._bytes_per_image = bytes_per_image
         self._asynchronous = asynchronous
         self._launch_s = launch_s
+        self.name = name
         self.lease_name = lease_name
         self._breakdown: Breakdown | None = None
         self._now_s = 0.0

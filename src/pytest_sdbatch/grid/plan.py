@@ -56,6 +56,10 @@ class Catalog(Protocol):
         """Return *text* with its parts in canonical order, or raise OptionError."""
         ...
 
+    def check_variant(self, variant: str, facts: ModelFacts) -> None:
+        """Raise ModelError where *variant*, in canonical order, says nothing of that model on any machine."""
+        ...
+
 
 def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: bool) -> tuple[Case, ...]:
     """Return the cases of one test: models, dtypes, variants, resolutions, steps, then splits, in the order written.
@@ -75,6 +79,9 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
     splits = _splits(options)
     dtypes = _dtypes(options) if _has(options, "dtypes") else (defaults.dtype,)
     variants = _variants(options, catalog)
+    if with_model:
+        for (_, facts), variant in itertools.product(models, variants):
+            catalog.check_variant(variant, facts)
     frames = {name: _frames(options, facts) for name, facts in models}
     shapes = [(name, facts, _resolutions(options, facts), _steps(options, facts)) for name, facts in models]
     cases_of_a_shape = len(dtypes) * len(variants) * sum(map(len, splits.values()))

@@ -97,7 +97,7 @@ def _images(output: Any) -> Any:
             return _images(first)
     if isinstance(output, (list, tuple)):
         return output
-    raise _Unknown(type(output).__name__)
+    raise _Unknown("nothing was returned" if output is None else type(output).__name__)
 
 
 def _is_single(images: Any, case: Case) -> bool:

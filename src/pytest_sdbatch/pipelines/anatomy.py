@@ -47,7 +47,7 @@ def check_own(pipeline: Any, case: Case) -> None:
         raise ModelError(
             f"the pipeline is {dtype} where the case says {case.dtype}",
             why="the row would be named after a dtype that was not measured",
-            fix="load it with torch_dtype=pytest_sdbatch.torch_dtype(sd_case.dtype), or name its dtype: --sd-dtypes",
+            fix="convert it: pipeline.to(pytest_sdbatch.torch_dtype(sd_case.dtype)), or name its dtype: --sd-dtypes",
         )
     kind = case.device.partition(":")[0]
     if device is not None and kind in ("cpu", "cuda") and device.type != kind:

@@ -188,6 +188,10 @@ class ModelCatalog:
         """Return *text* with its parts in canonical order, or raise OptionError."""
         return variants.canonical(text, extra=self._variants)
 
+    def check_variant(self, variant: str, facts: ModelFacts) -> None:
+        """Raise ModelError where *variant*, in canonical order, says nothing of that model on any machine."""
+        variants.check_weights(variant, weights=facts.weights)
+
     def import_classes(self, name: str) -> None:
         """Import what loading *name* needs, as far as it is known: seconds that are no part of loading."""
         entry = self.architecture(name)

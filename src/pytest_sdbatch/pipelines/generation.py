@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,8 @@ class GenerationWorkload:
             ModelError: for a target that cannot be called, or a pipeline that asks for more than a batch holds.
 
         """
+        if callable(self.target) and not is_pipeline(self.target):
+            _check_takes_one(self.target)
         calls: list[Callable[[], object]] = []
         for index in range(self.batch_count):
             batch = self._batch(index)
@@ -153,6 +156,22 @@ def read_prompts(path: str | Path) -> tuple[str, ...]:
 def prompts_digest(prompts: Sequence[str]) -> str:
     """Return eight hexadecimal digits that tell *prompts* from others, for records."""
     return hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:8]
+
+
+def _check_takes_one(target: Callable[..., object]) -> None:
+    """Refuse a function that cannot be called with a batch: its own TypeError would not say what it is given."""
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):  # some of C have none
+        return
+    try:
+        signature.bind(object())
+    except TypeError as error:
+        raise ModelError(
+            f"{getattr(target, '__name__', type(target).__name__)}{signature} cannot be called with a batch",
+            why=str(error),
+            fix="give a function of one argument, which makes batch.size images: lambda batch: ...",
+        ) from None
 
 
 def _images(pipeline: Any, arguments: dict[str, Any]) -> object:

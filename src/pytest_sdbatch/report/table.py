@@ -141,7 +141,7 @@ def numbered_notes(table: Iterable[Row]) -> dict[str, int]:
 
 def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
     """Return the text of each column of *row*; the outcome carries the numbers of its *notes*."""
-    numbers = ",".join(str(notes[note]) for note in row.notes)
+    numbers = ",".join(map(str, sorted(notes[note] for note in row.notes)))
     rate = row.rate_text or UNKNOWN
     return {
         "case": f"b{row.split}",

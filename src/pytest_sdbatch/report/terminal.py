@@ -30,7 +30,7 @@ _SENSED = {
     "xid_faults": "XID faults",
     "other_processes": "other processes",
 }
-_REASON_LENGTH = 100
+_REASON_LENGTH, _SHORTEST_REASON = 100, 30
 _GOOD, _NOTABLE, _BAD = "green", "yellow", "red"
 _NOTABLE_OUTCOMES = (Outcome.OOM, Outcome.SPILLED, Outcome.OVER_LIMIT, Outcome.THROTTLED, Outcome.SKIPPED)
 
@@ -53,6 +53,7 @@ def header_lines(environment: Environment, options: Options, cases: Sequence[Cas
     about = [str(facts["device_name"])] if facts.get("device_name") else []
     if facts.get("threads") is not None and facts.get("device_kind") == "cpu":
         about.append(units.count(int(facts["threads"] or 0), "thread"))
+    about = [text for text in about if text != cases[0].device]
     device = cases[0].device + (f" ({', '.join(about)})" if about else "")
     versions = [str(facts["python"])] if facts.get("python") else []
     versions += [f"{name} {facts[name]}" for name in _VERSIONS if facts.get(name)]
@@ -63,10 +64,12 @@ def header_lines(environment: Environment, options: Options, cases: Sequence[Cas
         for row, setting in ((row, options.settings[row.name]) for row in TABLE)
         if setting.origin > Origin.DEFAULT
     ]
+    from_file = any(setting.origin is Origin.INI for setting in options.settings.values())
+    rest = ("markers over the file, " if from_file else "") + "the rest by marker or default"
     lines = [
         ", ".join([device, *versions]),
         f"{units.count(len(cases), 'case')}: {'; '.join(_axes(cases))}",
-        f"given: {' '.join(given)}; the rest by marker or default" if given else "options by marker or default",
+        f"given: {' '.join(given)}; {rest}" if given else "options by marker or default",
         *_not_told(environment.unknown),
     ]
     return [_PREFIX + plain(line) for line in lines]
@@ -103,7 +106,9 @@ def plan_lines(cases: Iterable[Case], seconds: Mapping[str, float] | None = None
     return [*lines, total]
 
 
-def case_line(record: Record, *, number: int, total: int, left_s: float | None, width: int | None = None) -> str:
+def case_line(
+    record: Record, *, number: int, total: int, left_s: float | None, width: int | None = None, named: bool = False
+) -> str:
     """Return the line that says how a case ended.
 
     Args:
@@ -111,23 +116,26 @@ def case_line(record: Record, *, number: int, total: int, left_s: float | None, 
         number: of the case, from 1.
         total: cases of the run.
         left_s: seconds until the last one ends; None: not known.
-        width: columns of the screen; the least important figures give way. None: no limit.
+        width: columns of the screen; the least important figures give way, and a reason is cut. None: no limit.
+        named: whether to name the test, too.
 
     """
     (row,) = rows([record])
     # Without a model the id says nothing of what ran; the test does.
-    name = row.case if row.model is not None else f"{short_name(row.test)} {row.case}"
+    name = row.case if row.model is not None and not named else f"{short_name(row.test)} {row.case}"
     figures = _figures(row, record)
     parts = [f"[{number:{len(str(total))}}/{total}] {plain(name)}", *figures.values()]
     if row.outcome_text != Outcome.OK.value:
         reason = f": {record.reason}" if record.reason else ""
         parts.append(shortened(plain(f"{row.outcome_text}{reason}"), _REASON_LENGTH))
-    if left_s is not None and number < total:
-        parts.append(units.time_left(left_s))
+    end = [units.time_left(left_s)] if left_s is not None and number < total else []
     for key in ("peak", "rounds", "call"):
-        if width is not None and len("  ".join(parts)) > width and key in figures:
+        if _excess([*parts, *end], width) > 0 and key in figures:
             parts.remove(figures[key])
-    return "  ".join(parts)
+    if row.outcome_text != Outcome.OK.value:
+        room = len(parts[-1]) - max(_excess([*parts, *end], width), 0)
+        parts[-1] = shortened(parts[-1], max(room, _SHORTEST_REASON))
+    return "  ".join([*parts, *end])
 
 
 def render_table(records: Iterable[Record], *, width: int, color: bool, encoding: str = "utf-8") -> str:
@@ -179,6 +187,11 @@ def _some(values: Iterable[str], most: int = 8) -> str:
     return f"{','.join(texts[: most - 2])},...,{texts[-1]} ({len(texts)} values)"
 
 
+def _excess(parts: Sequence[str], width: int | None) -> int:
+    """Return the columns that a line of *parts* has too many."""
+    return 0 if width is None else len("  ".join(parts)) - width
+
+
 def _figures(row: Row, record: Record) -> dict[str, str]:
     if row.call_s is None or row.rate_text is None:
         return {}
@@ -220,8 +233,11 @@ def _style(row: Row) -> str:
 def _legend(records: Iterable[Record]) -> list[str]:
     """Return what "peak memory", the interval and the figures of the device mean here."""
     shown = list(records)
-    sources = dict.fromkeys(record.memory_source for record in shown if record.outcome.has_numbers)
-    meanings = [MEMORY_SOURCES[source] for source in sources if source in MEMORY_SOURCES]
+    meanings = dict.fromkeys(
+        MEMORY_SOURCES[record.memory_source] if _is_torch_s(record.case) else f"as {record.case.device} tells it"
+        for record in shown
+        if record.outcome.has_numbers and record.memory_source in MEMORY_SOURCES
+    )
     if not meanings:
         return []
     lines = [f"within this run: 95 % interval of one process; peak memory: {' or '.join(meanings)}"]
@@ -229,6 +245,11 @@ def _legend(records: Iterable[Record]) -> list[str]:
         lines.append("on the device: the most memory in use by all processes, in one more round that is not timed")
     coarse = dict.fromkeys(record.energy_reason for record in shown if record.energy_reason is not None)
     return [*lines, *(f"energy is not known of every case: {reason}" for reason in coarse)]
+
+
+def _is_torch_s(case: Case) -> bool:
+    """Return whether the case ran on a device of torch, and not on one of the project's own."""
+    return case.device.partition(":")[0] in ("cpu", "cuda")
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:

@@ -47,6 +47,11 @@ class FakeCatalog:
                 raise OptionError(f"unknown variant {part}", fix="use eager")
         return "+".join(parts)
 
+    def check_variant(self, variant: str, facts: ModelFacts) -> None:
+        """Refuse to compile what makes videos."""
+        if variant == "compile" and facts.frames is not None:
+            raise ModelError("no", fix="leave it out")
+
 
 def given_as(
     *,

@@ -187,7 +187,7 @@ def test_one_image_may_come_without_a_batch() -> None:
 @pytest.mark.parametrize(
     ("output", "status"),
     [
-        (None, "unchecked: NoneType"),
+        (None, "unchecked: nothing was returned"),
         ("text", "unchecked: str"),
         (7, "unchecked: int"),
         ({"images": 2}, "unchecked: dict"),

@@ -199,6 +199,33 @@ def test_a_narrow_screen_keeps_what_matters_most(width: int, figures: str, sd15:
     assert line == f"[2/6] sd15-random-bf16-512x512-s20-b4x1  {figures}about 15 s left"
 
 
+@pytest.mark.parametrize(("width", "end"), [(None, f"{'x' * 88}..."), (100, f"{'x' * 30}..."), (40, f"{'x' * 18}...")])
+def test_a_reason_is_cut_to_the_screen(width: int | None, end: str, sd15: Maker) -> None:
+    """The line stays one line; on the narrowest screens something of the reason stays all the same."""
+    record = sd15.record(4, outcome=Outcome.CRASHED, reason="x" * 500)
+    line = case_line(record, number=1, total=6, left_s=12.0, width=width)
+
+    assert line == f"[1/6] sd15-random-bf16-512x512-s20-b4x1  crashed: {end}  about 15 s left"
+
+
+def test_a_line_can_name_its_test(sd15: Maker) -> None:
+    """Where two tests measure the same case."""
+    line = case_line(sd15.record(4), number=1, total=1, left_s=None, named=True)
+
+    assert line.startswith("[1/1] test_text_to_image sd15-random-bf16-512x512-s20-b4x1  ")
+
+
+def test_a_device_of_the_projects_own_has_no_allocator_of_torch(sd15: Maker) -> None:
+    """Its peak memory is what it says; its name stands once in the header."""
+    own = sd15.group(device="pretend")
+    lines = header_lines(
+        environment(device_name="pretend"), resolve(command_line={}, ini={}, overrides={}), [own.case(1)]
+    )
+
+    assert "peak memory: as pretend tells it" in render_table([own.record(1)], width=100, color=False)
+    assert lines[0] == "sdbatch: pretend, torch 2.13.0, diffusers 0.42.1"
+
+
 def test_without_a_model_the_line_names_the_test(sd15: Maker) -> None:
     """A pipeline of the user's own has no name in the id; the line cannot speak to the terminal."""
     line = case_line(sd15.group(model=None).record(4, test=EVIL), number=1, total=1, left_s=None)
@@ -220,7 +247,7 @@ def test_the_header_says_where_what_and_what_was_asked_for(sd15: Maker) -> None:
         "sdbatch: cpu (A CPU, 2 threads), CPython 3.12.3, torch 2.13.0, diffusers 0.42.1",
         "sdbatch: 3 cases: sd15-random,sdxl-random bf16 512x512; steps 20; batch sizes 1,4; batch counts 1",
         "sdbatch: given: --sd-batch-sizes=1,4 sd_steps=20 -o sd_memory_round=no --sd-resume;"
-        " the rest by marker or default",
+        " markers over the file, the rest by marker or default",
     ]
 
 

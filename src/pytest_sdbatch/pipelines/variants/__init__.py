@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_sdbatch.pipelines.variants.applying import apply, check, is_compiled, load_device
+from pytest_sdbatch.pipelines.variants.applying import apply, check, check_weights, is_compiled, load_device
 from pytest_sdbatch.pipelines.variants.compiler import (
     COMPILE,
     compiled_graphs,
@@ -21,6 +21,7 @@ __all__ = [
     "apply",
     "canonical",
     "check",
+    "check_weights",
     "compiled_graphs",
     "is_compiled",
     "load_device",

@@ -27,6 +27,12 @@ def check(variant: str, *, device: str, weights: str) -> None:
     for row in _rows(variant):
         if row.check is not None:
             row.check(device)
+    check_weights(variant, weights=weights)
+
+
+def check_weights(variant: str, *, weights: str) -> None:
+    """Raise ModelError where *variant*, a canonical text, says nothing with *weights*, on whatever machine."""
+    for row in _rows(variant):
         if row.trained_only and weights == "random":
             raise ModelError(
                 f"variant {row.name} is not measured with random weights",
@@ -50,8 +56,7 @@ def apply(pipeline: Any, variant: str, *, device: str, extra: Mapping[str, Varia
         extra: a project's own variants by name.
 
     Raises:
-        ModelError: for a pipeline that lacks what the variant changes.
-        CannotRun: where the device turns out not to be able to run it.
+        CannotRun: where the pipeline lacks what the variant changes, or the device turns out not to be able to run it.
 
     """
     chosen = _rows(variant, extra)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_sdbatch.errors import CannotRun, ModelError
+from pytest_sdbatch.errors import CannotRun
 
 DENOISERS = ("unet", "transformer", "transformer_2")
 
@@ -20,8 +20,8 @@ def nothing(pipeline: Any) -> None:
 class Variant:
     """One way of running the same weights.
 
-    ``apply`` is called once, with a newly loaded pipeline. It changes that in place and raises ModelError where it
-    cannot: a variant is never recorded for a pipeline that ignored it.
+    ``apply`` is called once, with a newly loaded pipeline. It changes that in place and raises where it cannot,
+    CannotRun where the pipeline lacks what it changes: a variant is never recorded for a pipeline that ignored it.
     """
 
     name: str
@@ -38,7 +38,7 @@ def part(pipeline: Any, name: str, *, variant: str, method: str | None = None) -
     """Return the component *name* of *pipeline*.
 
     Raises:
-        ModelError: where there is none, or it has no *method*.
+        CannotRun: where there is none, or it has no *method*.
 
     """
     found = getattr(pipeline, name, None)
@@ -53,7 +53,7 @@ def denoisers(pipeline: Any, *, variant: str, method: str | None = None) -> list
     """Return the denoisers of *pipeline*: some video models have two.
 
     Raises:
-        ModelError: where there is none, or one has no *method*.
+        CannotRun: where there is none, or one has no *method*.
 
     """
     names = [name for name in DENOISERS if getattr(pipeline, name, None) is not None]
@@ -62,9 +62,9 @@ def denoisers(pipeline: Any, *, variant: str, method: str | None = None) -> list
     return [part(pipeline, name, variant=variant, method=method) for name in names]
 
 
-def lacks(pipeline: Any, variant: str, why: str) -> ModelError:
+def lacks(pipeline: Any, variant: str, why: str) -> CannotRun:
     """Return the error for a pipeline that lacks what *variant* changes."""
-    return ModelError(
+    return CannotRun(
         f"variant {variant} cannot be applied to {type(pipeline).__name__}",
         why=why,
         fix=f"leave {variant} out for this model",
