@@ -76,6 +76,7 @@ def sd_pipeline(sd_loaded_pipeline: Any) -> Any:
 @pytest.fixture
 def sd_benchmark(request: pytest.FixtureRequest, benchmark: BenchmarkFixture, sd_case: Case) -> SdBenchmark:
     """Measure a pipeline, or a callable that takes a batch: see pytest_sdbatch.SdBenchmark."""
+    request.node.stash[pytest_items.BENCHMARK] = benchmark
     return SdBenchmark(request, benchmark, sd_case)
 
 

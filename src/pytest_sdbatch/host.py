@@ -51,6 +51,7 @@ class Host:
         self.announced = False  # whether that controller has printed its header
         self.journal: Journal | None = None
         self.resumed: Stored | None = None  # the interrupted run that this one goes on with
+        self.over_report = False  # whether --sd-report names the file that the interrupted run left
         self.kept: Mapping[tuple[str, str], Entry] = {}  # what was taken over from it, by test and case id
 
     @cached_property
@@ -141,7 +142,7 @@ class Host:
         plan(self.options, self.catalog, anywhere, with_model=with_model)
         Rules.from_options(self.options)
         self.prompts(self.options)
-        if self.report_path is not None:
+        if self.report_path is not None and not self.options.switch("resume"):
             check_target(self.report_path)
         if self.options.text("save") is not None:
             check_name(self.options.text("save") or "")
@@ -163,7 +164,7 @@ class Host:
     def baseline_path(self) -> Path | None:
         """Where ``--sd-save`` writes: one file per name and device."""
         name = self.options.text("save")
-        return None if name is None else self._baseline_path(name)
+        return None if name is None or self.workers > 1 else self._baseline_path(name)
 
     def stored_runs(self) -> list[Path]:
         """Return the baseline files of this device, whatever their name."""
@@ -196,7 +197,7 @@ class Host:
         """
         from pytest_sdbatch.storage.exclusive import check_target
 
-        if self.report_path is not None:
+        if self.report_path is not None and not self.options.switch("resume"):  # else when it is known what is resumed
             check_target(self.report_path)
         if self.baseline_path is not None:
             check_target(self.baseline_path, create_parents=True)

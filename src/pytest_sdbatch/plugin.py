@@ -122,7 +122,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     host = item.config.stash[HOST]
     leasing.hold(item, host)
     with faults.watched(item, host):
-        result = yield
+        try:
+            result = yield
+        except BaseException:  # Ctrl-C above all, which makes no report
+            pytest_items.leave_out(item)
+            raise
     pytest_items.leave(item, host)
     return result
 

@@ -264,13 +264,14 @@ class BenchSession:
             plugin_version=metadata.version("pytest-sdbatch"),
         )
 
-    def save(self, path: Path, *, baseline: bool, interrupted: bool) -> str:
+    def save(self, path: Path, *, baseline: bool, interrupted: bool, over: bool = False) -> str:
         """Write the run to *path* and return a line that says so.
 
         Args:
             path: a file that does not exist.
             baseline: whether later runs will be compared with it; only a sound run may be one.
             interrupted: whether cases are missing.
+            over: whether the file is there, and is what an interrupted run left that this one went on with.
 
         Raises:
             RunFileError: where the file cannot be written, or the run is no baseline.
@@ -280,9 +281,11 @@ class BenchSession:
             raise RunFileError(
                 f"{path} was not written",
                 why=_unfit(run),
-                fix="mend what is marked in the table and run again; --sd-report keeps any run",
+                fix="go on with it by --sd-resume"
+                if run.interrupted
+                else "mend what is marked in the table and run again; --sd-report keeps any run",
             )
-        return f"{'baseline' if baseline else 'run file'}: {write_run(path, [run], create_parents=baseline)}"
+        return f"{'baseline' if baseline else 'run file'}: {write_run(path, [run], create_parents=baseline, over=over)}"
 
     @contextmanager
     def _compiler(self, case: Case, options: Options) -> Iterator[None]:

@@ -18,7 +18,15 @@ def run_benchmark(pytester: pytest.Pytester) -> RunBenchmark:
         keeper = Keeper()
         plugins = [DevicePlugin(device if device is not None else FakeDevice()), keeper]
         run = pytester.runpytest_inprocess(
-            "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error", *arguments, plugins=plugins
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "-W",
+            "error",
+            *arguments,
+            plugins=plugins,
+            no_reraise_ctrlc=True,
         )
         return Result(run, keeper.records)
 

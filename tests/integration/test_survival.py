@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmark_run import RunBenchmark
+from benchmark_run import GENERATE, RunBenchmark
 
 from pytest_sdbatch import read_run_file
-from pytest_sdbatch.storage.journal import latest, read_journal
+from pytest_sdbatch.storage.journal import newest_first, read_journal
 
 # A device without a card, and a benchmark that waits at one batch size until it is killed.
 CONFTEST = """
@@ -248,6 +248,59 @@ def test_a_marker_that_was_changed_is_refused_with_its_test(
     assert "rounds of test_it.py::test_generate was 3 and is 5" in refused.text
 
 
+# Ends like a run that was stopped by Ctrl-C, once.
+STOPS = """
+    import os
+
+    def test_generate(sd_benchmark, fake_device):
+        if sd_benchmark.case.batch_size == 4 and not os.path.exists("stopped"):
+            open("stopped", "w").close()
+            raise KeyboardInterrupt
+        sd_benchmark(fake_device.generate)
+"""
+
+
+def test_the_same_command_goes_on_with_its_own_report(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """The file that the stopped run left is completed; any other file in its place is not touched."""
+    given = ["--sd-batch-sizes=1,4", "--sd-report=run.json"]
+    run_benchmark(*given, source=STOPS)
+    (left,) = read_run_file(pytester.path / "run.json")
+
+    went_on = run_benchmark(*given, "--sd-resume", source=None)
+    (whole,) = read_run_file(pytester.path / "run.json")
+    again = run_benchmark(*given, "--sd-resume", source=None)
+
+    assert left.interrupted
+    went_on.run.assert_outcomes(passed=1, deselected=1)
+    assert not whole.interrupted
+    assert [record.case.batch_size for record in whole.records] == [1, 4]
+    assert again.run.ret == pytest.ExitCode.USAGE_ERROR, "a whole run is never written over"
+    assert "run.json exists" in again.text
+    assert read_run_file(pytester.path / "run.json") == (whole,)
+
+
+def test_a_run_of_other_tests_is_left_alone(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """Another command neither takes over the records of a stopped run, nor takes its place as the one to resume."""
+    pytester.makepyfile(test_other=GENERATE)
+    run_benchmark("--sd-batch-sizes=1,4", "test_it.py", source=STOPS)
+
+    other = run_benchmark("--sd-batch-sizes=1,4", "test_other.py", "--sd-resume", "--sd-report=other.json", source=None)
+    (kept,) = read_run_file(pytester.path / "other.json")
+    went_on = run_benchmark("--sd-batch-sizes=1,4", "test_it.py", "--sd-resume", source=None)
+
+    assert "nothing to resume: the last run was asked for other tests (test_it.py)" in other.text
+    assert {record.test for record in kept.records} == {"test_other.py::test_generate"}
+    went_on.run.assert_outcomes(passed=1, deselected=1)
+
+
+def test_a_stopped_run_is_no_baseline_and_says_how_to_become_one(run_benchmark: RunBenchmark) -> None:
+    """Nothing is marked in its table; what it lacks is the rest."""
+    stopped = run_benchmark("--sd-batch-sizes=1,4", "--sd-save=main", source=STOPS)
+
+    assert "why: the run was interrupted" in stopped.text
+    assert "go on with it by --sd-resume" in stopped.text
+
+
 def test_without_an_interrupted_run_everything_is_run(run_benchmark: RunBenchmark) -> None:
     """As with pytest's --last-failed: the header says why, and a loop around the command needs no first time."""
     first = run_benchmark("--sd-batch-sizes=1,2", "--sd-resume")
@@ -263,7 +316,7 @@ def test_the_journal_holds_what_the_table_shows(run_benchmark: RunBenchmark, pyt
     """One form of record everywhere: the journal has the records of the run, with how their tests ended."""
     result = run_benchmark("--sd-batch-sizes=1,2")
 
-    path = latest(pytester.path / ".sdbatch")
+    path = newest_first(pytester.path / ".sdbatch")[0]
     assert path is not None
     stored = read_journal(path)
     assert stored is not None

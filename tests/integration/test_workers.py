@@ -275,3 +275,26 @@ def test_plain_tests_keep_the_scheduler_they_have(pytester: pytest.Pytester) -> 
     result.stdout.no_fnmatch_line("*sdbatch: *")
     assert set((pytester.path / "who.txt").read_text().split()) == {"gw0", "gw1"}
     assert not (pytester.path / ".sdbatch").exists()
+
+
+def test_a_test_of_the_case_alone_leaves_no_run_unfinished(project: Path, pytester: pytest.Pytester) -> None:
+    """Only workers know which tests measure; one that asks for its case alone ends like any other."""
+    pytester.makepyfile(test_it=BENCHMARK + "\n    def test_fits(sd_case): pass\n")
+
+    result = run_workers(pytester, sizes="1,2")
+
+    result.assert_outcomes(passed=4)
+    (run,) = read_run_file(project / "run.json")
+    assert not run.interrupted
+    result.stdout.no_fnmatch_line("*interrupted*")
+
+
+def test_a_baseline_that_a_file_names_is_left_out(project: Path, pytester: pytest.Pytester) -> None:
+    """A project that always saves may also use workers: the header says that this run is not kept, and it is green."""
+    (project / "pytest.ini").write_text("[pytest]\nsd_save = main\n")
+
+    result = run_workers(pytester, sizes="1,2")
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["sdbatch: not saved as main: a run of 2 workers is no baseline"])
+    assert not (project / "benchmarks").exists()

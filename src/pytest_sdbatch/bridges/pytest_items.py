@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,6 +35,7 @@ PARAMETERS = (
 )
 RECORD: pytest.StashKey[Record] = pytest.StashKey()  # what was measured of an item
 LOADED: pytest.StashKey[Loaded] = pytest.StashKey()  # the pipeline that the plugin loaded for an item
+BENCHMARK: pytest.StashKey[Any] = pytest.StashKey()  # pytest-benchmark's fixture of an item
 SUITE = Path(__file__).parents[1] / "suite"
 
 
@@ -241,8 +242,7 @@ def refuse_idle(item: pytest.Item, host: Host) -> None:
 
 def leave_out(item: pytest.Item) -> None:
     """Tell pytest-benchmark that *item* has no row for it, where its fixture was made: else it warns of that."""
-    if isinstance(item, pytest.Function):
-        pytest_benchmark.leave_out(item.funcargs.get("benchmark"))
+    pytest_benchmark.leave_out(item.stash.get(BENCHMARK, None))
 
 
 def outcome_of(raised: BaseException) -> Outcome:

@@ -37,18 +37,19 @@ def take_over(host: Host) -> None:
         RunFileError: for a journal that is damaged or being written, or of another place.
 
     """
-    from pytest_sdbatch.storage.journal import latest, read_journal
+    from pytest_sdbatch.storage.journal import read_journal
     from pytest_sdbatch.storage.resume import check_same_options, check_same_place, settled
 
     if host.is_worker:
         given = host.config.workerinput[_PASSED_ON]  # type: ignore[attr-defined]
         path = Path(given) if given else None
     else:
-        path = latest(folder(host))
+        path = _of_the_same_tests(host)
     stored = read_journal(path) if path is not None else None
     if stored is None or stored.whole:
-        said = "no case has ended here" if stored is None else f"the run of {stored.run.started_at} ended whole"
-        host.hints.append(f"nothing to resume: {said}")
+        if stored is not None:
+            host.hints.append(f"nothing to resume: the run of {stored.run.started_at} ended whole")
+        check_report(host)
         return
     entries = settled(stored)
     if entries and not host.is_worker:
@@ -57,11 +58,49 @@ def take_over(host: Host) -> None:
         then = {name: text for name, text in stored.run.options.items() if name in measuring}
         check_same_options(stored.run, then, host.options.given("measure"))
     host.resumed = stored
+    check_report(host)
     host.kept = entries
     host.hints.append(f"resuming the run of {stored.run.started_at}: {units.count(len(entries), 'case')} kept")
     if entries and any(run.environment.shown.get("dirty") for run in (stored.run, host.session.run(interrupted=True))):
         host.hints.append("there are changes that are not committed: the kept cases may have run other code")
     host.session.take_over(stored.run.id, [entry.record for entry in entries.values()])
+
+
+def selection(config: pytest.Config) -> str:
+    """Return which tests a run was asked for: paths, ``-k`` and ``-m``. Its options are compared one by one."""
+    words = list(map(str, config.args))
+    words += [f"{flag} {text}" for flag in ("-k", "-m") if (text := config.getoption(flag, ""))]
+    return " ".join(words)
+
+
+def _of_the_same_tests(host: Host) -> Path | None:
+    """Return the journal of the newest run that was asked for the same tests; where there is none, say so."""
+    from pytest_sdbatch.storage.journal import newest_first, selection_of
+
+    journals = newest_first(folder(host))
+    wanted = selection(host.config)
+    for path in journals:
+        if selection_of(path) in (wanted, None):  # None: a damaged one, of which reading it tells more
+            return path
+    said = (
+        f"the last run was asked for other tests ({selection_of(journals[0])})"
+        if journals
+        else "no case has ended here"
+    )
+    host.hints.append(f"nothing to resume: {said}")
+    return None
+
+
+def check_report(host: Host) -> None:
+    """Refuse a ``--sd-report`` that exists, unless it is what the interrupted run left, which this one completes."""
+    from pytest_sdbatch.storage.exclusive import check_target
+    from pytest_sdbatch.storage.run_file import is_begun_file
+
+    path = host.report_path
+    if path is None or host.is_worker:
+        return
+    host.over_report = host.resumed is not None and is_begun_file(path, host.resumed.run.id)
+    check_target(path, over=host.over_report)
 
 
 def pass_on(host: Host, workerinput: dict[str, object]) -> None:
@@ -75,7 +114,9 @@ def begin(host: Host) -> None:
 
     if host.is_worker or host.only_check or host.journal is not None:
         return
-    host.journal = Journal(folder(host), host.session.run(interrupted=True), host.kept.values())
+    host.journal = Journal(
+        folder(host), host.session.run(interrupted=True), selection=selection(host.config), kept=host.kept.values()
+    )
 
 
 def end(host: Host, *, whole: bool) -> None:

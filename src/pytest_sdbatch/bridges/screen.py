@@ -119,7 +119,11 @@ def status(report: pytest.TestReport) -> tuple[str, str, str] | None:
 def keep(report: pytest.TestReport, host: Host) -> None:
     """Take the record of *report* into the session and print its line."""
     record = carried_record(report)
-    if record is None or type(report) is not pytest.TestReport:  # a subtest's: the test's own comes behind it
+    if type(report) is not pytest.TestReport:  # a subtest's: the test's own comes behind it
+        return
+    if record is None:
+        if report.when == "call" or not report.passed:  # it may be one that only asked for its case
+            host.progress.end(report.nodeid, report.duration)
         return
     # What the test came to is only known here: plugins may change it until it is reported.
     # A plugin that runs it again says "rerun" in between.
@@ -197,7 +201,8 @@ def save(session: pytest.Session, host: Host, *, whole: bool) -> None:
     ]
     for path, baseline in targets:
         try:
-            host.notes.append(host.session.save(path, baseline=baseline, interrupted=not whole))
+            over = host.over_report and not baseline
+            host.notes.append(host.session.save(path, baseline=baseline, interrupted=not whole, over=over))
         except SdbatchError as error:
             _fail(session, host, str(error))
 

@@ -26,12 +26,13 @@ _WHY = {
 }
 
 
-def check_target(path: Path, *, create_parents: bool = False) -> None:
+def check_target(path: Path, *, create_parents: bool = False, over: bool = False) -> None:
     """Refuse what :func:`write_new` would refuse, before anything is measured.
 
     Args:
         path: where a run file is to be written.
         create_parents: whether missing folders will be made.
+        over: whether the file is there already, and known to be one that may be replaced.
 
     Raises:
         RunFileError: for another suffix than ``.json``, a path that exists (be it a link to nothing), a folder that
@@ -47,7 +48,8 @@ def check_target(path: Path, *, create_parents: bool = False) -> None:
             fix=f"name it {path.with_suffix('.json') if path.name else 'run.json'}",
         )
     try:
-        _check_free(path)
+        if not over:
+            _check_free(path)
         folder = path.parent
         while create_parents and not folder.exists() and folder != folder.parent:
             folder = folder.parent
@@ -60,8 +62,8 @@ def check_target(path: Path, *, create_parents: bool = False) -> None:
         raise RunFileError(f"{path} cannot be written", why=f"the folder {folder} is not writable")
 
 
-def write_new(path: Path, data: bytes | bytearray, *, create_parents: bool = False) -> None:
-    """Write *data* to *path*, which must not exist; readers see the whole file or none.
+def write_new(path: Path, data: bytes | bytearray, *, create_parents: bool = False, over: bool = False) -> None:
+    """Write *data* to *path*, which must not exist unless *over*; readers see the whole file, the old one, or none.
 
     The data goes to a file of another name in the same folder and gets its own name only when it is on the disk.
     Where the file system has no hard links the name is claimed by an empty file, which is then replaced: a reader
@@ -71,18 +73,18 @@ def write_new(path: Path, data: bytes | bytearray, *, create_parents: bool = Fal
         RunFileError: for what :func:`check_target` refuses, and a disk that is full. Nothing is left behind.
 
     """
-    check_target(path, create_parents=create_parents)
+    check_target(path, create_parents=create_parents, over=over)
     try:
         if create_parents:
             path.parent.mkdir(parents=True, exist_ok=True)
-        place_new(path, data)
+        place_new(path, data, over=over)
     except FileExistsError:
         raise _taken(path) from None
     except OSError as error:
         raise failure(path, error) from None
 
 
-def place_new(path: Path, data: bytes | bytearray) -> None:
+def place_new(path: Path, data: bytes | bytearray, *, over: bool = False) -> None:
     """Do what :func:`write_new` does, for a file of any kind in a folder that exists.
 
     Raises:
@@ -92,7 +94,10 @@ def place_new(path: Path, data: bytes | bytearray) -> None:
     temporary = path.with_name(f".sdbatch-{secrets.token_hex(8)}.tmp")
     try:
         _fill(temporary, data)
-        _give_name(temporary, path)
+        if over:
+            temporary.replace(path)
+        else:
+            _give_name(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import stat
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,13 @@ class Stored:
 
     path: Path
     run: Run  # without its records
+    selection: str = ""  # which tests were asked for, as text
     entries: tuple[Entry, ...]
     whole: bool  # whether the run came to its end with every case
+
+
+# Open ones. A forked child (a loader of data, say) inherits their locks, and would hold them after its parent's end.
+_OPEN: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
 class Journal:
@@ -58,15 +64,22 @@ class Journal:
     ``problem`` says why while some are missing on the disk.
     """
 
-    def __init__(self, folder: Path, run: Run, kept: Iterable[Entry] = ()) -> None:
+    def __init__(self, folder: Path, run: Run, *, selection: str = "", kept: Iterable[Entry] = ()) -> None:
         """Prepare the journal of *run*, whose records are not written, in *folder*, which is made where it is missing.
 
-        *kept* are the cases that were taken over from an earlier run.
+        Args:
+            folder: of the journals of a project.
+            run: that begins.
+            selection: which tests were asked for, as text; only the same may go on with this run.
+            kept: the cases that were taken over from an earlier run.
+
         """
         self.path = folder / f"{run.id}.jsonl"
         self.problem: RunFileError | None = None
         self._descriptor: int | None = None
-        self._unwritten = [_line({"schema": codec.SCHEMA, "run": codec.encode_header(run)}), *map(_line_of, kept)]
+        header = {"schema": codec.SCHEMA, "run": codec.encode_header(run), "selection": selection}
+        self._unwritten = [_line(header), *map(_line_of, kept)]
+        _OPEN.add(self)
 
     def add(self, entry: Entry) -> None:
         """Write a finished case, to the disk."""
@@ -78,6 +91,10 @@ class Journal:
         if whole and (self._descriptor is not None or self.problem is not None):  # else no case was added
             self._unwritten.append(_line({"whole": True}))
             self._write()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the file, without a word to it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -96,9 +113,29 @@ class Journal:
             self._unwritten.clear()
 
 
-def latest(folder: Path) -> Path | None:
-    """Return the journal that was begun last in *folder*."""
-    return max(_journals(folder), default=None, key=lambda path: path.name)
+def _let_go_of_all() -> None:
+    for journal in list(_OPEN):
+        journal.let_go()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_of_all)
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """Return the journals in *folder*, that of the run which began last first."""
+    return sorted(_journals(folder), key=lambda path: path.name, reverse=True)
+
+
+def selection_of(path: Path) -> str | None:
+    """Return which tests the run of the journal *path* was asked for; None for a file without a readable header."""
+    try:
+        with path.open("rb") as file:
+            header = parse(file.readline())
+    except (OSError, RunFileError):
+        return None
+    told = header.get("selection") if isinstance(header, dict) else None
+    return told if isinstance(told, str) else None
 
 
 def read_journal(path: Path) -> Stored | None:
@@ -124,6 +161,7 @@ def read_journal(path: Path) -> Stored | None:
         raise RunFileError(f"{path} is not read", why=why, fix=_START_ANEW)
     try:
         run = codec.decode_header(values[0].get("run"))
+        selection = convert(values[0].get("selection", ""), str, "line 1.selection")
         entries = [
             Entry(
                 record=codec.decode_record(value.get("record"), f"line {number}"),
@@ -134,7 +172,7 @@ def read_journal(path: Path) -> Stored | None:
         ]
     except RunFileError as error:
         raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=_START_ANEW) from None
-    return Stored(path=path, run=run, entries=tuple(entries), whole="whole" in values[-1])
+    return Stored(path=path, run=run, selection=selection, entries=tuple(entries), whole="whole" in values[-1])
 
 
 def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -76,22 +76,31 @@ class _Document:
     version: str
 
 
-def write_run(path: Path, runs: Sequence[Run], *, create_parents: bool = False) -> Path:
-    """Write *runs* to the new file *path* and return it. The file appears whole or not at all.
+def write_run(path: Path, runs: Sequence[Run], *, create_parents: bool = False, over: bool = False) -> Path:
+    """Write *runs* to the new file *path*, or *over* one that is there, and return it. It appears whole or not at all.
 
     Raises:
         RunFileError: for a path that :func:`check_target` refuses, a disk that is full, no run, two runs of one id,
             two records of one test and case in a run, or a number that is not finite. Nothing is left behind.
 
     """
-    check_target(path, create_parents=create_parents)
+    check_target(path, create_parents=create_parents, over=over)
     try:
         with without_collector():
             text = _text(_document(runs))
     except RunFileError as error:
         raise RunFileError(f"{path} cannot be written: {error.what}", why=error.why, fix=error.fix) from None
-    write_new(path, text, create_parents=create_parents)
+    write_new(path, text, create_parents=create_parents, over=over)
     return path
+
+
+def is_begun_file(path: Path, run_id: str) -> bool:
+    """Return whether *path* holds the run *run_id* alone, interrupted: what going on with that run may replace."""
+    try:
+        runs = read_run_file(path)
+    except RunFileError:
+        return False
+    return [(run.id, run.interrupted) for run in runs] == [(run_id, True)]
 
 
 def read_run_file(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...]:

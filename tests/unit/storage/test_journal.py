@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Record, Run
-from pytest_sdbatch.storage.journal import KEPT, Entry, Journal, latest, read_journal
+from pytest_sdbatch.storage.journal import KEPT, Entry, Journal, newest_first, read_journal, selection_of
 
 MakeRecord = Callable[..., Record]
 MakeRun = Callable[..., Run]
@@ -41,7 +42,7 @@ def run(make_run: MakeRun) -> Run:
 
 def write(folder: Path, run: Run, entries: list[Entry], *, kept: Sequence[Entry] = (), whole: bool = False) -> Path:
     """Write a journal and return its path."""
-    journal = Journal(folder, run, kept)
+    journal = Journal(folder, run, kept=kept)
     for entry in entries:
         journal.add(entry)
     journal.close(whole=whole)
@@ -57,6 +58,45 @@ def test_what_was_written_comes_back(tmp_path: Path, run: Run, entries: list[Ent
     assert stored.run == run
     assert list(stored.entries) == entries
     assert not stored.whole
+
+
+def test_the_tests_that_were_asked_for_are_known(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
+    """The first line alone tells which tests a run was asked for; one that is damaged tells nothing."""
+    journal = Journal(tmp_path, run, selection="benchmarks -k fast")
+    journal.add(entries[0])
+    journal.close(whole=False)
+    stored = read_journal(journal.path)
+
+    assert stored is not None
+    assert stored.selection == selection_of(journal.path) == "benchmarks -k fast"
+    journal.path.write_bytes(b"no json\n")
+    assert selection_of(journal.path) is None
+    assert selection_of(tmp_path / "missing.jsonl") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_does_not_hold_the_journal_of_its_parent(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
+    """A loader of data that outlives a killed run does not make it look alive."""
+    code = (
+        "import os, sys, time; from pathlib import Path; from pytest_sdbatch.storage.journal import *; "
+        "old = read_journal(Path(sys.argv[1])); "
+        "journal = Journal(Path(sys.argv[2]), old.run); journal.add(old.entries[0]); "
+        "child = os.fork(); child or time.sleep(60); print(child, flush=True); time.sleep(60)"
+    )
+    old = write(tmp_path / "old", run, entries)
+    command = [sys.executable, "-c", code, str(old), str(tmp_path / "new")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        (path,) = newest_first(tmp_path / "new")
+        with pytest.raises(RunFileError, match="cannot be resumed"):
+            read_journal(path)
+        process.kill()
+        process.wait()
+        try:
+            assert read_journal(path) is not None
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_run_that_ended_says_so(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
@@ -149,7 +189,7 @@ def test_the_last_five_are_kept(tmp_path: Path, make_run: MakeRun, entries: list
 
     names = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert names == {"notes.jsonl", ".gitignore", *(f"{run_id(number)}.jsonl" for number in range(2, KEPT + 2))}
-    assert latest(tmp_path) == tmp_path / f"{run_id(KEPT + 1)}.jsonl"
+    assert newest_first(tmp_path)[0] == tmp_path / f"{run_id(KEPT + 1)}.jsonl"
 
 
 def test_a_journal_that_is_being_written_is_neither_removed_nor_resumed(
@@ -190,7 +230,7 @@ def test_a_link_in_the_place_of_a_journal_is_not_followed(tmp_path: Path, run: R
 
     assert journal.problem is not None
     assert target.read_text() == "kept"
-    assert latest(tmp_path) is None
+    assert newest_first(tmp_path) == []
 
 
 def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
