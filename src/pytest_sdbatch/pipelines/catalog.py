@@ -192,15 +192,20 @@ class ModelCatalog:
         """Raise ModelError where *variant*, in canonical order, says nothing of that model on any machine."""
         variants.check_weights(variant, weights=facts.weights)
 
-    def import_classes(self, name: str) -> None:
-        """Import what loading *name* needs, as far as it is known: seconds that are no part of loading."""
+    def prepare(self, name: str) -> None:
+        """Look at *name* and import what loading it needs, as far as it is known: seconds that are no part of loading.
+
+        Raises:
+            ModelError: for a folder, file or hub id that cannot be loaded.
+
+        """
         entry = self.architecture(name)
         if entry is not None:
             build.import_classes(entry)
         elif name in self._models:
             from diffusers import DiffusionPipeline  # noqa: F401
         else:
-            pretrained.import_classes(name)
+            pretrained.prepare(name)
 
     def load(self, case: Case, device: Device) -> tuple[Any, Weights]:
         """Return a new pipeline of *case*, without its variant, and where its weights came from.

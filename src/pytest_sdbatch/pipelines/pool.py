@@ -106,7 +106,7 @@ class PipelinePool:
 
     def _load(self, case: Case) -> Loaded:
         device = self._device
-        self._catalog.import_classes(case.model or "")
+        self._catalog.prepare(case.model or "")
         used_before, in_use_before = device.used_bytes(), device.in_use_bytes()
         device.synchronize()
         start_s = device.wall_s()

@@ -65,11 +65,10 @@ def load(text: str, *, device: str, dtype: str) -> Any:
     """Return the pipeline *text* names, on *device*, with every component its owner put there (safety checker too).
 
     Raises:
-        ModelError: as :func:`inspect`, and for what the libraries cannot load.
+        ModelError: for what the libraries cannot load.
 
     """
     source = _parse(text)
-    inspect(text)
     try:
         with _without_progress_bars():
             pipeline = _load(source, text, device=device, dtype=dtype)
@@ -83,11 +82,17 @@ def load(text: str, *, device: str, dtype: str) -> Any:
     return pipeline.to(device)
 
 
-def import_classes(text: str) -> None:
-    """Import what :func:`load` needs of a folder or a file on disk, which is no part of loading it."""
+def prepare(text: str) -> None:
+    """Look at what :func:`load` will load, and import what it needs: that is no part of loading.
+
+    Raises:
+        ModelError: as :func:`inspect`; to be called before :func:`load`.
+
+    """
     from diffusers import DiffusionPipeline  # noqa: F401
 
     source = _parse(text)
+    inspect(text)
     if isinstance(source, SingleFile):
         build.import_classes(recognise(source.path, source=text)[0])
     elif isinstance(source, Folder):
