@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -59,6 +59,7 @@ class BenchSession:
         self.started_at = datetime.now(UTC)
         self.id = f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
         self.resumed_from: str | None = None
+        self.tell: Callable[[str], None] = _tell_nobody  # what is being done, in words, outside timed regions
         self.own_facts: Mapping[str, Fact] = {}  # of this process, where several of one run have different ones
         self._records: dict[tuple[str, str], Record] = {}
         # Tests with the shapes that they ran, by the pipeline that ran them: loaded again it is cold.
@@ -80,6 +81,7 @@ class BenchSession:
         Raises:
             ModelError: where it cannot be loaded.
         """
+        self.tell(f"loading, {case.id}")
         self.device.start()
         return self.pool.acquire(case)
 
@@ -127,7 +129,11 @@ class BenchSession:
             return Measured(record=self.unmeasured(test, case, doubt.reason, doubt.outcome), outputs=[])
         workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
         attempt = Attempt(
-            self.device, workload, Rules.from_options(options), compiled=variants.is_compiled(case.variant)
+            self.device,
+            workload,
+            Rules.from_options(options),
+            compiled=variants.is_compiled(case.variant),
+            tell=lambda doing: self.tell(f"{doing}, {case.id}"),
         )
         shape = (test, replace(case, batch_count=1))  # another test may call another code path
         ran = self._warm.setdefault(loaded.pipeline if loaded else self, set())
@@ -298,6 +304,10 @@ class BenchSession:
         else:
             with variants.private_compiler_cache():
                 yield
+
+
+def _tell_nobody(doing: str) -> None:
+    del doing
 
 
 def _stage_clock(pipeline: object | None, device: Device, case: Case) -> AbstractContextManager[StageClock | None]:
