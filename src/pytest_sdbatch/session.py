@@ -128,13 +128,7 @@ class BenchSession:
         if doubt is not None:
             return Measured(record=self.unmeasured(test, case, doubt.reason, doubt.outcome), outputs=[])
         workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
-        attempt = Attempt(
-            self.device,
-            workload,
-            Rules.from_options(options),
-            compiled=variants.is_compiled(case.variant),
-            tell=lambda doing: self.tell(f"{doing}, {case.id}"),
-        )
+        attempt = self._attempt(workload, options)
         shape = (test, replace(case, batch_count=1))  # another test may call another code path
         ran = self._warm.setdefault(loaded.pipeline if loaded else self, set())
         warm = shape in ran and not attempt.compiled  # a compiled case starts from an empty compiler
@@ -155,6 +149,16 @@ class BenchSession:
         record = replace(record, memory_round=memory, memory_round_reason=no_memory)
         record = self._with_surroundings(record, before, policy=policy)
         return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
+
+    def _attempt(self, workload: GenerationWorkload, options: Options) -> Attempt:
+        case = workload.case
+        return Attempt(
+            self.device,
+            workload,
+            Rules.from_options(options),
+            compiled=variants.is_compiled(case.variant),
+            tell=lambda doing: self.tell(f"{doing}, {case.id}"),
+        )
 
     def _record(
         self, case: Case, attempt: Attempt, result: Measurement, pipeline: object | None, loaded: Loaded | None
