@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_sdbatch.bridges.live import Live
     from pytest_sdbatch.devices.device import Device
     from pytest_sdbatch.devices.lease import Lease
     from pytest_sdbatch.grid.case import Case
@@ -49,6 +50,7 @@ class Host:
         self.lost_gpus: set[str] = set()
         self.last_words: dict[str, dict[str, Any]] = {}  # of workers that ended themselves, by node id
         self.announced = False  # whether that controller has printed its header
+        self.live: Live | None = None
         self.journal: Journal | None = None
         self.resumed: Stored | None = None  # the interrupted run that this one goes on with
         self.over_report = False  # whether --sd-report names the file that the interrupted run left

@@ -104,13 +104,14 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Run nothing under --sd-plan; else begin the journal."""
-    from pytest_sdbatch.bridges import resuming
+    from pytest_sdbatch.bridges import live, resuming
 
     host = session.config.stash[HOST]
     if host.options.switch("plan"):
         return True
     if host.grid:
         resuming.begin(host)
+        live.begin(host)
     return None
 
 
@@ -154,9 +155,10 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let the report of a benchmark carry its record, as plain builtins."""
-    from pytest_sdbatch.bridges import faults, screen
+    from pytest_sdbatch.bridges import faults, live, screen
 
     report = yield
+    live.clear(item.config.stash[HOST])
     screen.attach_record(item, call, report)
     faults.look_at_device(item, report)
     return report
@@ -267,8 +269,9 @@ class Recorder:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the run files, and end the journal."""
-        from pytest_sdbatch.bridges import screen
+        from pytest_sdbatch.bridges import live, screen
 
+        live.end(self._host)
         screen.finish(session, self._host)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:

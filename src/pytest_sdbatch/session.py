@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -59,6 +59,7 @@ class BenchSession:
         self.started_at = datetime.now(UTC)
         self.id = f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
         self.resumed_from: str | None = None
+        self.tell: Callable[[str], None] = _tell_nobody  # what is being done, in words, outside timed regions
         self.own_facts: Mapping[str, Fact] = {}  # of this process, where several of one run have different ones
         self._records: dict[tuple[str, str], Record] = {}
         # Tests with the shapes that they ran, by the pipeline that ran them: loaded again it is cold.
@@ -80,6 +81,7 @@ class BenchSession:
         Raises:
             ModelError: where it cannot be loaded.
         """
+        self.tell(f"loading, {case.id}")
         self.device.start()
         return self.pool.acquire(case)
 
@@ -126,9 +128,7 @@ class BenchSession:
         if doubt is not None:
             return Measured(record=self.unmeasured(test, case, doubt.reason, doubt.outcome), outputs=[])
         workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
-        attempt = Attempt(
-            self.device, workload, Rules.from_options(options), compiled=variants.is_compiled(case.variant)
-        )
+        attempt = self._attempt(workload, options)
         shape = (test, replace(case, batch_count=1))  # another test may call another code path
         ran = self._warm.setdefault(loaded.pipeline if loaded else self, set())
         warm = shape in ran and not attempt.compiled  # a compiled case starts from an empty compiler
@@ -149,6 +149,16 @@ class BenchSession:
         record = replace(record, memory_round=memory, memory_round_reason=no_memory)
         record = self._with_surroundings(record, before, policy=policy)
         return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
+
+    def _attempt(self, workload: GenerationWorkload, options: Options) -> Attempt:
+        case = workload.case
+        return Attempt(
+            self.device,
+            workload,
+            Rules.from_options(options),
+            compiled=variants.is_compiled(case.variant),
+            tell=lambda doing: self.tell(f"{doing}, {case.id}"),
+        )
 
     def _record(
         self, case: Case, attempt: Attempt, result: Measurement, pipeline: object | None, loaded: Loaded | None
@@ -298,6 +308,10 @@ class BenchSession:
         else:
             with variants.private_compiler_cache():
                 yield
+
+
+def _tell_nobody(doing: str) -> None:
+    del doing
 
 
 def _stage_clock(pipeline: object | None, device: Device, case: Case) -> AbstractContextManager[StageClock | None]:

@@ -77,7 +77,9 @@ def test_a_killed_run_is_resumed_where_it_was(project: Path, pytester: pytest.Py
 
     assert result.ret == 0
     result.assert_outcomes(passed=2, deselected=2)
-    result.stdout.fnmatch_lines(["sdbatch: resuming the run of *: 2 cases kept", "*b1x1 *ok", "*b8x1 *ok"])
+    result.stdout.fnmatch_lines(
+        ["sdbatch: resuming the run of *: 2 cases kept", "*b1x1 *1.00x *ok (1)", "*b8x1 * - *ok", "(1) kept from the *"]
+    )
     (run,) = read_run_file(project / "run.json")
     assert [record.case.batch_size for record in run.records] == [1, 2, 4, 8]
     assert not run.interrupted

@@ -191,7 +191,7 @@ def test_workers_with_nothing_left_to_do_end_well(project: Path, pytester: pytes
 
     assert result.ret == 0
     result.assert_outcomes()
-    result.stdout.fnmatch_lines(["sdbatch: resuming the run of *: 2 cases kept", "*b2x1 *ok (1)"])
+    result.stdout.fnmatch_lines(["sdbatch: resuming the run of *: 2 cases kept", "*b2x1 *ok (1,2)"])
     assert list(records_of(project)) == ["1x1", "2x1"]
 
 

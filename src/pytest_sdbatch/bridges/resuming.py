@@ -103,6 +103,13 @@ def check_report(host: Host) -> None:
     check_target(path, over=host.over_report)
 
 
+def kept_from(host: Host) -> str:
+    """Return in words from which run records were taken over; no text where none was."""
+    if host.resumed is None:
+        return ""
+    return f"kept from the interrupted run of {host.resumed.run.started_at[:16].replace('T', ' ')} UTC"
+
+
 def pass_on(host: Host, workerinput: dict[str, object]) -> None:
     """Tell a worker which journal is resumed."""
     workerinput[_PASSED_ON] = "" if host.resumed is None else str(host.resumed.path)

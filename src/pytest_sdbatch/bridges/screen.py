@@ -217,12 +217,14 @@ def summary(reporter: pytest.TerminalReporter, host: Host, exitstatus: pytest.Ex
     """Show the table, the answer, and what was written where; of a run that was refused no table."""
     records = () if exitstatus == pytest.ExitCode.USAGE_ERROR else host.records
     if records and not host.options.switch("plan"):
+        from pytest_sdbatch.bridges import resuming
         from pytest_sdbatch.report import answer, terminal
 
         reporter.section("pytest-sdbatch")
         width = host.config.get_terminal_writer().fullwidth
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        table = terminal.render_table(records, width=width, color=reporter.hasmarkup, encoding=encoding)
+        kept = dict.fromkeys(host.kept, resuming.kept_from(host))
+        table = terminal.render_table(records, width=width, color=reporter.hasmarkup, encoding=encoding, kept=kept)
         sentences = answer.answer_sentences(records, within=host.options.number("sweet_spot"))
         wrapped = [textwrap.fill(sentence, width, subsequent_indent="    ") for sentence in sentences]
         for line in [*table.splitlines(), *wrapped]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.devices.device import Device
 from pytest_sdbatch.measure.loop import Measurement, measure
@@ -16,10 +18,19 @@ from pytest_sdbatch.records import Compilation, MemoryRound, Reading, Round, Sto
 class Attempt:
     """Measuring one case, once or, beside another pipeline that had to leave, twice."""
 
-    def __init__(self, device: Device, workload: GenerationWorkload, rules: Rules, *, compiled: bool) -> None:
+    def __init__(
+        self,
+        device: Device,
+        workload: GenerationWorkload,
+        rules: Rules,
+        *,
+        compiled: bool,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self._device = device
         self._workload = workload
         self._rules = rules
+        self._tell = tell
         self.compiled = compiled
         self.error: Exception | None = None
         self._graphs_before_rounds = 0
@@ -38,6 +49,7 @@ class Attempt:
                 stages=stages,
                 on_warm=self._count_graphs,
                 on_round=rounds.append,
+                tell=self._tell,
             )
             # Now: the memory round is none of the timed ones.
             self._recompiles = variants.compiled_graphs() - self._graphs_before_rounds if self.compiled else 0
@@ -61,6 +73,8 @@ class Attempt:
             return None, "left out (memory_round=no)"
         if result.failure is not None or self.error is not None:
             return None, "the rounds did not end"
+        if self._tell is not None:
+            self._tell("memory round")
         try:
             return measure_memory(self._workload, self._device, loading=loading)
         except Exception as error:  # noqa: BLE001 - as in the rounds

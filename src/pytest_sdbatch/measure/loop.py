@@ -76,6 +76,7 @@ def measure(
     stages: StageClock | None = None,
     on_warm: Callable[[], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Measurement:
     """Warm *workload* up and time its rounds on *device*.
 
@@ -89,9 +90,8 @@ def measure(
         warm: whether calls of this shape ran in this process before; then there is no warm-up.
         stages: a clock that is attached to the pipeline, if there is one.
         on_warm: called between the warm-up and the first round.
-        on_round: called after each round with what it read, outside the timed region; a caller that keeps these has
-            the rounds before an error.
-
+        on_round: called after each round with what it read, so that a caller has the rounds before an error.
+        tell: called before each warm-up call and each round with what comes, in words. None is called while timing.
     """
     __tracebackhide__ = True  # for pytest, when a call raises
     should_stop((1.0,) * 5, Rules())  # loads what the rule needs now: between rounds it would show up in their memory
@@ -100,10 +100,10 @@ def measure(
     try:
         if not warm:
             device.release_memory()  # peaks shall not depend on what was measured before
-            _warm_up(workload, device, rules, readings.warmup_s)
+            _warm_up(workload, device, rules, tell, readings.warmup_s)
         if on_warm is not None:
             on_warm()
-        stopped = _run_rounds(workload, device, rules, stages, on_round, readings)
+        stopped = _run_rounds(workload, device, rules, stages, on_round, tell, readings)
     except Exception as error:
         if not device.is_out_of_memory(error):
             raise
@@ -129,10 +129,14 @@ def measure(
     )
 
 
-def _warm_up(workload: Workload, device: Device, rules: Rules, seconds: list[float]) -> None:
+def _warm_up(
+    workload: Workload, device: Device, rules: Rules, tell: Callable[[str], None] | None, seconds: list[float]
+) -> None:
     __tracebackhide__ = True
     # Not paused for tracers: here coverage sees the measured code.
     while not warmup_done(seconds, rules):
+        if tell is not None:
+            tell(f"warm-up call {len(seconds) + 1}")
         call = workload.prepare()[0]
         device.synchronize()
         start = device.wall_s()
@@ -147,12 +151,15 @@ def _run_rounds(
     rules: Rules,
     stages: StageClock | None,
     on_round: Callable[[Round], None] | None,
+    tell: Callable[[str], None] | None,
     readings: _Readings,
 ) -> StopReason:
     __tracebackhide__ = True
     stopped: StopReason | None = None
     while stopped is None:
         readings.phase = f"round {len(readings.rounds) + 1}"
+        if tell is not None:
+            tell(f"{readings.phase} of {rules.rounds or f'at most {rules.max_rounds}'}")
         readings.outputs.clear()  # before the next round, else its peak would hold both
         calls = workload.prepare()
         if stages is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval, location_s
@@ -15,6 +16,7 @@ from pytest_sdbatch.report.layout import Column
 
 _RESTLESS = 0.10  # half-width of the interval as a share, above which a row is not to be relied on
 UNKNOWN = "-"
+NOTHING_KEPT: Mapping[tuple[str, str], str] = MappingProxyType({})
 MEMORY_SOURCES = {
     "peak_allocated_bytes": "live tensors in torch's allocator",
     "peak_reserved_bytes": "memory held by torch's allocator",
@@ -40,6 +42,8 @@ class Row:
     call_interval: Interval | None = None  # 95 %, within this run, in seconds per call
     images_per_s: float | None = None
     s_per_image: float | None = None
+    all_s: float | None = None  # seconds for all images, where every row splits the same number of them
+    cold_start_s: float | None = None  # of the first call of its shape in this process
     against_one_ratio: float | None = None  # images/s over those of batch size 1
     peak_bytes: int | None = None
     device_bytes: int | None = None  # the most that all processes held of the device, in the memory round
@@ -50,7 +54,13 @@ class Row:
     stage_shares: Mapping[str, float] | None = None  # of the wall time, by stage
     looked_at: bool = True  # whether the outputs were checked
     unreliable: bool = False  # whether the rounds differ too much, or workers shared the machine
+    kept: str = ""  # from which interrupted run the record was taken over, in words; "": measured by this one
     notes: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """Images of a round; videos where the case has frames."""
+        return self.batch_size * self.batch_count
 
     @property
     def split(self) -> str:
@@ -85,10 +95,12 @@ COLUMNS = (
     Column("spread", "within\nthis run", drop=2),
     Column("rate", "images/s"),
     Column("image", "per image", drop=4),
+    Column("all", "all"),
     Column("against", "against\nb1", drop=3),
     Column("peak", "peak\nmemory", drop=1),
     Column("device", "on the\ndevice", drop=7),
     Column("stages", "text/denoiser/\nVAE in %", drop=5),
+    Column("cold", "cold\nstart", drop=6),
     Column("energy", "energy\nper image", drop=6),
     Column("clock", "SM\nclock", drop=8),
     Column("heat", "hottest", drop=9),
@@ -97,7 +109,9 @@ COLUMNS = (
 )
 # Columns that are left out where no row has the figure, and the figure.
 _OPTIONAL = {
+    "all": "all_s",
     "device": "device_bytes",
+    "cold": "cold_start_s",
     "energy": "joules_per_image",
     "clock": "sm_clock_mhz",
     "heat": "hottest_celsius",
@@ -111,11 +125,13 @@ def columns(table: Sequence[Row]) -> tuple[Column, ...]:
     Videos are told in frames/s, which can be compared over lengths. Among images their cells say so themselves.
     """
     empty = {key for key, figure in _OPTIONAL.items() if all(getattr(row, figure) is None for row in table)}
-    shown = tuple(column for column in COLUMNS if column.key not in empty)
-    if not table or any(row.frames is None for row in table):
-        return shown
+    of_videos = bool(table) and all(row.frames is not None for row in table)
     videos = {"rate": "throughput", "image": "per video", "energy": "energy\nper video"}
-    return tuple(replace(column, header=videos.get(column.key, column.header)) for column in shown)
+    headers = videos if of_videos else {}
+    if "all" not in empty:
+        headers = headers | {"all": f"all {table[0].images}\n{'videos' if of_videos else 'images'}"}
+    shown = (column for column in COLUMNS if column.key not in empty)
+    return tuple(replace(column, header=headers.get(column.key, column.header)) for column in shown)
 
 
 def throughput(images_per_s: float, frames: int | None) -> str:
@@ -123,14 +139,28 @@ def throughput(images_per_s: float, frames: int | None) -> str:
     return units.rate(images_per_s) if frames is None else units.rate(images_per_s * frames, "frames")
 
 
-def rows(records: Iterable[Record]) -> tuple[Row, ...]:
-    """Return one row per record: tests and groups in the order of their first record, splits ascending within them."""
-    made = [_row(record) for record in records]
+def rows(records: Iterable[Record], kept: Mapping[tuple[str, str], str] = NOTHING_KEPT) -> tuple[Row, ...]:
+    """Return one row per record: tests and groups in the order of their first record, splits ascending within them.
+
+    Args:
+        records: of one run.
+        kept: by :attr:`Record.key`, from which interrupted run a record was taken over, in words.
+
+    """
+    made = [_row(record, kept.get(record.key, "")) for record in records]
     tests = list(dict.fromkeys(row.test for row in made))
     groups = list(dict.fromkeys(row.group for row in made))
     made.sort(key=lambda row: (tests.index(row.test), groups.index(row.group), row.batch_size, row.batch_count))
     references = _references(made)
-    return tuple(replace(row, against_one_ratio=_against_one(row, references)) for row in made)
+    split_up = len({row.images for row in made}) == 1 and len({row.batch_count for row in made}) > 1
+    return tuple(
+        replace(
+            row,
+            against_one_ratio=_against_one(row, references),
+            all_s=row.call_s * row.batch_count if split_up and row.call_s is not None else None,
+        )
+        for row in made
+    )
 
 
 def numbered_notes(table: Iterable[Row]) -> dict[str, int]:
@@ -149,6 +179,8 @@ def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
         "spread": UNKNOWN if row.call_interval is None else units.spread(_relative(row.call_interval)),
         "rate": rate if row.frames is not None else rate.removesuffix(" images/s"),
         "image": UNKNOWN if row.s_per_image is None else units.duration(row.s_per_image),
+        "all": UNKNOWN if row.all_s is None else units.duration(row.all_s),
+        "cold": UNKNOWN if row.cold_start_s is None else units.duration(row.cold_start_s),
         "against": UNKNOWN if row.against_one_ratio is None else units.ratio(row.against_one_ratio),
         "peak": UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes),
         "device": UNKNOWN if row.device_bytes is None else units.memory(row.device_bytes),
@@ -161,8 +193,10 @@ def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
     }
 
 
-def _row(record: Record) -> Row:
+def _row(record: Record, kept: str) -> Row:
     case, notes = record.case, tuple(_notes(record))
+    if kept:
+        notes = (*notes, kept)
     bare = Row(
         test=record.test,
         group=case.group_id,
@@ -175,6 +209,7 @@ def _row(record: Record) -> Row:
         test_outcome=record.test_outcome,
         rounds=len(record.rounds),
         looked_at=record.output_check == "checked",
+        kept=kept,
         notes=notes,
     )
     if not record.outcome.has_numbers or not record.rounds:
@@ -196,6 +231,7 @@ def _row(record: Record) -> Row:
         call_interval=call_interval,
         images_per_s=case.batch_size / call_s,
         s_per_image=call_s / case.batch_size,
+        cold_start_s=record.cold_start_s.value,
         peak_bytes=_peak_bytes(record),
         device_bytes=record.peak_device_bytes,
         joules_per_image=record.joules_per_image,
@@ -292,18 +328,18 @@ def _relative(found: Interval) -> float:
     return found.high / found.estimate - 1
 
 
-def _references(table: Iterable[Row]) -> dict[tuple[str, str], dict[int, float]]:
-    """Return the images/s of batch size 1 by (test, group) and batch count."""
-    found: dict[tuple[str, str], dict[int, float]] = {}
+def _references(table: Iterable[Row]) -> dict[tuple[str, str, str], dict[int, float]]:
+    """Return the images/s of batch size 1 by batch count, of each test and group in each run."""
+    found: dict[tuple[str, str, str], dict[int, float]] = {}
     for row in table:
         if row.batch_size == 1 and row.outcome is Outcome.OK and row.images_per_s is not None:
-            found.setdefault((row.test, row.group), {})[row.batch_count] = row.images_per_s
+            found.setdefault((row.test, row.group, row.kept), {})[row.batch_count] = row.images_per_s
     return found
 
 
-def _against_one(row: Row, references: Mapping[tuple[str, str], Mapping[int, float]]) -> float | None:
-    """Return images/s against batch size 1 of the same batch count, else of the smallest count there is."""
-    by_count = references.get((row.test, row.group))
+def _against_one(row: Row, references: Mapping[tuple[str, str, str], Mapping[int, float]]) -> float | None:
+    """Return images/s against batch size 1 of the same run and batch count, else of the smallest count there is."""
+    by_count = references.get((row.test, row.group, row.kept))
     if not by_count or row.images_per_s is None:
         return None
     return row.images_per_s / by_count.get(row.batch_count, by_count[min(by_count)])

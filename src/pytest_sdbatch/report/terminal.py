@@ -14,7 +14,7 @@ from pytest_sdbatch.records import Environment, Outcome, Record, short_name
 from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, lay_out, to_string
-from pytest_sdbatch.report.table import MEMORY_SOURCES, Row, cells, columns, numbered_notes, rows
+from pytest_sdbatch.report.table import MEMORY_SOURCES, NOTHING_KEPT, Row, cells, columns, numbered_notes, rows
 
 __all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "render_table", "screen_width"]
 
@@ -138,7 +138,14 @@ def case_line(
     return "  ".join([*parts, *end])
 
 
-def render_table(records: Iterable[Record], *, width: int, color: bool, encoding: str = "utf-8") -> str:
+def render_table(
+    records: Iterable[Record],
+    *,
+    width: int,
+    color: bool,
+    encoding: str = "utf-8",
+    kept: Mapping[tuple[str, str], str] = NOTHING_KEPT,
+) -> str:
     """Return the table of all cases, its notes below, without a newline at the end.
 
     Args:
@@ -146,12 +153,13 @@ def render_table(records: Iterable[Record], *, width: int, color: bool, encoding
         width: columns of the screen; where it does not do, the least important columns are left out.
         color: whether to use ANSI colours.
         encoding: of the screen; what it lacks is replaced.
+        kept: by :attr:`Record.key`, from which interrupted run a record was taken over, in words.
 
     """
     from rich.text import Text
 
     shown = list(records)
-    table = rows(shown)
+    table = rows(shown, kept)
     notes = numbered_notes(table)
     lines = lay_out(columns(table), list(_blocks(table, notes, width)), width=width, encoding=encoding)
     below = [*_legend(shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sdbatch.records import Compilation, Outcome, Record
+from pytest_sdbatch.records import Compilation, Outcome, Reading, Record
 from pytest_sdbatch.report.table import COLUMNS, cells, columns, numbered_notes, rows
 
 if TYPE_CHECKING:
@@ -305,3 +305,45 @@ def test_a_table_with_images_keeps_its_columns(sd15: Maker) -> None:
     assert columns(table) == columns(())
     assert set(columns(table)) < set(COLUMNS)
     assert [cells(row, {})["rate"] for row in table] == ["0.500", "40.5 frames/s"]
+
+
+def test_splits_of_one_number_of_images_show_the_time_of_all(sd15: Maker) -> None:
+    """That is what was asked: how long 16 images take in each split."""
+    table = rows([sd15.record(1, 16, call_s=0.5), sd15.record(4, 4, call_s=1.5), sd15.record(16, 1, call_s=5.0)])
+
+    assert [row.all_s for row in table] == pytest.approx([8.0, 6.0, 5.0])
+    assert [column.header for column in columns(table) if column.key == "all"] == ["all 16\nimages"]
+    assert cells(table[1], {})["all"] == "6.00 s"
+
+
+def test_sizes_that_make_different_numbers_have_no_time_of_all(sd15: Maker) -> None:
+    """Neither has one split alone, whose time stands there already."""
+    for records in ([sd15.record(1), sd15.record(4)], [sd15.record(4, 4)]):
+        table = rows(records)
+
+        assert all(row.all_s is None for row in table)
+        assert "all" not in [column.key for column in columns(table)]
+
+
+def test_the_cold_start_is_shown_where_it_was_one(sd15: Maker) -> None:
+    """A shape that ran before has none."""
+    first = sd15.record(1, cold_start_s=Reading(value=2.5))
+    again = sd15.record(1, 4, cold_start_s=Reading(reason="this shape ran in this process before"))
+
+    assert [cells(row, {})["cold"] for row in rows([first, again])] == ["2.50 s", "-"]
+
+
+def test_rows_of_two_runs_are_not_divided_by_each_other(sd15: Maker) -> None:
+    """What was kept from an interrupted run says so, and is compared with its own batch size 1 alone."""
+    kept = {record.key: "kept from the run of 17:30" for record in (sd15.record(1), sd15.record(2))}
+    table = rows([sd15.record(1, call_s=1.0), sd15.record(2, call_s=1.0), sd15.record(4, call_s=1.0)], kept)
+
+    assert [row.against_one_ratio for row in table] == [1.0, 2.0, None]
+    assert [row.notes for row in table] == [("kept from the run of 17:30",), ("kept from the run of 17:30",), ()]
+
+
+def test_the_numbers_of_notes_are_in_order(sd15: Maker) -> None:
+    """Whichever note a row came upon first."""
+    row = replace(rows([sd15.record(1)])[0], notes=("b", "a"))
+
+    assert cells(row, {"a": 1, "b": 2})["outcome"] == "ok (1,2)"
