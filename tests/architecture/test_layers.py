@@ -75,7 +75,7 @@ HOMES = {
     "xdist": {"bridges"},
     "pytest": {unit for unit, layer in LAYERS.items() if layer == TOP},
 }
-AT_TOP = {"numpy": {"analysis"}, "scipy": {"analysis"}, "pytest": HOMES["pytest"]}
+AT_TOP = {"msgspec": {"storage"}, "numpy": {"analysis"}, "scipy": {"analysis"}, "pytest": HOMES["pytest"]}
 # Modules that their projects keep to themselves; here because nothing public does the same.
 PRIVATE = {
     "torch._dynamo.utils": "counts recompiles",

@@ -12,7 +12,9 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Annotated, Any, overload
+
+from msgspec import Meta
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Compilation, Environment, MemoryRound, Reading, Record, Round, Run
@@ -35,24 +37,27 @@ _SCALED = (
 _COLUMNS = ("wall_ns", "cpu_ns", *_WHOLE, *(key for key, _, _ in _SCALED))
 
 
+_Count = Annotated[int, Meta(ge=0)]  # looked at as it is read: a pass of our own takes ten times as long
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Columns:
     """The rounds of a record, one entry per round in each column. Nanoseconds and bytes."""
 
-    wall_ns: list[int]
-    cpu_ns: list[int]
-    call_ns: list[list[int]]
-    host_peak_bytes: list[int | None] | None = None
-    peak_allocated_bytes: list[int | None] | None = None
-    peak_reserved_bytes: list[int | None] | None = None
-    stages: dict[str, list[int | None]] | None = None
-    energy_mj: list[int | None] | None = None
-    sw_power_cap_ns: list[int | None] | None = None
-    sw_thermal_ns: list[int | None] | None = None
-    hw_thermal_ns: list[int | None] | None = None
-    hw_power_brake_ns: list[int | None] | None = None
-    sm_clock_mhz: list[int | None] | None = None
-    temperature_celsius: list[int | None] | None = None
+    wall_ns: list[_Count]
+    cpu_ns: list[_Count]
+    call_ns: list[list[_Count]]
+    host_peak_bytes: list[_Count | None] | None = None
+    peak_allocated_bytes: list[_Count | None] | None = None
+    peak_reserved_bytes: list[_Count | None] | None = None
+    stages: dict[str, list[_Count | None]] | None = None
+    energy_mj: list[_Count | None] | None = None
+    sw_power_cap_ns: list[_Count | None] | None = None
+    sw_thermal_ns: list[_Count | None] | None = None
+    hw_thermal_ns: list[_Count | None] | None = None
+    hw_power_brake_ns: list[_Count | None] | None = None
+    sm_clock_mhz: list[_Count | None] | None = None
+    temperature_celsius: list[_Count | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +133,7 @@ def decode_record(value: object, path: str = "record") -> Record:
     times = convert({key: item for key, item in value.items() if key in _TIMES}, _Times, path)
     record = convert({key: item for key, item in value.items() if key not in _TIMES}, Record, path)
     if times.rounds is not None:
-        _check_columns(times.rounds, join(path, "rounds"))
+        _check_lengths(times.rounds, join(path, "rounds"))
     made = times.compilation
     in_seconds: dict[str, Any] = {
         "rounds": () if times.rounds is None else _StoredRounds(times.rounds),
@@ -282,7 +287,8 @@ def _columns(rounds: Sequence[Round]) -> _Columns:
         **{name: _whole([getattr(r, name) for r in rounds], f"{path}.{name}") for name in _WHOLE},
         **{key: _parts([getattr(r, name) for r in rounds], parts, f"{path}.{key}") for key, name, parts in _SCALED},
     )
-    _check_columns(columns, path)
+    _check_lengths(columns, path)
+    _check_no_negative(columns, path)
     return columns
 
 
@@ -300,23 +306,26 @@ def _divided(value: int | None, parts: float) -> Any:
     return None if value is None else value / parts
 
 
-def _check_columns(columns: _Columns, path: str) -> None:
-    """Raise RunFileError for columns of unequal length or with a value below 0."""
-    count = len(columns.wall_ns)
+def _by_name(columns: _Columns) -> dict[str, Sequence[Any]]:
     named = {name: column for name in _COLUMNS if (column := getattr(columns, name)) is not None}
-    named |= {f"stages.{name}": column for name, column in (columns.stages or {}).items()}
-    for name, column in {**named, "call_ns": columns.call_ns}.items():
+    return {**named, **{f"stages.{name}": column for name, column in (columns.stages or {}).items()}}
+
+
+def _check_lengths(columns: _Columns, path: str) -> None:
+    """Raise RunFileError for columns of unequal length."""
+    count = len(columns.wall_ns)
+    for name, column in {**_by_name(columns), "call_ns": columns.call_ns}.items():
         if len(column) != count:
             raise RunFileError(f"{join(path, name)}: {len(column)} entries for {count} rounds")
-    named["call_ns"] = list(itertools.chain.from_iterable(columns.call_ns))
-    everything = list(itertools.chain.from_iterable(named.values()))  # one look at all: nearly every file is good
-    if min(_known(everything), default=0) < 0:
-        name = next(name for name, column in named.items() if min(_known(column), default=0) < 0)
-        raise RunFileError(f"{join(path, name)}: {min(_known(named[name]))} is below 0")
 
 
-def _known(column: list[int | None]) -> list[int]:
-    return column if None not in column else [value for value in column if value is not None]  # type: ignore[return-value]
+def _check_no_negative(columns: _Columns, path: str) -> None:
+    """Raise RunFileError for a value below 0; of columns that were read msgspec has seen to it."""
+    calls = list(itertools.chain.from_iterable(columns.call_ns))
+    for name, column in {**_by_name(columns), "call_ns": calls}.items():
+        least = min((value for value in column if value is not None), default=0)
+        if least < 0:
+            raise RunFileError(f"{join(path, name)}: {least} is below 0")
 
 
 def _to_ns(seconds: Sequence[float | None], path: str, *, parts: float = _NS) -> list[Any]:

@@ -216,7 +216,7 @@ DAMAGE: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "negative time": (
         lambda d: d["benchmarks"][0]["sdbatch"]["runs"][0]["record"]["rounds"]["wall_ns"].__setitem__(0, -5),
-        r"record\.rounds\.wall_ns: -5 is below 0",
+        r"record\.rounds\.wall_ns\[0\]: Expected `int` >= 0",
     ),
     "NaN": (
         lambda d: d["benchmarks"][0]["stats"]["data"].__setitem__(2, float("nan")),
