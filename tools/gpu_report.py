@@ -11,6 +11,7 @@ parts end: environment.json, report.md (what ran, how it ended, what it printed 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -145,13 +146,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def environment(device: str) -> dict[str, object]:
     """Return versions, what the driver says, and the fingerprint as the plugin reads it."""
     smi = shutil.which("nvidia-smi")
-    said = subprocess.run([smi, "-q"], capture_output=True, text=True, check=False).stdout if smi else None
+    said = _told([smi, "-q"]).stdout if smi else None
     code = (
         "import dataclasses, json, sys; from pytest_sdbatch.devices.detect import open_device; "
         "from pytest_sdbatch.measure.environment import read_environment; "
         "print(json.dumps(dataclasses.asdict(read_environment(open_device(sys.argv[1])))))"
     )
-    seen = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True, check=False)
+    seen = _told([sys.executable, "-c", code, device])
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -171,9 +172,7 @@ def run(part: Part, folder: Path, seconds: float) -> tuple[str, str]:
             if left <= 0:
                 ended = f"time was up after {number - 1} of {len(part.commands)} commands"
                 break
-            status, said = _run(command, Path(name), left)
-            with (folder / "log.txt").open("a", encoding="utf-8") as log:
-                log.write(f"$ python {' '.join(command)}\n{said}\n")
+            status, said = _run(command, Path(name), left, folder / "log.txt")
             if part.archive is not None:
                 _pack(sorted(Path(name).glob("*.json")), folder / part.archive)
             if status is None:
@@ -187,23 +186,44 @@ def run(part: Part, folder: Path, seconds: float) -> tuple[str, str]:
     return ended, "\n".join(said.splitlines()[-_TAIL_LINES:])
 
 
-def _run(command: Sequence[str], where: Path, seconds: float) -> tuple[int | None, str]:
-    """Run ``python command``; the status is None where its time was up, and then it has 20 s to write what it has."""
-    process = subprocess.Popen(
-        [sys.executable, *command], cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+def _run(command: Sequence[str], where: Path, seconds: float, log: Path) -> tuple[int | None, str]:
+    """Run ``python command``; the status is None where its time was up, and then it has 20 s to write what it has.
+
+    What it prints goes to *log* at once: nothing is lost with this process, and no grandchild that keeps a pipe open
+    (compilers have such) can hold it up.
+    """
+    with log.open("a+", encoding="utf-8", errors="replace") as file:
+        file.write(f"$ python {' '.join(command)}\n")
+        file.flush()
+        start = file.tell()
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=where, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )  # fmt: skip
+        status = _waited(process, seconds)
+        file.seek(start)
+        said = file.read()
+    return status, said
+
+
+def _waited(process: subprocess.Popen[bytes], seconds: float) -> int | None:
     try:
-        said, _ = process.communicate(timeout=seconds)
+        return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-        try:
-            said, _ = process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said, _ = process.communicate()
-        return None, said
-    return process.returncode, said
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=20)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # its own group: its children too
+    process.wait()
+    return None
+
+
+def _told(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", "no answer within a minute")
 
 
 def _pack(files: Sequence[Path], archive: Path) -> None:

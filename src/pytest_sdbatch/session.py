@@ -163,7 +163,7 @@ class BenchSession:
     def _record(
         self, case: Case, attempt: Attempt, result: Measurement, pipeline: object | None, loaded: Loaded | None
     ) -> Record:
-        outcome, reason, check = _judge(result, case, attempt.error)
+        outcome, reason, check = _judge(result, case, attempt)
         derived = describe(pipeline) if pipeline is not None else Derived()
         return Record(
             test="",
@@ -318,15 +318,16 @@ def _stage_clock(pipeline: object | None, device: Device, case: Case) -> Abstrac
     return nullcontext() if pipeline is None else StageClock(pipeline, device, output_type=case.output_type)
 
 
-def _judge(result: Measurement, case: Case, error: Exception | None) -> tuple[Outcome, str | None, str]:
+def _judge(result: Measurement, case: Case, attempt: Attempt) -> tuple[Outcome, str | None, str]:
     """Return the outcome, why it is not ok, and what the check of the outputs said."""
+    error, fault = attempt.error, result.fault or attempt.fault
     if error is not None:
         reason = error.line if isinstance(error, SdbatchError) else f"{type(error).__name__}: {error}"
         return Outcome.CRASHED, reason, "unchecked"
     if result.failure is not None:
         return result.failure.outcome, result.failure.reason, "unchecked"
-    if result.fault is not None:
-        return Outcome.INVALID_ENVIRONMENT, result.fault, "unchecked"
+    if fault is not None:
+        return Outcome.INVALID_ENVIRONMENT, fault, "unchecked"
     verdict = check_output(result.outputs, case)
     outcome = Outcome.OK if verdict.problem is None else Outcome.INVALID_OUTPUT
     return outcome, verdict.problem, verdict.status

@@ -191,6 +191,20 @@ def test_a_fault_of_the_device_makes_a_case_invalid(change: str, said: str, run_
     assert said in result.text
 
 
+def test_a_fault_in_the_memory_round_is_this_cases(run_benchmark: RunBenchmark) -> None:
+    """Five rounds are timed and one is not: what happens in that one makes this case invalid, and not the next."""
+    source = generate(
+        "calls.append(1)",
+        "if len(calls) == 8 and batch.size == 2: s.xids = [48]",
+        before="calls = []; s.xids = s.xids or []",
+    )
+    given = ["-o", "sd_rounds=5", "-o", "sd_warmup_calls=2"]
+    result = run_benchmark("--sd-batch-sizes=1,2,4", *given, source=source)
+
+    assert result.outcomes == {"b1x1": "ok", "b2x1": "invalid-environment", "b4x1": "ok"}
+    assert "XID 48" in result.text
+
+
 def test_memory_that_spilled_ends_a_ladder(run_benchmark: RunBenchmark) -> None:
     """A full device that becomes slow where drivers do that: numbers shown, larger sizes skipped, the setting named."""
     source = """

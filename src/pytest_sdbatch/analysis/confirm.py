@@ -33,7 +33,10 @@ def confirm(
     for look, share in config.look_shares:
         if source.interrupted or not (running or along):
             break
-        pairs += source.ask((*running, *along), look - len(pairs))
+        came = source.ask((*running, *along), look - len(pairs))
+        if pairs and not came:  # interrupted: the look before stands, the same pairs are not judged twice
+            break
+        pairs += came
         now = _estimates(pairs, (*running, *along))
         p_values = {case: p_value(now[case]) for case in running if case in now and now[case].pairs >= FEWEST_PAIRS}
         family = {case: p_values.get(case, 1.0) for case in suspects}

@@ -86,7 +86,7 @@ def move_away(host: Host, spec: Any) -> None:
     host.lost_gpus.add(lost)
     left = [name for name in gpus(host.options) if name not in host.lost_gpus]
     if left:
-        spec.env[VISIBLE] = left[0]
+        spec.env[VISIBLE] = left[len(host.lost_gpus) % len(left)]  # not all behind the same one
 
 
 def gpus(options: Options, variables: Mapping[str, str] = os.environ) -> tuple[str, ...]:

@@ -92,9 +92,14 @@ class CudaDevice:
 
     @property
     def lease_name(self) -> str | None:
-        """The GPU's UUID, whatever its index is for whom; where torch does not tell it, its index."""
-        uuid = getattr(self._torch.cuda.get_device_properties(self._index), "uuid", None)
-        return f"gpu-{uuid if uuid is not None else self._index}"
+        """The UUID of the GPU or MIG instance, whatever its index is for whom; else its place on the bus, or index."""
+        place = pci_bus_id_of(self._torch.cuda.get_device_properties(self._index))
+        return f"gpu-{self._uuid or (place or str(self._index)).replace(':', '-')}"
+
+    @property
+    def _uuid(self) -> str | None:
+        properties = self._torch.cuda.get_device_properties(self._index)
+        return uuid_of(properties, visible=os.environ.get("CUDA_VISIBLE_DEVICES", ""))
 
     def breakdown(self) -> Breakdown | None:
         """Return the error of a trivial computation: one that poisoned the context comes back from every call."""
@@ -207,14 +212,13 @@ class CudaDevice:
         if self._torch.version.hip is not None:
             return NvmlGpu(None, unavailable="NVML is NVIDIA's; this is an AMD GPU")
         properties = self._torch.cuda.get_device_properties(self._index)
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        return open_gpu(uuid=uuid_of(properties, visible=visible), pci_bus_id=pci_bus_id_of(properties))
+        return open_gpu(uuid=self._uuid, pci_bus_id=pci_bus_id_of(properties))
 
     def facts(self) -> Mapping[str, Mapping[str, Fact]]:
         """Return what identifies the GPU, the flags that change its arithmetic, and the versions under torch."""
         torch = self._torch
         properties = torch.cuda.get_device_properties(self._index)
-        uuid = getattr(properties, "uuid", None)
+        uuid = self._uuid
         rocm = torch.version.hip is not None
         # The settings since torch 2.9; reading the older allow_tf32 raises once a program has set a new one.
         matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv
@@ -226,7 +230,7 @@ class CudaDevice:
             "must_match": {
                 "device_kind": self.kind,
                 "device_name": properties.name,
-                "device_uuid": hashlib.sha256(str(uuid).encode()).hexdigest()[:8] if uuid is not None else None,
+                "device_uuid": hashlib.sha256(uuid.encode()).hexdigest()[:8] if uuid is not None else None,
                 "matmul_fp32_precision": matmul.fp32_precision,
                 "convolution_fp32_precision": convolution.fp32_precision,
                 "cudnn_enabled": torch.backends.cudnn.enabled,

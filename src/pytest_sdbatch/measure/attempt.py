@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.devices.device import Device
+from pytest_sdbatch.measure.boundaries import Watch
 from pytest_sdbatch.measure.loop import Measurement, measure
 from pytest_sdbatch.measure.memory import Loading, measure_memory
 from pytest_sdbatch.measure.stages import StageClock
@@ -33,6 +34,7 @@ class Attempt:
         self._tell = tell
         self.compiled = compiled
         self.error: Exception | None = None
+        self.fault: str | None = None  # of the device, in the memory round
         self._graphs_before_rounds = 0
         self._recompiles = 0
 
@@ -75,10 +77,13 @@ class Attempt:
             return None, "the rounds did not end"
         if self._tell is not None:
             self._tell("memory round")
+        watch = Watch(self._device)
         try:
             return measure_memory(self._workload, self._device, loading=loading)
         except Exception as error:  # noqa: BLE001 - as in the rounds
             self.error = error
+        finally:
+            self.fault = watch.fault()
         return None, "the target raised"
 
     def compilation(self, result: Measurement) -> Compilation | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_sdbatch import units
@@ -50,18 +50,17 @@ def measure_memory(
     device.release_memory()  # what earlier rounds left with the allocator is not what this case needs
     device.reset_peaks()
     reason: str | None = None
-    outputs: list[object] = []
     calls = workload.prepare()
     with _Sampler(device, every_s) as sampler:
         try:
-            _call_all(calls, outputs)
+            for call in calls:
+                call()  # its output is not kept: those of the last timed round are held all the while
             device.synchronize()
         except Exception as error:
             if not device.is_out_of_memory(error):
                 raise
             reason = f"in the memory round: {described(error)}"
     reserved = device.peak_reserved()
-    outputs.clear()
     if reason is not None:
         device.release_memory()  # after the except block, as in the loop
     context = device.start()
@@ -136,12 +135,6 @@ class _Sampler:
         energy = self._device.energy_millijoules()
         if energy.value is not None:
             self._energies.add(energy.value)
-
-
-def _call_all(calls: Sequence[Callable[[], object]], outputs: list[object]) -> None:
-    __tracebackhide__ = True
-    for call in calls:
-        outputs.append(call())  # noqa: PERF401 - a call that fails must not take the outputs before it along
 
 
 def _mark(device: Device, peak: Reading, context: ContextMemory, reserved: Reading) -> str | None:

@@ -144,6 +144,7 @@ def test_nobody_to_test_runs_nothing() -> None:
         ([0.05, 0.05, 0.05], Verdict.INCONCLUSIVE, 3),  # interrupted before the first look
         ([0.05, NAN, 0.05, 0.05], Verdict.INCONCLUSIVE, 3),  # and nothing more came
         ([0.01, 0.02, 0.02, 0.03, 0.02, 0.02], Verdict.REGRESSED, 6),  # p at four 0.0082, at six 0.0002
+        ([0.033, 0.05, 0.05, 0.067], Verdict.INCONCLUSIVE, 4),  # p 0.0028: enough at the second look, had pairs come
         ([NAN, 0.05, 0.05, 0.05, 0.05, NAN, NAN, NAN], Verdict.REGRESSED, 4),  # four are enough
         ([NAN, 0.05, 0.05, 0.05, NAN, NAN, NAN, NAN], Verdict.INCONCLUSIVE, 3),
     ],
