@@ -46,6 +46,7 @@ SIDEWAYS = {
     ("options", "grid"),  # the grammar of the values
     ("grid", "options"),  # what the plan is made from
     ("records", "grid"),  # a record holds its case
+    ("analysis", "records"),  # what was measured is judged
     ("devices", "devices.nvml"),
     ("devices.nvml", "devices"),
     ("pipelines", "devices"),  # a pipeline is put on a device
