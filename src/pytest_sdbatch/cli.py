@@ -1,4 +1,4 @@
-"""The command ``sdbatch``: a sweep without a test file, and the list of models and variants."""
+"""The command ``sdbatch``: a sweep without a test file, comparing runs, and the list of models and variants."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sdbatch.commands import compare
 from pytest_sdbatch.errors import SdbatchError
 
 if TYPE_CHECKING:
@@ -44,10 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "models", help="list the models and variants that can be named, those of a conftest.py here too"
     )
     listing.add_argument("folders", nargs="*", type=_folder, help="folders whose conftest.py adds some (default: this)")
+    listing.set_defaults(run=lambda given: models(given.folders))
+    compare.add_parser(commands)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
         return sweep(words[1:])
-    return models(parser.parse_args(words).folders)
+    given = parser.parse_args(words)
+    return int(given.run(given))
 
 
 def sweep(arguments: Sequence[str]) -> int:

@@ -37,6 +37,7 @@ LAYERS = {
     "fixtures": 5,
     "hookspecs": 5,
     "cli": 5,
+    "commands": 5,
     "bridges": 5,
     "suite": 5,
 }
