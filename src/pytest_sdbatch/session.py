@@ -282,7 +282,7 @@ class BenchSession:
             path: a file that does not exist.
             baseline: whether later runs will be compared with it; only a sound run may be one, unless forced.
             interrupted: whether cases are missing.
-            over: whether the file is there, and is what an interrupted run left that this one went on with.
+            over: of a run file: whether it is there, and is what an interrupted run left that this one went on with.
 
         Raises:
             RunFileError: where the file cannot be written, or the run is no baseline.
@@ -290,7 +290,7 @@ class BenchSession:
         run = self.run(interrupted=interrupted)
         if not baseline:
             return f"run file: {write_run(path, [run], over=over)}"
-        return save_baseline(path, [run], anyway=self.options.switch("save_anyway"), over=over)
+        return save_baseline(path, [run], anyway=self.options.switch("save_anyway"))
 
     @contextmanager
     def _compiler(self, case: Case, options: Options) -> Iterator[None]:

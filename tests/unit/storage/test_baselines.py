@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,14 @@ def test_a_bad_run_is_stored_only_when_forced(tmp_path: Path, make_record: MakeR
 
     assert save_baseline(path, runs, anyway=True) == f"baseline: {path} (no good one: {reason})"
     assert list(read_run_file(path)) == runs
+
+
+def test_runs_of_two_places_are_no_baseline(tmp_path: Path, make_run: MakeRun) -> None:
+    """Nothing could be compared with both; not even when forced."""
+    there = make_run(id="a")
+    elsewhere = replace(there.environment, must_match={**there.environment.must_match, "threads": 4})
+
+    with pytest.raises(RunFileError, match="was not written") as caught:
+        save_baseline(tmp_path / "x.json", [there, make_run(id="b", environment=elsewhere)], anyway=True)
+
+    assert caught.value.why.endswith("threads 2 -> 4")
