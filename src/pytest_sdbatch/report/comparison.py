@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 500
 _UNKNOWN = "-"
 _LONGEST_CASE = 28
+_MOST = 10.0  # the largest relative change that is written out: beyond it digits say nothing
 _COLUMNS = (
     Column("case", "case", left=True),
     Column("base", "base", drop=4),
@@ -139,9 +140,9 @@ def _row(case: CaseComparison, notes: Mapping[str, int]) -> dict[str, Cell]:
         "case": f"  {shortened(plain(case.place.case), _LONGEST_CASE)}",
         "base": _UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
         "now": _UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
-        "change": _UNKNOWN if estimate is None else units.change(estimate),
+        "change": _UNKNOWN if estimate is None else _change(estimate),
         "interval": _UNKNOWN if time is None or time.interval is None else _interval(time.interval),
-        "detects": _UNKNOWN if detectable is None else units.change(detectable),
+        "detects": _UNKNOWN if detectable is None else _change(detectable),
         "memory": _UNKNOWN
         if case.memory is None or case.memory.estimate is None
         else units.change(case.memory.estimate),
@@ -154,8 +155,12 @@ def _detectable(case: CaseComparison) -> float | None:
     return None if case.time is None else case.time.minimum_detectable_effect
 
 
+def _change(value: float) -> str:
+    return units.change(value) if value <= _MOST else f">{units.change(_MOST)}"
+
+
 def _interval(limits: tuple[float, float]) -> str:
-    low, high = (units.change(limit).removesuffix(" %") for limit in limits)
+    low, high = (_change(limit).removesuffix(" %") for limit in limits)
     return f"{low} .. {high} %"
 
 
@@ -173,9 +178,9 @@ def _regression(case: CaseComparison, comparison: Comparison, width: int) -> lis
     """Return the block of a case that regressed: numbers, interval, budget, explanation."""
     from rich.text import Text
 
-    lines = [line for text in _regression_texts(case, comparison) for line in _wrapped(text, width)]
-    title = _wrapped(plain(f"regressed: {case.name}"), width)
-    return [*(Text(line, "bold red") for line in title), *map(Text, lines)]
+    # The name stays in one piece, however long: it is given to pytest as it is.
+    title = Text(plain(f"regressed: {case.name}"), "bold red")
+    return [title, *(Text(line) for text in _regression_texts(case, comparison) for line in _wrapped(text, width))]
 
 
 def _regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
@@ -223,7 +228,7 @@ def _summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
         )
         return
     known = [found for case in unclear if (found := _detectable(case)) is not None]
-    limits = dict.fromkeys(units.share(limit) for limit in (min(known), max(known))) if known else ()
+    limits = dict.fromkeys(_change(limit) for limit in (min(known), max(known))) if known else ()
     finds = f"; so many runs find slowdowns of {' to '.join(limits)}" if limits else ""
     yield f"{said}{finds}; more runs of either side find smaller ones", _STYLES[Verdict.INCONCLUSIVE]
 

@@ -141,3 +141,14 @@ def test_a_name_from_a_file_cannot_write_to_the_terminal() -> None:
     text = shown(compare(side("a\x1b[1m", [measured()]), side("n", [measured(facts=evil)])))
 
     assert "\x1b" not in text
+
+
+def test_what_nobody_can_tell_is_not_written_in_millions_of_percent() -> None:
+    """Processes that differ tenfold find nothing, and the table stays narrow."""
+    base = side("base", *([measured(call_s=call_s)] for call_s in (1.0, 10.0, 0.5, 7.0)))
+
+    text = shown(compare(base, side("new", [measured()])))
+
+    (row,) = [line for line in text.splitlines() if line.startswith("  b1x1")]
+    assert row.count(">+1,000") == 2
+    assert max(map(len, text.splitlines())) <= 80
