@@ -171,6 +171,8 @@ def test_what_cannot_work_is_refused_before_anything_is_measured(
 @pytest.mark.slow
 def test_a_plan_is_shown_once(project: Path) -> None:
     """There is nothing to repeat; without -- it is that of the shipped suite."""
+    (project / "conftest.py").unlink()
+
     done = sweep(project, "--processes=2", "--sd-plan", "--sd-device=cpu", "--sd-models=tiny-sd", "--sd-batch-sizes=1")
 
     assert done.returncode == 0, done.stdout + done.stderr
