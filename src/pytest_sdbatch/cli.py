@@ -1,10 +1,9 @@
-"""The command ``sdbatch``: a sweep without a test file, and the list of models and variants."""
+"""The command ``sdbatch``: a sweep without a test file, comparing runs, and the list of models and variants."""
 
 from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -13,19 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sdbatch.commands import compare
+from pytest_sdbatch.commands.sweep import QUIET, SUITE, sweep
 from pytest_sdbatch.errors import SdbatchError
 
 if TYPE_CHECKING:
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
-
-# Named as a package, the suite is no path, so pytest takes its configuration and its first conftest files from the
-# current folder and the ones above it, and collects no other test there.
-SUITE = ("--pyargs", "pytest_sdbatch.suite")
-# Unlike a plain pytest this process has imported the package before pytest could rewrite its asserts.
-_QUIET = (
-    "-W",
-    "ignore:Module already imported so cannot be rewritten; pytest_sdbatch:pytest.PytestAssertRewriteWarning",
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,25 +30,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "sweep",
         add_help=False,
-        help="measure a grid; takes every option of pytest, such as --sd-batch-sizes=1,4,8 (see: sdbatch sweep --help)",
+        help="measure a grid; takes every option of pytest, such as --sd-batch-sizes=1,4,8 (sdbatch sweep --help); "
+        "--processes=K makes K runs of it; behind -- name benchmarks of your own",
     )
     listing = commands.add_parser(
         "models", help="list the models and variants that can be named, those of a conftest.py here too"
     )
     listing.add_argument("folders", nargs="*", type=_folder, help="folders whose conftest.py adds some (default: this)")
+    listing.set_defaults(run=lambda given: models(given.folders))
+    compare.add_parser(commands)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
         return sweep(words[1:])
-    return models(parser.parse_args(words).folders)
-
-
-def sweep(arguments: Sequence[str]) -> int:
-    """Run the shipped suite with pytest, which takes its configuration and writes its files from the current folder."""
-    try:
-        return int(pytest.main([*SUITE, *arguments, *_QUIET], plugins=[_Named()]))
-    except BrokenPipeError:  # as pytest's own command does: `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    given = parser.parse_args(words)
+    return int(given.run(given))
 
 
 def models(folders: Sequence[str] = ()) -> int:
@@ -70,7 +57,7 @@ def models(folders: Sequence[str] = ()) -> int:
     from pytest_sdbatch.report.terminal import screen_width
 
     reader = _CatalogReader()
-    status = int(pytest.main([*(folders or SUITE), *_QUIET], plugins=[reader]))
+    status = int(pytest.main([*(folders or SUITE), *QUIET], plugins=[reader]))
     catalog = reader.catalog or ModelCatalog()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a pipe on Windows has no characters for lines
@@ -81,13 +68,6 @@ def models(folders: Sequence[str] = ()) -> int:
         sys.stdout.flush()
         print("\nsdbatch: what the project adds is missing above: see the error", file=sys.stderr)
     return status
-
-
-class _Named:
-    """Lets pytest's usage and errors name the command that was typed."""
-
-    def pytest_addoption(self, parser: pytest.Parser) -> None:
-        parser.prog = "sdbatch sweep"
 
 
 class _CatalogReader:

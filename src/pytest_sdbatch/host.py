@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_sdbatch.bridges.progress import Progress
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.options import Options, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import pytest
 
     from pytest_sdbatch.bridges.live import Live
     from pytest_sdbatch.devices.device import Device
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pytest_sdbatch.session import BenchSession
     from pytest_sdbatch.storage.journal import Entry, Journal, Stored
 
+HAND_IN: pytest.StashKey[Path] = pytest.StashKey()
+
 
 class Host:
     """The state of one pytest run."""
@@ -37,6 +39,7 @@ class Host:
     def __init__(self, config: pytest.Config, options: Options) -> None:
         self.config = config
         self.options = options
+        self.hand_in = config.stash.get(HAND_IN, None)  # where one of several processes writes its run instead
         self.error: SdbatchError | None = None  # the first one of collection, raised when collection is over
         self.cases: dict[tuple[str, tuple[object, ...]], Case] = {}
         self.grid: list[Case] = []  # one per benchmark that will be measured, in the order of running
@@ -168,6 +171,11 @@ class Host:
         name = self.options.text("save")
         return None if name is None or self.workers > 1 else self._baseline_path(name)
 
+    @property
+    def baselines_folder(self) -> Path:
+        """Where baselines lie."""
+        return self._path("baselines", self.options.text("baselines") or "")
+
     def stored_runs(self) -> list[Path]:
         """Return the baseline files of this device, whatever their name."""
         file = self._baseline_path("any")
@@ -207,8 +215,7 @@ class Host:
     def _baseline_path(self, name: str) -> Path:
         from pytest_sdbatch.storage.names import baseline_path
 
-        folder = self._path("baselines", self.options.text("baselines") or "")
-        return baseline_path(folder, name, self.session.environment)
+        return baseline_path(self.baselines_folder, name, self.session.environment)
 
     def _path(self, name: str, text: str) -> Path:
         """Return a path option: typed ones start where pytest was called, others at the root of the project."""

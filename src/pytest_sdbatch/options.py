@@ -89,6 +89,7 @@ TABLE: tuple[Option, ...] = (
     Option("sweet_spot", "share", "how much slower than the best the sweet spot may be", "5%", group="decide", marker=False),
     Option("max_cases", "count", "refuse a larger grid", "10000", group="decide", marker=False),
     Option("save", "text", "store the run under this name for later comparisons", flag="NAME", group="keep", marker=False),
+    Option("save_anyway", "switch", "store a run that is no good baseline: failed, noisy or interrupted", "no", group="keep", marker=False),
     Option("report", "path", "write the run to this file (.json)", flag="FILE", group="keep", marker=False),
     Option("resume", "switch", "go on with the last run where it was interrupted; finished cases are kept", "no", flag="", group="keep", marker=False),
     Option("plan", "switch", "print the cases and run nothing", "no", flag="", group="keep", marker=False),

@@ -222,10 +222,3 @@ class Run:
     interrupted: bool = False
     resumed_from: str | None = None  # id of an interrupted run, some of whose records are among these
     plugin_version: str = ""
-
-    @property
-    def fit_for_baseline(self) -> bool:
-        """Whether this run may be stored as a baseline: whole, and every measured record sound."""
-        measured = [record for record in self.records if record.outcome is not Outcome.SKIPPED]
-        sound = all(r.fit_for_baseline or r.outcome.did_not_fit for r in measured)
-        return not self.interrupted and sound and any(r.fit_for_baseline for r in measured)

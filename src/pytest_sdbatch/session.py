@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from pytest_sdbatch.errors import CannotRun, DoesNotFit, ModelError, RunFileError, SdbatchError
+from pytest_sdbatch.errors import CannotRun, DoesNotFit, ModelError, SdbatchError
 from pytest_sdbatch.measure import validity
 from pytest_sdbatch.measure.attempt import Attempt
 from pytest_sdbatch.measure.boundaries import without_coarse_energy
@@ -28,6 +28,7 @@ from pytest_sdbatch.pipelines.anatomy import check_own, describe, hide_progress,
 from pytest_sdbatch.pipelines.generation import GenerationWorkload, prompts_digest
 from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
 from pytest_sdbatch.records import Derived, Environment, Fact, Outcome, Reading, Record, Run, Weights
+from pytest_sdbatch.storage.baselines import save_baseline
 from pytest_sdbatch.storage.run_file import write_run
 
 if TYPE_CHECKING:
@@ -279,23 +280,17 @@ class BenchSession:
 
         Args:
             path: a file that does not exist.
-            baseline: whether later runs will be compared with it; only a sound run may be one.
+            baseline: whether later runs will be compared with it; only a sound run may be one, unless forced.
             interrupted: whether cases are missing.
-            over: whether the file is there, and is what an interrupted run left that this one went on with.
+            over: of a run file: whether it is there, and is what an interrupted run left that this one went on with.
 
         Raises:
             RunFileError: where the file cannot be written, or the run is no baseline.
         """
         run = self.run(interrupted=interrupted)
-        if baseline and not run.fit_for_baseline:
-            raise RunFileError(
-                f"{path} was not written",
-                why=_unfit(run),
-                fix="go on with it by --sd-resume"
-                if run.interrupted
-                else "mend what is marked in the table and run again; --sd-report keeps any run",
-            )
-        return f"{'baseline' if baseline else 'run file'}: {write_run(path, [run], create_parents=baseline, over=over)}"
+        if not baseline:
+            return f"run file: {write_run(path, [run], over=over)}"
+        return save_baseline(path, [run], anyway=self.options.switch("save_anyway"))
 
     @contextmanager
     def _compiler(self, case: Case, options: Options) -> Iterator[None]:
@@ -331,17 +326,3 @@ def _judge(result: Measurement, case: Case, attempt: Attempt) -> tuple[Outcome, 
     verdict = check_output(result.outputs, case)
     outcome = Outcome.OK if verdict.problem is None else Outcome.INVALID_OUTPUT
     return outcome, verdict.problem, verdict.status
-
-
-def _unfit(run: Run) -> str:
-    """Return why *run* is no baseline."""
-    if run.interrupted:
-        return "the run was interrupted"
-    if not run.records or all(record.outcome is Outcome.SKIPPED for record in run.records):
-        return "nothing was measured"
-    beyond = (Outcome.SKIPPED, Outcome.OOM, Outcome.SPILLED)
-    bad = [r for r in run.records if not r.fit_for_baseline and r.outcome not in beyond]
-    named = ", ".join(f"{r.case.id} ({r.outcome if r.outcome is not Outcome.OK else r.test_outcome})" for r in bad[:3])
-    return (
-        f"{len(bad)} of its cases cannot be compared with later: {named}" if bad else "no case was measured to its end"
-    )

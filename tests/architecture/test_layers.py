@@ -37,6 +37,7 @@ LAYERS = {
     "fixtures": 5,
     "hookspecs": 5,
     "cli": 5,
+    "commands": 5,
     "bridges": 5,
     "suite": 5,
 }
@@ -46,6 +47,7 @@ SIDEWAYS = {
     ("options", "grid"),  # the grammar of the values
     ("grid", "options"),  # what the plan is made from
     ("records", "grid"),  # a record holds its case
+    ("analysis", "records"),  # what was measured is judged
     ("devices", "devices.nvml"),
     ("devices.nvml", "devices"),
     ("pipelines", "devices"),  # a pipeline is put on a device

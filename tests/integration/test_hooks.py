@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from benchmark_run import Keeper, Result
 
-from pytest_sdbatch import Outcome, cli
+from pytest_sdbatch import Outcome
+from pytest_sdbatch.commands import sweep
 from pytest_sdbatch.pipelines import build
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
 
@@ -164,7 +165,7 @@ def test_a_sweep_collects_no_test_of_the_project(run: Run) -> None:
 
 def test_the_suite_is_what_sweep_runs() -> None:
     """The tests here name it as the command does."""
-    assert cli.SUITE == ("--pyargs", "pytest_sdbatch.suite")
+    assert sweep.SUITE == ("--pyargs", "pytest_sdbatch.suite")
 
 
 @pytest.mark.parametrize("text", ["mien", "my"])

@@ -64,6 +64,21 @@ def test_a_run_with_a_failed_test_is_no_baseline(run_benchmark: RunBenchmark, py
     assert not list(pytester.path.glob("benchmarks/**/*.json"))
 
 
+def test_a_noisy_run_is_a_baseline_only_when_forced(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """What the table says not to rely on is nothing to compare with; the reason names the case."""
+    arguments = ("--sd-batch-sizes=1", "--sd-save=main")
+
+    refused = run_benchmark(*arguments, device=FakeDevice(noise=(1.0, 2.0, 0.5, 3.0)))
+    assert refused.run.ret == 1
+    assert "-b1x1 (" in refused.text.partition("differ a lot (was the machine busy?)")[2]
+    assert not list(pytester.path.glob("benchmarks/**/*.json"))
+
+    forced = run_benchmark(*arguments, "-o", "sd_save_anyway=yes", device=FakeDevice(noise=(1.0, 2.0, 0.5, 3.0)))
+    assert forced.run.ret == 0
+    assert "(no good one: the rounds of 1 case differ a lot" in forced.text
+    assert list(pytester.path.glob("benchmarks/baselines/main/*.json"))
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_is_no_baseline_but_a_marked_report(pytester: pytest.Pytester) -> None:
     """Ctrl-C keeps the finished cases in the report, marked as interrupted, and saves no baseline."""

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_sdbatch import records
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
+from pytest_sdbatch.records import Outcome, Record, Round
 
 CASE = Case(model="tiny-sd", dtype="fp32", device="cpu", height=64, width=64, steps=4, batch_size=4, batch_count=2)
 DATA = [item for item in vars(records).values() if dataclasses.is_dataclass(item) and inspect.isclass(item)]
@@ -19,18 +19,6 @@ def record(outcome: Outcome = Outcome.OK, *, test_outcome: str = "passed", paral
     """Return a record that ended so."""
     return Record(
         test="benchmarks/test_x.py::test_x", case=CASE, outcome=outcome, test_outcome=test_outcome, parallel=parallel
-    )
-
-
-def run_of(*kept: Record, interrupted: bool = False) -> Run:
-    """Return a run of these records."""
-    return Run(
-        id="1",
-        started_at="2026-01-01T00:00:00+00:00",
-        environment=Environment(must_match={}, drift={}, shown={}),
-        options={},
-        records=kept,
-        interrupted=interrupted,
     )
 
 
@@ -82,30 +70,3 @@ def test_only_a_clean_record_is_fit_for_a_baseline(outcome: Outcome) -> None:
 def test_a_record_of_a_failed_or_crowded_test_is_no_baseline(test_outcome: str, parallel: int) -> None:
     """An assertion after measuring, or workers that shared the machine, spoil the record."""
     assert not record(test_outcome=test_outcome, parallel=parallel).fit_for_baseline
-
-
-@pytest.mark.parametrize(
-    ("kept", "fit"),
-    [
-        ((record(),), True),
-        ((record(), record(Outcome.SKIPPED, test_outcome="skipped")), True),
-        ((record(), record(Outcome.OOM, test_outcome="skipped")), True),
-        ((), False),
-        ((record(Outcome.SKIPPED),), False),
-        ((record(), record(Outcome.SPILLED)), True),
-        ((record(Outcome.OOM),), False),
-        ((record(), record(test_outcome="failed")), False),
-        ((record(), record(Outcome.INVALID_OUTPUT)), False),
-        ((record(), record(parallel=2)), False),
-    ],
-)
-def test_a_run_is_fit_for_a_baseline_if_something_ran_and_all_that_ran_was_sound(
-    kept: tuple[Record, ...], fit: bool
-) -> None:
-    """Sizes that do not fit are part of a sound run; a run of nothing else is none."""
-    assert run_of(*kept).fit_for_baseline is fit
-
-
-def test_an_interrupted_run_is_no_baseline() -> None:
-    """Half a grid would make the other half look new."""
-    assert not run_of(record(), interrupted=True).fit_for_baseline

@@ -46,5 +46,8 @@ def compare_exact(
         verdict = Verdict.IMPROVED
     else:
         verdict = Verdict.UNCHANGED
-    reason = f"{units.memory(before)} before, {units.memory(after)} now, {units.memory(allowed)} allowed"
+    if after == before:
+        reason = f"{units.memory(after)}, as before"
+    else:
+        reason = f"{units.memory(before)} before, {units.memory(after)} now, {units.memory(allowed)} allowed"
     return CaseVerdict(verdict=verdict, reason=reason, estimate=after / before - 1 if before > 0 else None)

@@ -11,6 +11,7 @@ from pytest_sdbatch.errors import TooFewSamples
 
 FEWEST_FOR_LOCATION = 3
 FEWEST_FOR_ERROR = 5
+_RESTLESS = 0.10  # half-width as a share, above which the rounds of a case are not to be relied on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,16 @@ class Interval:
     estimate: float
     low: float
     high: float
+
+    @property
+    def half_width_ratio(self) -> float:
+        """The half-width as a share of the estimate: upwards, the longer side of an interval made in logs."""
+        return self.high / self.estimate - 1
+
+    @property
+    def restless(self) -> bool:
+        """Whether the readings differ so much that none should rely on them, nor compare with them later."""
+        return self.half_width_ratio > _RESTLESS
 
 
 def trimmed_location(log_values: Sequence[float], *, cut: float = 0.2) -> float:

@@ -13,7 +13,8 @@ from pytest_sdbatch.analysis.judge import with_numbers
 from pytest_sdbatch.analysis.screen import suspects
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
-_FEWEST_FREEDOM = 3  # of both sides' runs, two means taken off: 5 runs
+FEWEST_RUNS = 5  # of both sides together
+_FEWEST_FREEDOM = FEWEST_RUNS - 2  # two means are taken off
 
 
 def stored_estimates(
@@ -74,7 +75,7 @@ def _word(case: str, estimate: Estimate, config: Config, *, suspect: bool, rejec
     tolerance, margin = config.tolerance_of(case), config.margin_of(case)
     faster = max(tolerance, config.drift)
     if estimate.freedom < _FEWEST_FREEDOM:
-        return Verdict.INCONCLUSIVE, f"{estimate.freedom + 2} runs of both sides, {_FEWEST_FREEDOM + 2} are needed"
+        return Verdict.INCONCLUSIVE, f"{estimate.freedom + 2} runs of both sides, {FEWEST_RUNS} are needed"
     if rejected and estimate.mean >= math.log1p(tolerance):
         return Verdict.REGRESSED, f"slower by more than {units.share(faster)}, beyond chance"
     if suspect:

@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
     NEW = "new"
     MISSING = "missing"
+    INCOMPARABLE = "incomparable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ def end(host: Host, *, whole: bool) -> None:
     host.journal.close(whole=whole)
     if host.journal.problem is not None:
         host.notes.append(f"ERROR: {host.journal.problem}")
-    elif not whole and host.records:
+    elif not whole and host.records and host.hand_in is None:
         left = units.count(host.progress.total - host.progress.ended, "case")
         host.notes.append(f"interrupted with {left} to go: the same command with --sd-resume runs only the rest")
     host.journal = None

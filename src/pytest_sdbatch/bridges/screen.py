@@ -196,13 +196,14 @@ def save(session: pytest.Session, host: Host, *, whole: bool) -> None:
         if max(origins) is Origin.COMMAND_LINE and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             _fail(session, host, "no benchmark was measured, so no run file was written")
         return
-    targets = [
-        (path, path == host.baseline_path) for path in (host.report_path, host.baseline_path) if path is not None
-    ]
+    wanted = (host.report_path, host.baseline_path) if host.hand_in is None else (host.hand_in, None)
+    targets = [(path, path == wanted[1]) for path in wanted if path is not None]
     for path, baseline in targets:
         try:
             over = host.over_report and not baseline
-            host.notes.append(host.session.save(path, baseline=baseline, interrupted=not whole, over=over))
+            said = host.session.save(path, baseline=baseline, interrupted=not whole, over=over)
+            if host.hand_in is None:
+                host.notes.append(said)
         except SdbatchError as error:
             _fail(session, host, str(error))
 

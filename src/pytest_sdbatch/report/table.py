@@ -14,7 +14,6 @@ from pytest_sdbatch.measure.validity import other_processes
 from pytest_sdbatch.records import Outcome, Record, Round
 from pytest_sdbatch.report.layout import Column
 
-_RESTLESS = 0.10  # half-width of the interval as a share, above which a row is not to be relied on
 UNKNOWN = "-"
 NOTHING_KEPT: Mapping[tuple[str, str], str] = MappingProxyType({})
 MEMORY_SOURCES = {
@@ -176,7 +175,7 @@ def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
     return {
         "case": f"b{row.split}",
         "call": UNKNOWN if row.call_s is None else units.duration(row.call_s),
-        "spread": UNKNOWN if row.call_interval is None else units.spread(_relative(row.call_interval)),
+        "spread": UNKNOWN if row.call_interval is None else units.spread(row.call_interval.half_width_ratio),
         "rate": rate if row.frames is not None else rate.removesuffix(" images/s"),
         "image": UNKNOWN if row.s_per_image is None else units.duration(row.s_per_image),
         "all": UNKNOWN if row.all_s is None else units.duration(row.all_s),
@@ -219,7 +218,7 @@ def _row(record: Record, kept: str) -> Row:
         call_s, call_interval = location_s(per_call), interval(per_call)
     except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
         return replace(bare, notes=(*notes, f"times cannot be used: {error}"))
-    restless = call_interval is not None and _relative(call_interval) > _RESTLESS
+    restless = call_interval is not None and call_interval.restless
     crowded = record.parallel > 1 or bool(record.foreign_processes)
     if restless:
         notes = (*notes, "its rounds differ a lot: was the machine busy? Do not rely on this row")
@@ -321,11 +320,6 @@ def _stages(shares: Mapping[str, float]) -> str:
         found = [part for name, part in shares.items() if name.startswith(prefix)]
         parts.append(units.whole_percent(math.fsum(found)) if found else UNKNOWN)
     return "/".join(parts)
-
-
-def _relative(found: Interval) -> float:
-    """Return the half-width as a share of the estimate: upwards, the longer side of an interval made in logs."""
-    return found.high / found.estimate - 1
 
 
 def _references(table: Iterable[Row]) -> dict[tuple[str, str, str], dict[int, float]]:

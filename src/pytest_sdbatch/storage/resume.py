@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pytest_sdbatch.analysis.comparable import Weight, differing, facts_of, moved
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.pipelines.generation import prompts_digest
 from pytest_sdbatch.records import Fact, Outcome, Record, Run
@@ -32,12 +33,9 @@ def check_same_place(then: Run, now: Run) -> None:
         RunFileError: names the key that moved, with both values.
 
     """
-    for old, new in (
-        (then.environment.must_match, now.environment.must_match),
-        (then.environment.drift, now.environment.drift),
-        ({"commit": then.environment.shown.get("commit")}, {"commit": now.environment.shown.get("commit")}),
-    ):
-        _check_equal(then, old, new)
+    for fact in moved(facts_of(then.environment), facts_of(now.environment)):
+        if fact.weight is not Weight.SHOWN or fact.key == "commit":
+            raise _refusal(then, fact.key, fact.before, fact.after)
 
 
 def check_same_options(then: Run, old: Mapping[str, str], new: Mapping[str, str], *, where: str = "") -> None:
@@ -70,13 +68,16 @@ def check_same_prompts(then: Run, record: Record, prompts: Sequence[str]) -> Non
 
 
 def _check_equal(then: Run, old: Mapping[str, Fact], new: Mapping[str, Fact], *, where: str = "") -> None:
-    for key in [*old, *(key for key in new if key not in old)]:
-        if old.get(key) != new.get(key):
-            raise RunFileError(
-                f"--sd-resume: {_NAMES.get(key, key)}{where} was {_shown(old.get(key))} and is {_shown(new.get(key))}",
-                why=f"the records of the run of {then.started_at} cannot stand beside new ones",
-                fix="put it back, or leave --sd-resume out: all cases are measured anew",
-            )
+    for key, before, after in differing(old, new):
+        raise _refusal(then, key, before, after, where=where)
+
+
+def _refusal(then: Run, key: str, before: Fact, after: Fact, *, where: str = "") -> RunFileError:
+    return RunFileError(
+        f"--sd-resume: {_NAMES.get(key, key)}{where} was {_shown(before)} and is {_shown(after)}",
+        why=f"the records of the run of {then.started_at} cannot stand beside new ones",
+        fix="put it back, or leave --sd-resume out: all cases are measured anew",
+    )
 
 
 def _shown(value: Fact) -> str:

@@ -20,7 +20,7 @@ from pytest_sdbatch.storage.exclusive import check_target, read_whole, write_new
 from pytest_sdbatch.storage.names import baseline_path, safe_file_name
 from pytest_sdbatch.storage.plain import append_json, convert, is_plain, parse, to_plain, without_collector
 
-__all__ = ["MOST_BYTES", "baseline_path", "check_target", "read_run_file", "safe_file_name", "write_run"]
+__all__ = ["MOST_BYTES", "baseline_path", "check_target", "read_run_file", "runs_of", "safe_file_name", "write_run"]
 
 MOST_BYTES = 64 * 2**20
 
@@ -117,7 +117,7 @@ def read_run_file(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...
     data = read_whole(path, most_bytes=most_bytes)
     try:
         with without_collector():
-            return _runs(parse(data))
+            return runs_of(parse(data))
     except RunFileError as error:
         raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
 
@@ -176,7 +176,13 @@ def _counts(record: Record) -> bool:
     return record.outcome.has_numbers and bool(record.rounds)
 
 
-def _runs(value: Any) -> tuple[Run, ...]:
+def runs_of(value: Any) -> tuple[Run, ...]:
+    """Return the runs of a parsed run file.
+
+    Raises:
+        RunFileError: names the key that is wrong.
+
+    """
     _check_schema(value)
     document = convert(value, _Document, "")
     headers = [codec.decode_header(header, f"sdbatch.runs[{i}]") for i, header in enumerate(document.sdbatch.runs)]

@@ -1,0 +1,54 @@
+"""Whether a run may be stored for later comparisons, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.location import Interval, interval
+from pytest_sdbatch.records import Outcome, Record, Run
+
+_NAMED = 3
+
+
+def why_unfit(run: Run) -> str | None:
+    """Return why *run* is no baseline, naming the cases; None where it is whole, sound, quiet and its process alone.
+
+    Sizes that do not fit the device's memory, and what was skipped, are part of a sound run.
+    """
+    if run.interrupted:
+        return "the run was interrupted"
+    measured = [record for record in run.records if record.outcome is not Outcome.SKIPPED]
+    if not measured:
+        return "nothing was measured"
+    unsound = [r for r in measured if not (r.fit_for_baseline or r.outcome.did_not_fit)]
+    if unsound:
+        return f"{len(unsound)} of its cases cannot be compared with later: {_named([(r, _how(r)) for r in unsound])}"
+    if all(record.outcome.did_not_fit for record in measured):
+        return "no case was measured to its end"
+    noisy = [(r, units.spread(found.half_width_ratio)) for r in measured if (found := restless(r)) is not None]
+    if noisy:
+        return f"the rounds of {units.count(len(noisy), 'case')} differ a lot (was the machine busy?): {_named(noisy)}"
+    return None
+
+
+def restless(record: Record) -> Interval | None:
+    """Return the interval of the seconds of the rounds of *record*, where it is so wide that none may rely on them."""
+    seconds = [reading.wall_s for reading in record.rounds]
+    if not seconds or min(seconds) <= 0:
+        return None
+    found = interval(seconds)
+    return found if found is not None and found.restless else None
+
+
+def _how(record: Record) -> str:
+    if record.outcome is not Outcome.OK:
+        return record.outcome.value
+    if record.test_outcome != "passed":
+        return f"its test {record.test_outcome}"
+    return f"{record.parallel} processes shared the machine"
+
+
+def _named(cases: Sequence[tuple[Record, str]]) -> str:
+    named = ", ".join(f"{record.case.id} ({how})" for record, how in cases[:_NAMED])
+    return named if len(cases) <= _NAMED else f"{named}, ..."

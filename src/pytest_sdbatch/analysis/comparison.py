@@ -1,0 +1,251 @@
+"""Stored runs against new ones: one verdict for every case of either side, over outcome, time and peak memory."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from pytest_sdbatch.analysis.comparable import Moved, Weight, moved
+from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.decision import decide
+from pytest_sdbatch.analysis.estimate import Run
+from pytest_sdbatch.analysis.exact import compare_exact
+from pytest_sdbatch.analysis.explanation import Explanation
+from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
+from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
+from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
+from pytest_sdbatch.analysis.stored import FEWEST_RUNS
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+
+# The first of these that outcome, time or memory has is the verdict on the case.
+_RANK = (
+    Verdict.MISSING,
+    Verdict.NEW,
+    Verdict.REGRESSED,
+    Verdict.INCONCLUSIVE,
+    Verdict.IMPROVED,
+    Verdict.UNCHANGED,
+)
+COMPARED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseComparison:
+    """What is known of one case. What was not compared is None."""
+
+    name: str  # node id with the parameters
+    place: Place
+    verdict: Verdict
+    reason: str
+    outcome: CaseVerdict | None = None  # where it did not go well on both sides
+    time: CaseVerdict | None = None
+    memory: CaseVerdict | None = None  # peak of the allocator
+    base: Sequence[Measured] = ()  # of each run that has it
+    candidate: Sequence[Measured] = ()
+    moved: tuple[Moved, ...] = ()
+
+    @property
+    def base_call_s(self) -> float | None:
+        """Seconds per call; None where no run of the base ended well."""
+        return _call_s(self.base)
+
+    @property
+    def candidate_call_s(self) -> float | None:
+        """Seconds per call; None where no run of the candidate ended well."""
+        return _call_s(self.candidate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All cases of both sides, in the order of the base, then of the candidate."""
+
+    cases: tuple[CaseComparison, ...]
+    base: tuple[SideRun, ...]
+    candidate: tuple[SideRun, ...]
+    config: Config
+    explanations: tuple[Explanation, ...] = ()
+
+    def count(self, *verdicts: Verdict) -> int:
+        """Return how many cases have one of these verdicts."""
+        return sum(case.verdict in verdicts for case in self.cases)
+
+    @property
+    def more_runs(self) -> int:
+        """How many more runs, of either side, a verdict on time takes at the least."""
+        return max(0, FEWEST_RUNS - len(self.base) - len(self.candidate))
+
+    def moved(self) -> Mapping[Moved, int]:
+        """Return every fact that differs, the heaviest first, and in how many cases it does."""
+        found = Counter(fact for case in self.cases for fact in case.moved)
+        return dict(sorted(found.items(), key=lambda item: list(Weight).index(item[0].weight)))
+
+
+def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Config | None = None) -> Comparison:
+    """Return the verdict on every case: outcomes first, then time by the stored rule, peak memory by the exact one.
+
+    A case whose facts moved so far that its runs cannot be compared has no other verdict; one whose surroundings
+    drifted has none beyond inconclusive. Memory that varies within a run is decided as time is, and time and memory
+    then share the chance of a false alarm.
+
+    Args:
+        base: runs to compare with, one or more.
+        candidate: runs to judge, one or more.
+        config: the rules of time; None: the defaults.
+
+    """
+    rules = config or Config()
+    sides = {name: _found(base, candidate, name) for name in _names(base, candidate)}
+    facts = {name: _moved(there, here) for name, (there, here) in sides.items()}
+    comparable = {
+        name: found
+        for name, found in sides.items()
+        if all(found) and not any(fact.weight is Weight.MUST_MATCH for fact in facts[name])
+    }
+    outcomes = {n: compare_outcomes(state_of_base(b), state_of_candidate(c)) for n, (b, c) in comparable.items()}
+    sound = {n: (_sound(b), _sound(c)) for n, (b, c) in comparable.items() if outcomes[n] is None}
+    memory = {name: _memory(*found) for name, found in sound.items() if any(m.peak_bytes for m in chain(*found))}
+    varying = [name for name, verdict in memory.items() if verdict is None]
+    rules = replace(rules, design=_design(sound), alpha=rules.alpha / 2 if varying else rules.alpha)
+    times, explanations = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
+    memory |= _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, replace(rules, design=None))[0]
+    cases = [
+        _case(name, there, here, facts[name], outcomes.get(name), times.get(name), memory.get(name))
+        for name, (there, here) in sides.items()
+    ]
+    return Comparison(
+        cases=tuple(cases),
+        base=tuple(base),
+        candidate=tuple(candidate),
+        config=config or Config(),
+        explanations=explanations,
+    )
+
+
+_Side = Sequence[Measured]
+_Rounds = tuple[list[Sequence[float]], list[Sequence[float]]]  # of each run of the base and of the candidate
+
+
+def _names(*sides: Sequence[SideRun]) -> Iterable[str]:
+    return dict.fromkeys(name for side in sides for run in side for name in run.cases)
+
+
+def _found(base: Sequence[SideRun], candidate: Sequence[SideRun], name: str) -> tuple[_Side, _Side]:
+    there, here = ([run.cases[name] for run in side if name in run.cases] for side in (base, candidate))
+    return there, here
+
+
+def _moved(there: _Side, here: _Side) -> tuple[Moved, ...]:
+    """Return what differs from the first run. Of a case that was not measured less is known, which is no difference."""
+    first, *others = [*there, *here]
+    found: dict[Moved, None] = {}
+    for other in others if there and here else ():
+        whole = first.state == other.state == OK
+        for fact in moved(first.facts, other.facts):
+            if whole or None not in (fact.before, fact.after):
+                found[fact] = None
+    return tuple(found)
+
+
+def _sound(found: _Side) -> _Side:
+    return [measured for measured in found if measured.state == OK]
+
+
+def _memory(there: _Side, here: _Side) -> CaseVerdict | None:
+    """Return the verdict on peak memory; None where it varies within a run."""
+    base, candidate = ([measured.peak_bytes for measured in side if measured.peak_bytes] for side in (there, here))
+    if base and candidate:
+        return compare_exact(base, candidate)
+    return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=f"not known of the {'candidate' if base else 'base'}")
+
+
+def _rounds(found: tuple[_Side, _Side], metric: str) -> _Rounds:
+    there, here = ([getattr(measured, metric) for measured in side] for side in found)
+    return there, here
+
+
+def _design(sound: Mapping[str, tuple[_Side, _Side]]) -> dict[str, tuple[str, int, int]]:
+    """Return the group of each case, for the explanation; the test is named where there are several."""
+    places = {name: there[0].place for name, (there, _) in sound.items() if there[0].place.group}
+    several = len({place.test for place in places.values()}) > 1
+    return {
+        name: (f"{p.test} {p.group}" if several else p.group, p.batch_size, p.batch_count) for name, p in places.items()
+    }
+
+
+def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, CaseVerdict], tuple[Explanation, ...]]:
+    """Return the verdict on each case by the stored rule; a run of too few rounds, or with one of 0, does not count."""
+    enough = {name: tuple([r for r in side if _enough(r)] for side in sides) for name, sides in rounds.items()}
+    tested = [name for name, sides in enough.items() if all(sides)]
+    runs: list[list[Run]] = []
+    for side in (0, 1):
+        most = max((len(enough[name][side]) for name in tested), default=0)
+        runs.append([{n: enough[n][side][i] for n in tested if i < len(enough[n][side])} for i in range(most)])
+    decision = decide(runs[0], runs[1], None, config)
+    few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side"
+    untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
+    return {name: decision.verdicts.get(name, untested) for name in rounds}, decision.explanations
+
+
+def _enough(values: Sequence[float]) -> bool:
+    return len(values) >= FEWEST_FOR_ERROR and min(values) > 0
+
+
+def _case(
+    name: str,
+    there: _Side,
+    here: _Side,
+    facts: tuple[Moved, ...],
+    outcome: CaseVerdict | None,
+    time: CaseVerdict | None,
+    memory: CaseVerdict | None,
+) -> CaseComparison:
+    verdict, reason = _word(there, here, facts, outcome, time, memory)
+    return CaseComparison(
+        name=name,
+        place=(there or here)[0].place,
+        verdict=verdict,
+        reason=reason,
+        outcome=outcome,
+        time=time,
+        memory=memory,
+        base=there,
+        candidate=here,
+        moved=facts,
+    )
+
+
+def _word(
+    there: _Side,
+    here: _Side,
+    facts: tuple[Moved, ...],
+    outcome: CaseVerdict | None,
+    time: CaseVerdict | None,
+    memory: CaseVerdict | None,
+) -> tuple[Verdict, str]:
+    if not here:
+        return Verdict.MISSING, "the candidate did not run it"
+    if not there:
+        return Verdict.NEW, "the base did not run it"
+    heavy = [str(fact) for fact in facts if fact.weight is Weight.MUST_MATCH]
+    if heavy:
+        return Verdict.INCOMPARABLE, ", ".join(heavy)
+    drift = [str(fact) for fact in facts if fact.weight is Weight.DRIFT]
+    parts = {"": outcome, "time: ": time, "peak memory: ": memory}
+    found = {label: part for label, part in parts.items() if part is not None}
+    verdict = min((part.verdict for part in found.values()), key=_RANK.index)
+    reason = "; ".join(f"{label}{part.reason}" for label, part in found.items() if part.verdict is verdict)
+    if drift and verdict in COMPARED:
+        return Verdict.INCONCLUSIVE, f"{', '.join(drift)}: the change may not be the code's"
+    return verdict, reason
+
+
+def _call_s(found: _Side) -> float | None:
+    """Return the seconds per call of the sound runs; each run counts the same."""
+    sound = [measured for measured in _sound(found) if measured.seconds]
+    if not sound:
+        return None
+    logs = [math.log(location_s(measured.seconds)) for measured in sound]
+    return math.exp(math.fsum(logs) / len(logs)) / sound[0].place.batch_count

@@ -1,0 +1,69 @@
+"""Cases that did not end well on either side: what that says, before any time is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pytest_sdbatch.analysis.sides import OK, Measured
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.records import Outcome
+
+_SKIPPED = Outcome.SKIPPED.value
+# The code did what it should, the machine did not: the numbers tell nothing of either.
+_UNSURE = (Outcome.THROTTLED.value, Outcome.INVALID_ENVIRONMENT.value)
+
+
+def state_of_base(found: Sequence[Measured]) -> Measured:
+    """Return what stands for the stored runs of a case, one or more: if it went well once, it could."""
+    return _first(found, (_is_ok, _is_failure, _is_unsure, _is_skipped))
+
+
+def state_of_candidate(found: Sequence[Measured]) -> Measured:
+    """Return what stands for the new runs of a case, one or more: if it failed once, it does."""
+    return _first(found, (_is_failure, _is_ok, _is_unsure, _is_skipped))
+
+
+def compare_outcomes(base: Measured, candidate: Measured) -> CaseVerdict | None:
+    """Return the verdict on how a case ended on both sides; None where it went well on both, so that numbers decide."""
+    then, now = base.state, candidate.state
+    if then == now == OK:
+        return None
+    if now == _SKIPPED:
+        both = "by both sides" if then == _SKIPPED else f"now: {candidate.reason or 'no reason was recorded'}"
+        return CaseVerdict(verdict=Verdict.MISSING, reason=f"skipped {both}")
+    if then == _SKIPPED:
+        return CaseVerdict(
+            verdict=Verdict.NEW, reason=f"the base skipped it: {base.reason or 'no reason was recorded'}"
+        )
+    if _is_unsure(base) or _is_unsure(candidate):
+        verdict = Verdict.INCONCLUSIVE
+    elif then == OK:
+        verdict = Verdict.REGRESSED
+    elif now == OK:
+        verdict = Verdict.IMPROVED
+    else:
+        verdict = Verdict.UNCHANGED if then == now else Verdict.INCONCLUSIVE
+    if then == now:
+        return CaseVerdict(verdict=verdict, reason=f"{now} on both sides")
+    why = (candidate if now != OK else base).reason
+    return CaseVerdict(verdict=verdict, reason=f"{then} before, {now} now" + (f": {why}" if why else ""))
+
+
+def _first(found: Sequence[Measured], kinds: Sequence[Callable[[Measured], bool]]) -> Measured:
+    return next(measured for is_kind in kinds for measured in found if is_kind(measured))
+
+
+def _is_ok(measured: Measured) -> bool:
+    return measured.state == OK
+
+
+def _is_unsure(measured: Measured) -> bool:
+    return measured.state in _UNSURE
+
+
+def _is_skipped(measured: Measured) -> bool:
+    return measured.state == _SKIPPED
+
+
+def _is_failure(measured: Measured) -> bool:
+    return measured.state not in (OK, _SKIPPED, *_UNSURE)

@@ -1,0 +1,44 @@
+"""The two sides of a comparison as values: what each of their runs says of each case, whichever file it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_sdbatch.analysis.comparable import Facts
+
+OK = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a case stands in a table, and what its rounds were made of."""
+
+    test: str
+    group: str = ""  # Case.group_id; empty: of a benchmark that is none of ours
+    case: str
+    batch_size: int = 1
+    batch_count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One case in one run."""
+
+    place: Place
+    state: str = OK  # how it ended: "ok", another outcome, or "test failed" where only the test behind it was not
+    reason: str | None = None  # why it is not ok
+    seconds: Sequence[float] = ()  # of its rounds, all > 0; empty where it has no numbers
+    peak_bytes: Sequence[int] = ()  # the allocator's peak in its rounds; empty where it is not known
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideRun:
+    """One run of a side."""
+
+    id: str
+    file: str
+    started_at: str
+    interrupted: bool = False
+    cases: Mapping[str, Measured]  # by node id with the parameters: what pytest-benchmark calls fullname

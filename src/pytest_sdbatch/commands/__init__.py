@@ -1,0 +1,1 @@
+"""The commands of ``sdbatch`` that are more than a call of pytest."""

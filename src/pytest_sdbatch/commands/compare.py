@@ -1,0 +1,124 @@
+"""``sdbatch compare``: stored runs against new ones, and an exit status for a script."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_sdbatch.errors import OptionError, RunFileError
+from pytest_sdbatch.grid.axes import parse_share
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.analysis.comparison import Comparison
+
+# The first that applies.
+INCOMPARABLE = 12
+REGRESSED = 10
+INCONCLUSIVE = 11
+GOOD = 0
+_SHARES = (
+    ("tolerance", "1%", "the smallest slowdown that may be called regressed"),
+    ("margin", "5%", "the slowdown that unchanged excludes"),
+    ("drift", "3%", "what the machine may have moved since the base was stored"),
+)
+_EPILOG = """
+exit status, the first that applies:
+  12  a file cannot be read or believed, or cases cannot be compared
+  10  a case regressed
+  11  a case is inconclusive, and --fail-on=inconclusive was given
+   0  else
+   2  the command line is wrong
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "compare",
+        help="compare run files: which cases regressed, and how sure that is",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = "run files, ours or pytest-benchmark's; several files are several runs"
+    parser.add_argument("base", nargs="+", type=Path, metavar="BASE.json", help=f"to compare with: {what}")
+    parser.add_argument(
+        "--candidate", nargs="+", action="extend", type=Path, metavar="NEW.json", required=True, help="to judge"
+    )
+    for name, default, text in _SHARES:
+        parser.add_argument(
+            f"--{name}",
+            metavar="SHARE",
+            type=partial(_share, name=name),
+            default=default,
+            help=f"{text} (default: {default})".replace("%", "%%"),
+        )
+    parser.add_argument(
+        "--fail-on", choices=("regressed", "inconclusive"), default="regressed", help="what is not exit status 0"
+    )
+    parser.add_argument("--json", action="store_true", help="print the same for machines")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Compare, print, and return the exit status."""
+    from pytest_sdbatch.analysis.comparison import compare
+    from pytest_sdbatch.analysis.config import Config
+    from pytest_sdbatch.storage.plain import without_collector
+    from pytest_sdbatch.storage.sides import read_sides
+
+    with without_collector():
+        try:
+            base, candidate = read_sides(given.base, given.candidate)
+        except RunFileError as error:
+            return _refuse(error, as_json=given.json)
+        config = Config(tolerance=given.tolerance, margin=given.margin, drift=given.drift)
+        comparison = compare(base, candidate, config)
+        status = exit_status(comparison, fail_on=given.fail_on)
+        print(_text(comparison, status, as_json=given.json))
+    return status
+
+
+def exit_status(comparison: Comparison, *, fail_on: str) -> int:
+    """Return the exit status of *comparison*; inconclusive counts where it is to fail on that."""
+    from pytest_sdbatch.analysis.comparison import COMPARED
+    from pytest_sdbatch.analysis.verdict import Verdict
+
+    if comparison.count(Verdict.INCOMPARABLE) or not comparison.count(*COMPARED):
+        return INCOMPARABLE
+    if comparison.count(Verdict.REGRESSED):
+        return REGRESSED
+    if fail_on == "inconclusive" and comparison.count(Verdict.INCONCLUSIVE):
+        return INCONCLUSIVE
+    return GOOD
+
+
+def _share(text: str, *, name: str) -> float:
+    try:
+        return parse_share(text, option=f"--{name}")
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(f"{error.what}; {error.fix}") from None
+
+
+def _refuse(error: RunFileError, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"exit_status": INCOMPARABLE, "error": error.what, "why": error.why, "fix": error.fix}))
+    print(f"ERROR: {error}", file=sys.stderr)
+    return INCOMPARABLE
+
+
+def _text(comparison: Comparison, status: int, *, as_json: bool) -> str:
+    if as_json:
+        from pytest_sdbatch.report.comparison_data import comparison_data
+
+        return json.dumps(comparison_data(comparison, status=status), allow_nan=False)
+    from pytest_sdbatch.report.comparison import render_comparison
+    from pytest_sdbatch.report.terminal import screen_width
+
+    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return render_comparison(comparison, width=screen_width(), color=color, encoding=encoding)

@@ -1,0 +1,223 @@
+"""``sdbatch sweep``: the shipped suite or a project's own benchmarks, in one process or in several after each other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.host import Host
+    from pytest_sdbatch.records import Run
+
+# Named as a package, the suite is no path, so pytest takes its configuration and its first conftest files from the
+# current folder and the ones above it, and collects no other test there.
+SUITE = ("--pyargs", "pytest_sdbatch.suite")
+# Unlike a plain pytest this process has imported the package before pytest could rewrite its asserts.
+QUIET = (
+    "-W",
+    "ignore:Module already imported so cannot be rewritten; pytest_sdbatch:pytest.PytestAssertRewriteWarning",
+)
+_OPTION = "--processes"
+_ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)  # how a process ends that the next one may follow
+
+
+def sweep(words: Sequence[str]) -> int:
+    """Run pytest, which takes its configuration and writes its files from the current folder; return its exit status.
+
+    Args:
+        words: ``[--processes=K] [options of pytest] [-- what else pytest is given]``. Without ``--`` the shipped suite
+            is run. With it, what is named behind it is, or what pytest finds by itself.
+    """
+    try:
+        processes, arguments = _read(words)
+    except OptionError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return int(pytest.ExitCode.USAGE_ERROR)
+    if processes is None:
+        return run_pytest(arguments)
+    reader = _Reader()
+    status = run_pytest(arguments, reader)
+    if reader.asked is None:
+        return status or run_pytest(arguments)  # refused; or help, a plan: nothing to repeat
+    return _repeat(processes, arguments, reader.asked)
+
+
+def run_pytest(arguments: Sequence[str], *plugins: object) -> int:
+    """Run pytest under the name of this command and return its exit status."""
+    try:
+        return int(pytest.main(list(arguments), plugins=[_Named(), *plugins]))
+    except BrokenPipeError:  # as pytest's own command does: `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+class _Named:
+    """Lets pytest's usage and errors name the command that was typed."""
+
+    def pytest_addoption(self, parser: pytest.Parser) -> None:
+        parser.prog = "sdbatch sweep"
+
+
+def _read(words: Sequence[str]) -> tuple[int | None, list[str]]:
+    """Return the number of processes, if it was given, and the arguments of pytest."""
+    from pytest_sdbatch.grid.axes import parse_count
+
+    at = words.index("--") if "--" in words else len(words)
+    processes, before = None, list(words[:at])
+    for index, word in enumerate(before):
+        name, equals, value = word.partition("=")
+        if name == _OPTION:
+            taken = before[index : index + (1 if equals else 2)]
+            processes = parse_count(value if equals else taken[-1], option=_OPTION)
+            del before[index : index + len(taken)]
+            break
+    return processes, [*(() if at < len(words) else SUITE), *before, *words[at + 1 :], *QUIET]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is to become of the runs."""
+
+    report: Path | None
+    save: str | None
+    baselines: Path
+    save_anyway: bool
+
+
+class _Reader:
+    """Lets pytest read its configuration, takes what this process needs of it, and ends there."""
+
+    def __init__(self) -> None:
+        self.asked: _Asked | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> int:
+        from pytest_sdbatch.bridges import pytest_options
+        from pytest_sdbatch.host import Host
+
+        if config.option.help or config.option.version or config.option.collectonly:
+            return 0
+        try:
+            host = Host(config, pytest_options.read_options(config))
+            if not host.options.switch("plan"):
+                self.asked = _asked(host)
+        except SdbatchError as error:
+            raise pytest.UsageError(str(error)) from None
+        return 0
+
+
+def _asked(host: Host) -> _Asked:
+    from pytest_sdbatch.storage.exclusive import check_target
+
+    options = host.options
+    if options.switch("resume"):
+        raise OptionError(f"--sd-resume with {_OPTION}", why="it goes on with one run", fix="leave one of them out")
+    if host.report_path is None and options.text("save") is None:
+        raise OptionError(
+            f"{_OPTION} without a file",
+            why="its runs are written together",
+            fix="add --sd-report=FILE or --sd-save=NAME",
+        )
+    host.check()
+    if host.report_path is not None:
+        check_target(host.report_path)
+    return _Asked(
+        report=host.report_path,
+        save=options.text("save"),
+        baselines=host.baselines_folder,
+        save_anyway=options.switch("save_anyway"),
+    )
+
+
+def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
+    """Run *processes* processes one after another, write their runs together, and return the first bad exit status."""
+    folder = Path(tempfile.mkdtemp(prefix="sdbatch-"))
+    statuses: list[int] = []
+    with _stopped_by_signals():
+        for number in range(1, processes + 1):
+            print(f"\nsdbatch: process {number} of {processes}", flush=True)
+            entry = [sys.executable, "-P", "-m", "pytest_sdbatch.commands.one_process"]
+            status, stopped = _run([*entry, str(folder / f"{number}.json"), *arguments])
+            statuses.append(status)
+            if stopped or status not in _ENDED:
+                break
+    status = next((code for code in statuses if code), 0)
+    files = [path for number in range(1, processes + 1) if (path := folder / f"{number}.json").exists()]
+    try:
+        for line in _write(files, asked, processes=processes):
+            print(f"sdbatch: {line}", flush=True)
+    except RunFileError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        status = status or int(pytest.ExitCode.TESTS_FAILED)
+        if files and not (asked.report is not None and asked.report.exists()):
+            print(f"kept: {' '.join(map(str, files))}", file=sys.stderr)
+            return status
+    shutil.rmtree(folder, ignore_errors=True)
+    return status
+
+
+def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[str]:
+    """Write the runs of *files* where they were asked for, and yield what was done."""
+    from pytest_sdbatch.storage.baselines import save_baseline
+    from pytest_sdbatch.storage.names import baseline_path
+    from pytest_sdbatch.storage.run_file import read_run_file, write_run
+
+    runs: list[Run] = [run for path in files for run in read_run_file(path)]
+    if not runs:
+        raise RunFileError("no process left a run: nothing was written")
+    whole = sum(not run.interrupted for run in runs)
+    said = f"{whole} of {processes} processes ended whole"
+    if asked.report is not None:
+        yield f"run file: {write_run(asked.report, runs)} ({said})"
+    if asked.save is not None:
+        if whole < processes and not asked.save_anyway:
+            raise RunFileError(
+                f"no baseline {asked.save} was written", why=said, fix="run it again; -o sd_save_anyway=yes stores it"
+            )
+        path = baseline_path(asked.baselines, asked.save, runs[0].environment)
+        yield f"{save_baseline(path, runs, anyway=asked.save_anyway)} ({said})"
+
+
+def _run(command: Sequence[str]) -> tuple[int, bool]:
+    """Return the exit status of *command*, and whether this process was told to stop meanwhile.
+
+    The child leads a session of its own, so that it is told once, by this process, and can keep what it has. Told
+    again, it is killed.
+    """
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    stopped = False
+    while True:
+        try:
+            status = child.wait()
+            return (status if status >= 0 else 128 - status), stopped
+        except KeyboardInterrupt:
+            if stopped:
+                child.kill()
+            elif os.name == "posix":  # elsewhere the console has told it
+                child.send_signal(signal.SIGINT)
+            stopped = True
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let what ends a process in CI or with its terminal stop this one as Ctrl-C does."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {getattr(signal, name): signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

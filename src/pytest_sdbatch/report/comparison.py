@@ -1,0 +1,237 @@
+"""A comparison on screen: a table of all cases, a block for each that regressed, and a line that counts them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.comparable import Weight
+from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.report.escape import plain, shortened
+from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+MOST_ROWS = 500
+_UNKNOWN = "-"
+_LONGEST_CASE = 28
+_MOST = 10.0  # the largest relative change that is written out: beyond it digits say nothing
+_COLUMNS = (
+    Column("case", "case", left=True),
+    Column("base", "base", drop=4),
+    Column("now", "now", drop=2),
+    Column("change", "change"),
+    Column("interval", "95 % interval", drop=1),
+    Column("detects", "finds"),
+    Column("memory", "memory", drop=3),
+    Column("verdict", "verdict", left=True),
+)
+_STYLES = {
+    Verdict.REGRESSED: "red",
+    Verdict.INCOMPARABLE: "red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.MISSING: "yellow",
+    Verdict.NEW: "yellow",
+    Verdict.IMPROVED: "green",
+    Verdict.UNCHANGED: "green",
+}
+# In the order in which they are counted; also which rows stay where there are too many.
+_COUNTED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
+_BESIDE = (Verdict.NEW, Verdict.MISSING, Verdict.INCOMPARABLE)
+_TELLING = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.MISSING, Verdict.NEW, Verdict.IMPROVED)
+_EXPLAINED = (Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
+
+
+def render_comparison(comparison: Comparison, *, width: int, color: bool, encoding: str = "utf-8") -> str:
+    """Return what is shown of *comparison*, without a newline at the end.
+
+    Args:
+        comparison: of stored runs with new ones.
+        width: columns of the screen; where it does not do, the least important columns are left out.
+        color: whether to use ANSI colours.
+        encoding: of the screen; what it lacks is replaced.
+
+    """
+    from rich.text import Text
+
+    shown = _shown(comparison.cases)
+    notes = _notes(shown)
+    lines = [Text(line) for text in _heading(comparison) for line in _wrapped(text, width)]
+    lines += lay_out(_columns(shown), list(_blocks(shown, notes, width)), width=width, encoding=encoding)
+    below = [*_legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
+    lines += [Text(line, "dim") for text in below for line in _wrapped(text, width)]
+    for case in comparison.cases:
+        if case.verdict is Verdict.REGRESSED:
+            lines += [Text(""), *_regression(case, comparison, width)]
+    lines += [Text(""), *(Text(line, style) for text, style in _summary(comparison) for line in _wrapped(text, width))]
+    return to_string(lines, color=color, encoding=encoding)
+
+
+def summary_line(comparison: Comparison) -> str:
+    """Return how many cases have which verdict."""
+    compared = comparison.count(*COMPARED)
+    parts, beside = (
+        ", ".join(f"{units.count(comparison.count(word))} {word}" for word in words) for words in (_COUNTED, _BESIDE)
+    )
+    return f"{units.count(compared, 'case')} compared: {parts}; besides {beside}"
+
+
+def _shown(cases: Sequence[CaseComparison]) -> Sequence[CaseComparison]:
+    """Return the cases that have a row: all, or of very many those that tell most."""
+    if len(cases) <= MOST_ROWS:
+        return cases
+    order = [*_TELLING, Verdict.INCONCLUSIVE, Verdict.UNCHANGED]
+    ranked = sorted(range(len(cases)), key=lambda at: order.index(cases[at].verdict))
+    return [cases[at] for at in sorted(ranked[:MOST_ROWS])]
+
+
+def _notes(cases: Sequence[CaseComparison]) -> dict[str, int]:
+    """Return the reasons for what is no plain verdict with their numbers; equal ones share it."""
+    reasons = dict.fromkeys(case.reason for case in cases if case.verdict in _EXPLAINED)
+    return {reason: number for number, reason in enumerate(reasons, start=1)}
+
+
+def _heading(comparison: Comparison) -> Iterator[str]:
+    for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
+        files = ", ".join(dict.fromkeys(run.file for run in side))
+        yield f"{word}: {units.count(len(side), 'run')} in {plain(files)}"
+        for run in side:
+            if run.interrupted:
+                yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
+    total = len(comparison.cases)
+    effects = {
+        Weight.MUST_MATCH: "incomparable",
+        Weight.DRIFT: "at most inconclusive",
+        Weight.SHOWN: "also differs",
+    }
+    for fact, count in comparison.moved().items():
+        where = "" if count == total else f" (in {units.count(count, 'case')})"
+        yield f"{effects[fact.weight]}: {plain(str(fact))}{where}"
+
+
+def _columns(cases: Sequence[CaseComparison]) -> list[Column]:
+    """Return the columns that have a figure."""
+    empty = set() if any(case.memory is not None for case in cases) else {"memory"}
+    if not any(_detectable(case) is not None for case in cases):
+        empty.add("detects")
+    return [column for column in _COLUMNS if column.key not in empty]
+
+
+def _blocks(cases: Sequence[CaseComparison], notes: Mapping[str, int], width: int) -> Iterator[Block]:
+    test = None
+    for (owner, group), members in groupby(cases, key=lambda case: (case.place.test, case.place.group)):
+        titles = [(plain(owner), "cyan")] if owner and owner != test else []
+        titles += [(plain(group), "bold")] if group else []
+        test = owner
+        heading = [Cell(line, style) for title, style in titles for line in _wrapped(title, width)]
+        yield Block(tuple(heading), tuple(_row(case, notes) for case in members))
+
+
+def _row(case: CaseComparison, notes: Mapping[str, int]) -> dict[str, Cell]:
+    time, detectable = case.time, _detectable(case)
+    estimate = None if time is None else time.estimate
+    number = f" ({notes[case.reason]})" if case.reason in notes else ""
+    texts = {
+        "case": f"  {shortened(plain(case.place.case), _LONGEST_CASE)}",
+        "base": _UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
+        "now": _UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
+        "change": _UNKNOWN if estimate is None else _change(estimate),
+        "interval": _UNKNOWN if time is None or time.interval is None else _interval(time.interval),
+        "detects": _UNKNOWN if detectable is None else _change(detectable),
+        "memory": _UNKNOWN
+        if case.memory is None or case.memory.estimate is None
+        else units.change(case.memory.estimate),
+    }
+    cells = {key: Cell(text) for key, text in texts.items()}
+    return {**cells, "verdict": Cell(f"{case.verdict.value}{number}", _STYLES[case.verdict])}
+
+
+def _detectable(case: CaseComparison) -> float | None:
+    return None if case.time is None else case.time.minimum_detectable_effect
+
+
+def _change(value: float) -> str:
+    return units.change(value) if value <= _MOST else f">{units.change(_MOST)}"
+
+
+def _interval(limits: tuple[float, float]) -> str:
+    low, high = (_change(limit).removesuffix(" %") for limit in limits)
+    return f"{low} .. {high} %"
+
+
+def _legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[str]:
+    hidden = len(comparison.cases) - len(cases)
+    if hidden:
+        yield f"{units.count(hidden, 'more case')} without a row here: --json has them all"
+    if any(_detectable(case) is not None for case in cases):
+        yield "finds: the smallest slowdown that is called regressed in 80 % of comparisons with so many runs"
+    if all(case.memory is None for case in comparison.cases):
+        yield "peak memory is not compared: only that of the allocator of a GPU repeats well enough"
+
+
+def _regression(case: CaseComparison, comparison: Comparison, width: int) -> list[Text]:
+    """Return the block of a case that regressed: numbers, interval, budget, explanation."""
+    from rich.text import Text
+
+    # The name stays in one piece, however long: it is given to pytest as it is.
+    title = Text(plain(f"regressed: {case.name}"), "bold red")
+    return [title, *(Text(line) for text in _regression_texts(case, comparison) for line in _wrapped(text, width))]
+
+
+def _regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
+    for label, verdict in (("outcome", case.outcome), ("peak memory", case.memory)):
+        if verdict is not None:
+            change = "" if verdict.estimate is None else f" ({units.change(verdict.estimate)})"
+            yield f"  {label}: {plain(verdict.reason)}{change}{_unless_red(verdict)}"
+    time = case.time
+    if time is None or time.estimate is None or case.base_call_s is None or case.candidate_call_s is None:
+        return
+    config = comparison.config
+    interval = f", 95 % interval {_interval(time.interval)}" if time.interval is not None else ""
+    yield (
+        f"  time: {units.duration(case.base_call_s)} -> {units.duration(case.candidate_call_s)} per call, "
+        f"{units.change(time.estimate)}{interval}{_unless_red(time)}"
+    )
+    if time.verdict is Verdict.REGRESSED:
+        yield f"  why: {time.reason}" + (f" (p = {time.p:.1g})" if time.p is not None else "")
+        yield f"  budget: {units.share(config.tolerance_of(case.name))}, and {units.share(config.drift)} of drift"
+    for explanation in comparison.explanations:
+        if explanation.group in (case.place.group, f"{case.place.test} {case.place.group}"):
+            yield f"  explanation: {plain(str(explanation))}"
+
+
+def _unless_red(verdict: CaseVerdict) -> str:
+    return "" if verdict.verdict is Verdict.REGRESSED else f": {verdict.verdict}"
+
+
+def _summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """Yield the last lines and their styles: the count, and what an inconclusive comparison needs."""
+    worst = next((word for word in (*_TELLING[:2], Verdict.INCONCLUSIVE) if comparison.count(word)), Verdict.UNCHANGED)
+    yield summary_line(comparison), f"bold {_STYLES[worst]}"
+    unclear = [case for case in comparison.cases if case.verdict is Verdict.INCONCLUSIVE]
+    if not unclear:
+        return
+    said = f"inconclusive: {units.count(len(unclear), 'case')}"
+    if comparison.more_runs:
+        runs = len(comparison.base) + len(comparison.candidate)
+        yield (
+            (
+                f"{said}; {units.count(runs, 'run')} of both sides are here and 5 are needed: make "
+                f"{comparison.more_runs} more, of either side (sdbatch sweep --processes={comparison.more_runs} ...)"
+            ),
+            _STYLES[Verdict.INCONCLUSIVE],
+        )
+        return
+    known = [found for case in unclear if (found := _detectable(case)) is not None]
+    limits = dict.fromkeys(_change(limit) for limit in (min(known), max(known))) if known else ()
+    finds = f"; so many runs find slowdowns of {' to '.join(limits)}" if limits else ""
+    yield f"{said}{finds}; more runs of either side find smaller ones", _STYLES[Verdict.INCONCLUSIVE]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(width, 20), subsequent_indent="    ", break_on_hyphens=False)

@@ -1,0 +1,65 @@
+"""A comparison for machines: plain builtins with names that do not change within a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
+from pytest_sdbatch.analysis.sides import SideRun
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+
+SCHEMA = 1
+
+
+def comparison_data(comparison: Comparison, *, status: int) -> dict[str, Any]:
+    """Return *comparison* and the exit *status* as JSON has them: shares of 1, seconds, bytes; unknown is null."""
+    config = comparison.config
+    return {
+        "schema": SCHEMA,
+        "exit_status": status,
+        "base": [_run(run) for run in comparison.base],
+        "candidate": [_run(run) for run in comparison.candidate],
+        "tolerance": config.tolerance,
+        "margin": config.margin,
+        "drift": config.drift,
+        "more_runs_needed": comparison.more_runs,
+        "counts": {"compared": comparison.count(*COMPARED), **{word.value: comparison.count(word) for word in Verdict}},
+        "moved": [
+            {"key": m.key, "weight": m.weight.value, "before": m.before, "after": m.after, "cases": count}
+            for m, count in comparison.moved().items()
+        ],
+        "cases": [_case(case) for case in comparison.cases],
+        "explanations": [str(explanation) for explanation in comparison.explanations],
+    }
+
+
+def _run(run: SideRun) -> dict[str, Any]:
+    return {"id": run.id, "file": run.file, "started_at": run.started_at, "interrupted": run.interrupted}
+
+
+def _case(case: CaseComparison) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "verdict": case.verdict.value,
+        "reason": case.reason,
+        "base_call_s": case.base_call_s,
+        "candidate_call_s": case.candidate_call_s,
+        "outcome": _verdict(case.outcome),
+        "time": _verdict(case.time),
+        "peak_memory": _verdict(case.memory),
+        "moved": [str(fact) for fact in case.moved],
+    }
+
+
+def _verdict(found: CaseVerdict | None) -> Mapping[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "verdict": found.verdict.value,
+        "reason": found.reason,
+        "estimate": found.estimate,
+        "interval": None if found.interval is None else list(found.interval),
+        "p": found.p,
+        "minimum_detectable_effect": found.minimum_detectable_effect,
+    }

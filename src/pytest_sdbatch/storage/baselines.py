@@ -1,0 +1,47 @@
+"""Runs that are stored for later comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_sdbatch.analysis.baseline import why_unfit
+from pytest_sdbatch.analysis.comparable import Weight, facts_of, moved
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.records import Run
+from pytest_sdbatch.storage.run_file import write_run
+
+
+def save_baseline(path: Path, runs: Sequence[Run], *, anyway: bool) -> str:
+    """Write *runs* to *path* and return a line that says so.
+
+    Args:
+        path: a file that does not exist; missing folders are made.
+        runs: one or more, each of a process of its own.
+        anyway: whether runs that are no good baseline are stored all the same.
+
+    Raises:
+        RunFileError: where the file cannot be written, a run is no baseline and not to be stored anyway, or the runs
+            are not of one place.
+
+    """
+    first = facts_of(runs[0].environment)
+    apart = [str(f) for run in runs for f in moved(first, facts_of(run.environment)) if f.weight is Weight.MUST_MATCH]
+    if apart:
+        raise RunFileError(f"{path} was not written", why=f"its runs cannot be compared with each other: {apart[0]}")
+    reasons = [
+        reason if len(runs) == 1 else f"run {number} of {len(runs)}: {reason}"
+        for number, run in enumerate(runs, start=1)
+        if (reason := why_unfit(run)) is not None
+    ]
+    mend = "mend what is marked in the table and run again; --sd-report keeps any run"
+    if len(runs) == 1 and runs[0].interrupted:
+        mend = "go on with it by --sd-resume"
+    if reasons and not anyway:
+        raise RunFileError(
+            f"{path} was not written",
+            why="; ".join(reasons),
+            fix=f"{mend}; -o sd_save_anyway=yes stores it all the same",
+        )
+    doubt = f" (no good one: {'; '.join(reasons)})" if reasons else ""
+    return f"baseline: {write_run(path, runs, create_parents=True)}{doubt}"

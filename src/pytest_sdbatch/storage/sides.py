@@ -1,0 +1,122 @@
+"""The files that the two sides of a comparison are read from, ours and pytest-benchmark's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+from pytest_sdbatch.analysis.comparable import facts_of
+from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.records import Environment, Outcome, Record, Run
+from pytest_sdbatch.storage import codec
+from pytest_sdbatch.storage.benchmark_schema import full_name
+from pytest_sdbatch.storage.exclusive import read_whole
+from pytest_sdbatch.storage.foreign import foreign_run, is_foreign
+from pytest_sdbatch.storage.plain import parse, without_collector
+from pytest_sdbatch.storage.run_file import MOST_BYTES, runs_of
+
+# The one measure of memory that repeats nearly to the byte; what is resident depends on what ran before.
+_EXACT_MEMORY = "peak_allocated_bytes"
+
+
+def read_sides(base: Sequence[Path], candidate: Sequence[Path]) -> tuple[tuple[SideRun, ...], tuple[SideRun, ...]]:
+    """Return the runs of the files of both sides.
+
+    Args:
+        base: files to compare with, one or more; a file may hold several runs.
+        candidate: files to judge, likewise.
+
+    Raises:
+        RunFileError: for a file that cannot be believed, which names file and key; a run that is given twice, be it
+            on both sides; sides that have no case in common.
+
+    """
+    files = [*base, *candidate]
+    runs = [read_side_runs(path) for path in files]
+    first: dict[str, str] = {}
+    for run in chain.from_iterable(runs):
+        if run.id in first:
+            where = run.file if first[run.id] == run.file else f"{first[run.id]} and {run.file}"
+            raise RunFileError(
+                f"a run is given twice: {where}",
+                why="a run that is compared with itself shows no change, and one that is counted twice no spread",
+                fix="name each run once, on one side",
+            )
+        first[run.id] = run.file
+    there = tuple(chain.from_iterable(runs[: len(base)]))
+    here = tuple(chain.from_iterable(runs[len(base) :]))
+    _check_overlap(there, here)
+    return there, here
+
+
+def read_side_runs(path: Path) -> tuple[SideRun, ...]:
+    """Return the runs of one file, ours or pytest-benchmark's.
+
+    Raises:
+        RunFileError: names the file, and the key where one is wrong.
+
+    """
+    data = read_whole(path, most_bytes=MOST_BYTES)
+    try:
+        with without_collector():
+            value = parse(data)
+            if is_foreign(value):
+                return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=str(path)),)
+            return tuple(_side_run(run, str(path)) for run in runs_of(value))
+    except RunFileError as error:
+        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+
+
+def _check_overlap(base: Sequence[SideRun], candidate: Sequence[SideRun]) -> None:
+    there, here = (list(dict.fromkeys(name for run in side for name in run.cases)) for side in (base, candidate))
+    if not set(there) & set(here):
+        examples = " and ".join(
+            f"{names[0]} in {side[0].file}" for names, side in ((there, base), (here, candidate)) if names
+        )
+        raise RunFileError(
+            "no case is on both sides: nothing can be compared",
+            why=f"cases are matched by test and id: there is {examples}" if examples else "neither side has a case",
+            fix="compare runs of the same tests over the same grid",
+        )
+
+
+def _side_run(run: Run, file: str) -> SideRun:
+    return SideRun(
+        id=run.id,
+        file=file,
+        started_at=run.started_at,
+        interrupted=run.interrupted,
+        cases={full_name(r.test, r.case): _measured(r, run.environment) for r in run.records},
+    )
+
+
+def _measured(record: Record, environment: Environment) -> Measured:
+    case = record.case
+    seconds = codec.wall_s(record) if record.outcome.has_numbers else []
+    if seconds and min(seconds) <= 0:
+        raise RunFileError(f"{record.test} at {case.id}: a round of {min(seconds)} s is no measurement")
+    return Measured(
+        place=Place(
+            test=record.test,
+            group=case.group_id,
+            case=f"b{case.split}",
+            batch_size=case.batch_size,
+            batch_count=case.batch_count,
+        ),
+        state=_state(record),
+        reason=record.reason,
+        seconds=seconds,
+        peak_bytes=codec.peaks(record) if record.memory_source == _EXACT_MEMORY else (),
+        facts=facts_of(environment, record),
+    )
+
+
+def _state(record: Record) -> str:
+    if record.outcome is not Outcome.OK:
+        return record.outcome.value
+    if record.test_outcome == "passed":
+        return OK if record.rounds else "without rounds"
+    return Outcome.SKIPPED.value if record.test_outcome == "skipped" else f"test {record.test_outcome}"

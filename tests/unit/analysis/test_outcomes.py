@@ -1,0 +1,69 @@
+"""Cases that did not end well on either side."""
+
+from __future__ import annotations
+
+import pytest
+from compared import ended, measured
+
+from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
+from pytest_sdbatch.analysis.sides import Measured
+from pytest_sdbatch.analysis.verdict import Verdict
+
+
+def of(state: str) -> Measured:
+    """Return a case that ended so."""
+    return measured() if state == "ok" else ended(1, state, "because")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "verdict", "reason"),
+    [
+        ("ok", "oom", Verdict.REGRESSED, "ok before, oom now: because"),
+        ("ok", "spilled", Verdict.REGRESSED, "ok before, spilled now: because"),
+        ("ok", "invalid-output", Verdict.REGRESSED, "ok before, invalid-output now: because"),
+        ("ok", "crashed", Verdict.REGRESSED, "ok before, crashed now: because"),
+        ("ok", "test failed", Verdict.REGRESSED, "ok before, test failed now: because"),
+        ("ok", "without rounds", Verdict.REGRESSED, "ok before, without rounds now: because"),
+        ("oom", "ok", Verdict.IMPROVED, "oom before, ok now: because"),
+        ("crashed", "ok", Verdict.IMPROVED, "crashed before, ok now: because"),
+        ("oom", "oom", Verdict.UNCHANGED, "oom on both sides"),
+        ("oom", "crashed", Verdict.INCONCLUSIVE, "oom before, crashed now: because"),
+        ("ok", "throttled", Verdict.INCONCLUSIVE, "ok before, throttled now: because"),
+        ("throttled", "ok", Verdict.INCONCLUSIVE, "throttled before, ok now: because"),
+        ("throttled", "throttled", Verdict.INCONCLUSIVE, "throttled on both sides"),
+        ("invalid-environment", "oom", Verdict.INCONCLUSIVE, "invalid-environment before, oom now: because"),
+        ("ok", "skipped", Verdict.MISSING, "skipped now: because"),
+        ("oom", "skipped", Verdict.MISSING, "skipped now: because"),
+        ("skipped", "skipped", Verdict.MISSING, "skipped by both sides"),
+        ("skipped", "ok", Verdict.NEW, "the base skipped it: because"),
+        ("skipped", "oom", Verdict.NEW, "the base skipped it: because"),
+    ],
+)
+def test_what_two_outcomes_say(before: str, now: str, verdict: Verdict, reason: str) -> None:
+    """What worked and does not any more is a regression, whatever the clock says."""
+    found = compare_outcomes(of(before), of(now))
+
+    assert found is not None
+    assert (found.verdict, found.reason) == (verdict, reason)
+
+
+def test_where_both_are_well_the_numbers_decide() -> None:
+    """There is nothing to say of the outcome."""
+    assert compare_outcomes(measured(), measured()) is None
+
+
+@pytest.mark.parametrize(
+    ("states", "base", "candidate"),
+    [
+        (("oom", "ok"), "ok", "oom"),
+        (("skipped", "throttled", "ok"), "ok", "ok"),
+        (("skipped", "throttled"), "throttled", "throttled"),
+        (("throttled", "crashed"), "crashed", "crashed"),
+        (("skipped",), "skipped", "skipped"),
+    ],
+)
+def test_of_several_runs_one_stands_for_all(states: tuple[str, ...], base: str, candidate: str) -> None:
+    """A base that went well once could; a candidate that failed once does: a gate fails closed."""
+    found = [of(state) for state in states]
+
+    assert (state_of_base(found).state, state_of_candidate(found).state) == (base, candidate)

@@ -1,0 +1,190 @@
+"""``sdbatch sweep`` in several processes, run as a user would: real processes on a device with a virtual clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pytest_sdbatch import read_run_file
+
+COMMAND = (sys.executable, "-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "sweep")
+CONFTEST = """
+import pytest
+from pytest_sdbatch.devices.fake import FakeDevice
+
+DEVICE = FakeDevice()
+
+def pytest_sdbatch_make_device(name):
+    return DEVICE
+
+@pytest.fixture
+def fake_device():
+    return DEVICE
+"""
+TEST = """
+def test_it(sd_benchmark, fake_device):
+    sd_benchmark(fake_device.generate)
+"""
+# From its second process on: the second case waits to be stopped.
+WAITS = """
+import time
+from pathlib import Path
+
+def test_it(sd_benchmark, fake_device, sd_case):
+    if sd_case.batch_size == 2 and Path("second").exists():
+        Path("waiting").touch()
+        time.sleep(60)
+    sd_benchmark(fake_device.generate)
+    if sd_case.batch_size == 2:
+        Path("second").touch()
+"""
+# Fails in its first process.
+FAILS = """
+from pathlib import Path
+
+def test_it(sd_benchmark, fake_device):
+    sd_benchmark(fake_device.generate)
+    again = Path("again").exists()
+    Path("again").touch()
+    assert again
+"""
+PLAIN = ("-p", "no:randomly", "-p", "no:cacheprovider")
+
+
+@pytest.fixture
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a project with one benchmark; what is kept elsewhere is kept where it can be looked at."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("kept")))
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(TEST)
+    return tmp_path
+
+
+def sweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in *folder*."""
+    return subprocess.run([*COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def left_over() -> list[Path]:
+    """Return the folders in which processes handed in."""
+    return list(Path(os.environ["TMPDIR"]).glob("sdbatch-*"))
+
+
+@pytest.mark.slow
+def test_the_runs_of_several_processes_are_one_file(project: Path) -> None:
+    """A run for each process, whole, for --sd-report and --sd-save alike; nothing else is left behind."""
+    done = sweep(
+        project, "--processes", "2", *PLAIN, "--sd-report=run.json", "--", "test_it.py", "--sd-batch-sizes=1,2",
+        "--sd-save=main",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = read_run_file(project / "run.json")
+    assert len({run.id for run in runs}) == 2
+    assert [[r.case.batch_size for r in run.records] for run in runs] == [[1, 2], [1, 2]]
+    assert not any(run.interrupted for run in runs)
+    (stored,) = (project / "benchmarks" / "baselines" / "main").iterdir()
+    assert read_run_file(stored) == runs
+    assert "sdbatch: process 2 of 2" in done.stdout
+    assert done.stdout.splitlines()[-2] == f"sdbatch: run file: {project / 'run.json'} (2 of 2 processes ended whole)"
+    assert "run file" not in "".join(done.stdout.splitlines(keepends=True)[:-2])
+    assert left_over() == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the console tells all its processes")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_had_ended_when_it_was_stopped_is_kept(project: Path, number: signal.Signals) -> None:
+    """The first run is whole, the second marked as interrupted; no baseline is written, and no process stays."""
+    (project / "test_it.py").write_text(WAITS)
+    words = ("--processes=3", *PLAIN, "--sd-report=run.json", "--sd-save=main", "--", "--sd-batch-sizes=1,2")
+    process = subprocess.Popen(
+        [*COMMAND, *words], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (project / "waiting").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = psutil.Process(process.pid).children(recursive=True)
+
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    first, second = read_run_file(project / "run.json")
+    assert (len(first.records), first.interrupted) == (2, False)
+    assert (len(second.records), second.interrupted) == (1, True)
+    assert "process 3 of 3" not in output
+    assert "--sd-resume" not in output
+    assert "no baseline main was written\n  why: 1 of 3 processes ended whole" in output
+    assert children
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert left_over() == []
+
+
+@pytest.mark.slow
+def test_a_failure_is_the_exit_status_and_no_baseline(project: Path) -> None:
+    """The processes behind it run all the same; what they made is kept, and the end says where."""
+    (project / "test_it.py").write_text(FAILS)
+
+    done = sweep(project, "--processes=2", *PLAIN, "--sd-save=main", "--", "--sd-batch-sizes=1")
+
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "sdbatch: process 2 of 2" in done.stdout
+    assert "run 1 of 2: 1 of its cases cannot be compared with later" in done.stderr
+    assert not (project / "benchmarks").exists()
+    kept = [Path(word) for word in done.stderr.splitlines()[-1].removeprefix("kept: ").split()]
+    assert [run.records[0].test_outcome for path in kept for run in read_run_file(path)] == ["failed", "passed"]
+    assert [path.parent for path in kept] == left_over() * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--processes=0", "--sd-report=run.json"), "--processes=0"),
+        (("--sd-report=run.json", "--processes"), "--processes"),
+        (("--processes=2",), "--processes without a file"),
+        (("--processes=2", "--sd-report=run.json", "--sd-resume"), "--sd-resume with --processes"),
+        (("--processes=2", "--sd-report=conftest.json"), "conftest.json"),
+        (("--processes=2", "--sd-report=run.json", "--sd-batch-sizes=x"), "--sd-batch-sizes=x"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_measured(
+    project: Path, words: tuple[str, ...], said: str
+) -> None:
+    """One error, pytest's status for it, and no process is started."""
+    (project / "conftest.json").touch()
+
+    done = sweep(project, *words, "--", "test_it.py")
+
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert said in done.stderr
+    assert "sdbatch: process" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_plan_is_shown_once(project: Path) -> None:
+    """There is nothing to repeat; without -- it is that of the shipped suite."""
+    (project / "conftest.py").unlink()
+
+    done = sweep(project, "--processes=2", "--sd-plan", "--sd-device=cpu", "--sd-models=tiny-sd", "--sd-batch-sizes=1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("tiny-sd-fp32-64x64-s4-b1x1") == 1
+    assert "sdbatch: process" not in done.stdout
+
+
+@pytest.mark.slow
+def test_behind_two_dashes_the_benchmarks_of_the_project_run(project: Path) -> None:
+    """In place of the shipped suite, also in one process."""
+    done = sweep(project, *PLAIN, "--sd-batch-sizes=1", "--", "test_it.py")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_it.py::test_it" in done.stdout
+    assert "test_sweep" not in done.stdout

@@ -1,0 +1,154 @@
+"""A comparison on screen."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from compared import GIB, ended, facts, measured, quiet_side, side
+
+from pytest_sdbatch.analysis.comparison import Comparison, compare
+from pytest_sdbatch.report.comparison import MOST_ROWS, render_comparison, summary_line
+
+
+def shown(comparison: Comparison, width: int = 80) -> str:
+    """Return the text without colours."""
+    return render_comparison(comparison, width=width, color=False)
+
+
+@pytest.fixture
+def one_of_each() -> Comparison:
+    """Compare five runs with one: every verdict but incomparable is there."""
+    base = quiet_side("base", 5, {1: 1.0, 2: 1.0, 4: 1.0, 8: 1.0, 16: 1.0})
+    new = quiet_side("new", 1, {1: 1.1, 2: 0.9, 4: 1.0, 8: 1.03, 32: 1.0})
+    return compare(base, new)
+
+
+def test_the_last_line_counts_every_verdict(one_of_each: Comparison) -> None:
+    """Also those that no case has: a reader of many logs finds each number at its place."""
+    assert summary_line(one_of_each) == (
+        "4 cases compared: 1 regressed, 1 improved, 1 unchanged, 1 inconclusive; "
+        "besides 1 new, 1 missing, 0 incomparable"
+    )
+    assert summary_line(one_of_each).split()[:3] == shown(one_of_each, 200).splitlines()[-2].split()[:3]
+
+
+def test_every_case_has_a_row_with_its_verdict(one_of_each: Comparison) -> None:
+    """Under its test and group, the reasons as numbered notes below."""
+    text = shown(one_of_each, 120)
+
+    rows = {line.split()[0]: line for line in text.splitlines() if line.startswith("  b") and "x1" in line}
+    assert list(rows) == ["b1x1", "b2x1", "b4x1", "b8x1", "b16x1", "b32x1"]
+    assert rows["b1x1"].split()[1:7] == ["1.00", "s", "1.10", "s", "+10", "%"]
+    assert [row.split("%")[-1].strip() for row in rows.values()][:4] == [
+        "regressed", "improved", "unchanged", "inconclusive (1)",
+    ]  # fmt: skip
+    assert rows["b16x1"].endswith("missing (2)")
+    assert rows["b32x1"].endswith("new (3)")
+    assert "(2) the candidate did not run it" in text
+
+
+def test_an_inconclusive_row_says_what_could_be_found(one_of_each: Comparison) -> None:
+    """The smallest slowdown that so many runs find, in the row and in the last line."""
+    text = shown(one_of_each, 120)
+
+    (row,) = [line for line in text.splitlines() if line.startswith("  b8x1")]
+    case = one_of_each.cases[3]
+    assert case.time is not None
+    assert f"+{100 * (case.time.minimum_detectable_effect or 0):.1f} %" in row
+    assert "finds: the smallest slowdown" in text
+    assert text.splitlines()[-1].startswith("inconclusive: 1 case; so many runs find slowdowns of")
+
+
+def test_a_regressed_case_has_a_block(one_of_each: Comparison) -> None:
+    """Numbers, interval, reason and budget; nobody has to look them up in the table."""
+    block = shown(one_of_each, 120).split("\n\n")[1].splitlines()
+
+    assert block[0] == "regressed: benchmarks/test_x.py::test_it[sd15-fp16-512x512-s20-b1x1]"
+    assert block[1] == "  peak memory: 4.00 GiB, as before (0 %): unchanged"
+    assert block[2].startswith("  time: 1.00 s -> 1.10 s per call, +10 %, 95 % interval +")
+    assert block[3].startswith("  why: slower by more than 3 %, beyond chance (p = ")
+    assert block[4] == "  budget: 1 %, and 3 % of drift"
+
+
+def test_a_block_names_memory_outcome_and_explanation() -> None:
+    """Whatever it was that grew."""
+    grown = compare(quiet_side("b", 5, {1: 1.0}), quiet_side("n", 1, {1: 1.0}, peak_bytes=[5 * GIB] * 6))
+    lost = compare(side("b", [measured()]), side("n", [ended(1, "oom", "no memory")]))
+    sizes = (1, 2, 4, 8)
+    before, now = ({size: call + 0.5 * size for size in sizes} for call in (1.0, 2.0))
+    slower = compare(quiet_side("b", 5, before), quiet_side("n", 5, now))
+
+    assert "  peak memory: 4.00 GiB before, 5.00 GiB now, 20.5 MiB allowed (+25 %)\n" in shown(grown)
+    assert ": unchanged\n" in shown(grown, 120)
+    assert "\n  outcome: ok before, oom now: no memory\n" in shown(lost)
+    assert "  explanation: sd15-fp16-512x512-s20: each call costs 1" in shown(slower, 120)
+
+
+@pytest.mark.parametrize(("base", "more"), [(1, 3), (3, 1)])
+def test_too_few_runs_say_how_many_more_are_needed(base: int, more: int) -> None:
+    """With a command that makes them."""
+    text = shown(compare(quiet_side("b", base, {1: 1.0}), quiet_side("n", 1, {1: 1.0})), 200)
+
+    last = text.splitlines()[-1]
+    assert last.startswith(f"inconclusive: 1 case; {base + 1} runs of both sides are here and 5 are needed")
+    assert f"sdbatch sweep --processes={more} ..." in last
+
+
+def test_what_moved_stands_above_the_table() -> None:
+    """What it does to the comparison, and in how many cases where it is not in all."""
+    new = [
+        measured(1, facts=facts(must_match={"device_name": "Other"})),
+        measured(2, facts=facts(drift={"driver": "580.2"})),
+    ]
+    text = shown(compare(side("base", [measured(1), measured(2)]), side("new", new, interrupted=True)))
+
+    assert text.splitlines()[:6] == [
+        "base: 1 run in base.json",
+        "candidate: 1 run in new.json",
+        "  the run of 2026-11-25T17:00:00+00:00 was interrupted: cases are missing from",
+        "    it",
+        "incomparable: device name Card -> Other (in 1 case)",
+        "at most inconclusive: driver 580.1 -> 580.2 (in 1 case)",
+    ]
+
+
+def test_it_fits_80_columns(one_of_each: Comparison) -> None:
+    """The least important columns give way, never the change, what is found and the verdict."""
+    text = shown(one_of_each)
+
+    assert max(map(len, text.splitlines())) <= 80
+    (head,) = [line for line in text.splitlines() if line.startswith("case ")]
+    assert {"change", "finds", "verdict"} <= set(head.split())
+
+
+def test_of_very_many_cases_the_telling_ones_have_rows() -> None:
+    """Ten thousand rows are read by nobody; the regressed one is among those shown."""
+    sizes = range(1, MOST_ROWS + 11)
+    base = quiet_side("base", 5, dict.fromkeys(sizes, 1.0))
+    new = quiet_side("new", 1, {size: 2.0 if size == MOST_ROWS + 5 else 1.0 for size in sizes})
+
+    text = shown(compare(base, new))
+
+    assert len(re.findall(r"^  b[0-9]+x1 ", text, re.MULTILINE)) == MOST_ROWS
+    assert f"\n  b{MOST_ROWS + 5}x1 " in text
+    assert "10 more cases without a row here: --json has them all" in text
+
+
+def test_a_name_from_a_file_cannot_write_to_the_terminal() -> None:
+    """Escape sequences in an id, a fact or a reason are shown, not obeyed."""
+    evil = facts(must_match={"device_name": "\x1b[2J"})
+    text = shown(compare(side("a\x1b[1m", [measured()]), side("n", [measured(facts=evil)])))
+
+    assert "\x1b" not in text
+
+
+def test_what_nobody_can_tell_is_not_written_in_millions_of_percent() -> None:
+    """Processes that differ tenfold find nothing, and the table stays narrow."""
+    base = side("base", *([measured(call_s=call_s)] for call_s in (1.0, 10.0, 0.5, 7.0)))
+
+    text = shown(compare(base, side("new", [measured()])))
+
+    (row,) = [line for line in text.splitlines() if line.startswith("  b1x1")]
+    assert row.count(">+1,000") == 2
+    assert max(map(len, text.splitlines())) <= 80
