@@ -224,7 +224,7 @@ class NvmlGpu:
         return self._board_reading("nvmlDeviceGetTotalEnergyConsumption")
 
     def read_boundary(self) -> Boundary:
-        """Return what is read before and after a round: about 6 calls, at most 12 (the first starts to watch errors)."""
+        """Return what is read before and after a round: about 6 calls, at most 12 (the first starts to watch XIDs)."""
         cap, *slowdown = self._clock_events()
         return Boundary(
             energy_millijoules=self.energy_millijoules(),
