@@ -88,6 +88,22 @@ def check_gpu(word: str, *, index: int, built: bool, available: bool, count: int
         raise DeviceError(f"no device {word!r}", why=f"torch sees {seen}", fix=f"use {seen}")
 
 
+def check_complete(device: object) -> None:
+    """Refuse a device of the project's own that lacks something, as one written for an older release may.
+
+    Raises:
+        DeviceError: with the names of what is missing.
+
+    """
+    lacking = [name for name in vars(Device) if not name.startswith("_") and not hasattr(device, name)]
+    if lacking:
+        raise DeviceError(
+            f"the device that pytest_sdbatch_make_device gave, a {type(device).__name__}, lacks {', '.join(lacking)}",
+            why="a device has every property and method of pytest_sdbatch.devices.device.Device",
+            fix="add them; a figure that the device does not know is Reading(reason='why')",
+        )
+
+
 def check_loads_models(device: Device) -> None:
     """Refuse a device of the project's own where a model is to be loaded: torch must know the device, too.
 
