@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sdbatch import units
 from pytest_sdbatch.bridges import pytest_items
 from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.options import Origin
@@ -88,7 +89,8 @@ def share_gpus(host: Host, specs: Sequence[Any]) -> None:
         if found and getattr(spec, "popen", False):
             spec.env[VISIBLE] = found[number % len(found)]
     if 0 < len(found) < len(specs):
-        host.hints.append(f"{len(specs)} workers and {len(found)} GPUs: some wait until others have ended")
+        there_are = units.count(len(found), "GPU")
+        host.hints.append(f"{len(specs)} workers and {there_are}: some wait until others have ended")
 
 
 def move_away(host: Host, spec: Any) -> None:

@@ -73,9 +73,7 @@ def take(
     return Lease(tuple(names), locks)
 
 
-def take_any(
-    choices: Sequence[Sequence[str]], *, wait_s: float, on_wait: Callable[[str], None] | None = None
-) -> Lease:
+def take_any(choices: Sequence[Sequence[str]], *, wait_s: float, on_wait: Callable[[str], None] | None = None) -> Lease:
     """Take all names of one of *choices*: of the first that is free, else of the first once it is given back.
 
     Raises:
@@ -112,13 +110,11 @@ def private_folder() -> Path:
 
 
 def core_sets(of: int) -> list[tuple[int, ...]]:
-    """Return even shares, for *of* workers, of the cores that this process may use; at most as many as there are cores."""
+    """Return even shares of the cores that this process may use, for *of* workers; no more than there are cores."""
     known = getattr(os, "sched_getaffinity", None)
     cores = sorted(known(0)) if known is not None else list(range(os.cpu_count() or 1))
     share = min(of, len(cores))
-    return [
-        tuple(cores[len(cores) * index // share : len(cores) * (index + 1) // share]) for index in range(share)
-    ]
+    return [tuple(cores[len(cores) * index // share : len(cores) * (index + 1) // share]) for index in range(share)]
 
 
 def stay_on(cores: Sequence[int]) -> None:
