@@ -60,6 +60,10 @@ class DeviceError(SdbatchError):
     """The device that was asked for is not there."""
 
 
+class DeviceInUse(DeviceError):
+    """Another process times on the device, and did not give it back in time."""
+
+
 class RunFileError(SdbatchError):
     """A run file cannot be written, read or believed."""
 

@@ -62,11 +62,13 @@ class Host:
     @cached_property
     def device(self) -> Device:
         """The device of this run."""
-        from pytest_sdbatch.devices.detect import open_device
+        from pytest_sdbatch.devices.detect import check_complete, open_device
 
         name = self.options.text("device") or "auto"
         try:
             made: Device | None = self.config.hook.pytest_sdbatch_make_device(name=name)
+            if made is not None:
+                check_complete(made)
         except SdbatchError:
             raise
         except Exception as error:
@@ -198,6 +200,11 @@ class Host:
         self.loads[case.pool_key] -= 1
         if self.loads[case.pool_key] <= 0:
             self.session.pool.release(case.pool_key)
+
+    def free(self) -> None:
+        """Free every pipeline that is loaded."""
+        if "session" in vars(self):
+            self.session.pool.clear()
 
     def check_targets(self) -> None:
         """Refuse run files that cannot be written, before anything is measured.

@@ -268,11 +268,12 @@ class Recorder:
         screen.keep(report, self._host)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the run files, and end the journal."""
-        from pytest_sdbatch.bridges import live, screen
+        """Write the run files, end the journal, and let others have the device."""
+        from pytest_sdbatch.bridges import leasing, live, screen
 
         live.end(self._host)
         screen.finish(session, self._host)
+        leasing.give_back(self._host)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
         """Show the table and the answer."""

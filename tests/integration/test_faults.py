@@ -175,6 +175,20 @@ def test_a_case_that_keeps_pythons_lock_ends_too(pytester: pytest.Pytester, monk
 
     assert result.ret == 1
     assert time.monotonic() - start < 90
+    result.stderr.fnmatch_lines(["Timeout (0:00:05.500000)!", '*conftest.py", line * in call'])
+
+
+def test_the_last_case_may_break_the_device(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is to go then: what is said is how to run the broken case again."""
+    monkeypatch.setenv("BREAK_AT", "eager 4")
+
+    result = run_it(pytester)
+
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["interrupted at the last case: --sd-resume runs again what failed"])
+    assert outcomes(project)["eager 4x1"] is Outcome.CRASHED
 
 
 def test_out_of_memory_frees_everything(pytester: pytest.Pytester) -> None:

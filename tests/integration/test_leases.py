@@ -112,6 +112,56 @@ def test_auto_with_two_gpus_of_the_driver(
     assert "nvmlDeviceGetHandleByUUID" in shim.calls()
 
 
+@pytest.mark.parametrize("device", ["fake", "cpu"])
+def test_workers_beyond_what_there_is_wait_for_those_that_are_done(
+    device: str, project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More workers than GPUs, or than cores: one waits, and gets what a worker that has nothing to do any more held."""
+    if device == "cpu" and not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system keeps no process on chosen cores")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("SECONDS_HELD", "0.6")
+    if device == "cpu":
+        # One core for all: a worker is a child, and may use what its parent may.
+        pytester.makeconftest(CONFTEST + "\n    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n")
+
+    option = () if device == "fake" else ("--sd-device=cpu",)
+    result = pytester.runpytest_subprocess(
+        "-n", "2", *option, "--sd-batch-sizes=1", "-o", "sd_lease_seconds=60", timeout=100
+    )
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["sdbatch: 2 workers and 1 *: some wait until others have ended"])
+    spans = sorted(tuple(map(float, line.split()[-2:])) for line in (project / "timeline.txt").read_text().splitlines())
+    assert len(set(held(project))) == 2
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+def test_a_run_leaves_the_device_to_the_next_in_the_same_process(project: Path, pytester: pytest.Pytester) -> None:
+    """A notebook that calls pytest.main twice does not wait for itself."""
+    code = (
+        "import pytest, sys\n"
+        "run = lambda: pytest.main(['-q', '--sd-batch-sizes=1', '-o', 'sd_lease_seconds=1'])\n"
+        "sys.exit(run() or run())"
+    )
+
+    assert pytester.run(sys.executable, "-c", code).ret == 0
+    assert len(held(project)) == 4
+
+
+def test_a_place_that_keeps_no_leases_fails_the_cases(project: Path, pytester: pytest.Pytester) -> None:
+    """No benchmark is measured without its lease, and the message says what to do; the run itself goes on."""
+    private = project / "tmp" / f"pytest-sdbatch-{os.getuid() if hasattr(os, 'getuid') else os.environ['USERNAME']}"
+    private.mkdir(mode=0o700)
+    (private / "gpu-0.lock").mkdir()
+    pytester.makepyfile(test_other="def test_plain(): pass")
+
+    result = pytester.runpytest_subprocess("--sd-batch-sizes=1")
+
+    result.assert_outcomes(errors=2, passed=1)
+    result.stdout.fnmatch_lines(["no lease of gpu-0 can be kept", "  why: *", "  do:  set TMPDIR*"])
+
+
 def test_auto_is_left_to_xdist_where_no_benchmark_is_in_sight(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

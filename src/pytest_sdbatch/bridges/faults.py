@@ -42,6 +42,8 @@ def look_at_device(item: pytest.Item, report: pytest.TestReport) -> None:
     host = host_of(item.config)
     if not report.failed or host.only_check or not pytest_items.measures(item) or not host.has_device:
         return
+    if host.lease is None:  # it is another process's, which times on it now
+        return
     broken = host.device.breakdown()
     if broken is None:
         return
@@ -63,16 +65,30 @@ def watched(item: pytest.Item, host: Host) -> Iterator[None]:
     if limit_s is None:
         yield
         return
-    timer = threading.Timer(limit_s, _end_hung, (item, host, limit_s))
+    ending = threading.Lock()  # whoever has it first decides whether the case has ended or hung; never given back
+    timer = threading.Timer(limit_s, _end_hung, (item, host, limit_s, ending))
     timer.daemon = True
     timer.start()
-    # A thread of Python waits for a call that keeps Python's lock; this one, of C, does not.
-    faulthandler.dump_traceback_later(limit_s + _GRACE_S, exit=True, file=_STDERR)
+    # A thread of Python waits for a call that keeps Python's lock; this one, of C, does not. It gets a descriptor of
+    # its own: between the phases of a test pytest captures nothing, inside them what goes to stderr is lost with us.
+    stderr = _copy_of_stderr()
+    faulthandler.dump_traceback_later(limit_s + _GRACE_S, exit=True, file=_STDERR if stderr is None else stderr)
     try:
         yield
     finally:
+        if not ending.acquire(blocking=False):
+            ending.acquire()  # for ever: this process is ending, and shall not begin another case meanwhile
         timer.cancel()
         faulthandler.cancel_dump_traceback_later()
+        if stderr is not None:
+            os.close(stderr)
+
+
+def _copy_of_stderr() -> int | None:
+    try:
+        return os.dup(_STDERR)
+    except OSError:  # closed, as in a service
+        return None
 
 
 def hear(report: pytest.TestReport, host: Host) -> None:
@@ -93,10 +109,12 @@ def _limit_s(item: pytest.Item, host: Host) -> float | None:
     return None if options.text("case_timeout") is None else options.number("case_timeout")
 
 
-def _end_hung(item: pytest.Item, host: Host, limit_s: float) -> None:
-    """End this process from a thread beside the one that hangs."""
+def _end_hung(item: pytest.Item, host: Host, limit_s: float, ending: threading.Lock) -> None:
+    """End this process from a thread beside the one that hangs, unless the case ends just now."""
     from pytest_sdbatch.records import Outcome
 
+    if not ending.acquire(blocking=False):
+        return
     reason = f"did not end within case_timeout={limit_s:g} s"
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     stack = "".join(traceback.format_stack(frame)[-_FRAMES:])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sdbatch import units
 from pytest_sdbatch.bridges import pytest_items
 from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.options import Origin
@@ -21,27 +22,40 @@ if TYPE_CHECKING:
     from pytest_sdbatch.records import Fact
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+_CORE = "cpu-"  # and its number: the name of its lease
 _ALLOW_ALL = ("auto", "cuda")
 
 
 def hold(item: pytest.Item, host: Host) -> None:
-    """Take the lease of this process before its first benchmark; it holds until the process ends."""
+    """Take the lease of this process before its first benchmark; it holds until its tests or the process end."""
     if host.lease is not None or host.no_lease is not None or host.only_check or not _measures(item, host):
         return
     from pytest_sdbatch.devices import lease
 
     wait_s = host.options.number("lease_seconds")
-    name, cores = host.device.lease_name, _cores(host)
-    names = [name] if name is not None else [f"cpu-{core}" for core in cores]
+    name = host.device.lease_name
+    choices = [[name]] if name is not None else [[f"{_CORE}{core}" for core in cores] for cores in _core_sets(host)]
     try:
-        host.lease = lease.take(names, wait_s=wait_s, on_wait=lambda said: _say(host, said))
+        host.lease = lease.take_any(choices, wait_s=wait_s, on_wait=lambda said: _say(host, said))
     except SdbatchError as error:
         host.no_lease = error
         return
-    if cores:
-        lease.stay_on(cores)
+    if name is None and host.lease.names:
+        lease.stay_on([int(held.removeprefix(_CORE)) for held in host.lease.names])
     if host.parallel > 1:
         host.session.own_facts = _own_facts(host)
+
+
+def give_back(host: Host) -> None:
+    """Let others have what this process timed on, now that its tests are done.
+
+    A worker of xdist outlives them: it ends with the run, for which those that wait for its lease would wait for ever.
+    """
+    if host.lease is None:
+        return
+    host.free()
+    host.lease.give_back()
+    host.lease = None
 
 
 def refuse(item: pytest.Item, host: Host) -> None:
@@ -75,7 +89,8 @@ def share_gpus(host: Host, specs: Sequence[Any]) -> None:
         if found and getattr(spec, "popen", False):
             spec.env[VISIBLE] = found[number % len(found)]
     if 0 < len(found) < len(specs):
-        host.hints.append(f"{len(specs)} workers and {len(found)} GPUs: some wait until others have ended")
+        there_are = units.count(len(found), "GPU")
+        host.hints.append(f"{len(specs)} workers and {there_are}: some wait until others have ended")
 
 
 def move_away(host: Host, spec: Any) -> None:
@@ -115,14 +130,17 @@ def _is_sweep(options: Options, config: pytest.Config) -> bool:
     return typed or "pytest_sdbatch.suite" in map(str, config.invocation_params.args)
 
 
-def _cores(host: Host) -> tuple[int, ...]:
-    """Return the cores that this worker stays on; none where it is alone, or the work is done elsewhere."""
-    if host.device.kind != "cpu" or host.device.lease_name is not None or not host.is_worker or host.parallel < 2:
-        return ()
-    from pytest_sdbatch.devices.lease import core_set
+def _core_sets(host: Host) -> list[tuple[int, ...]]:
+    """Return the sets of cores of which this worker takes one, the likeliest first; an empty one where it is alone."""
+    if host.device.kind != "cpu" or not host.is_worker or host.parallel < 2:
+        return [()]
+    from pytest_sdbatch.devices.lease import core_sets
 
+    # A worker that replaces another has a number beyond theirs, and the cores that are free are not told by it.
+    sets = core_sets(host.parallel)
     worker: str = host.config.workerinput["workerid"]  # type: ignore[attr-defined]
-    return core_set(int(worker.removeprefix("gw")) % host.parallel, host.parallel)
+    first = int(worker.removeprefix("gw")) % len(sets)
+    return sets[first:] + sets[:first]
 
 
 def _own_facts(host: Host) -> dict[str, Fact]:

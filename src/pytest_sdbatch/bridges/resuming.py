@@ -134,8 +134,9 @@ def end(host: Host, *, whole: bool) -> None:
     if host.journal.problem is not None:
         host.notes.append(f"ERROR: {host.journal.problem}")
     elif not whole and host.records and host.hand_in is None:
-        left = units.count(host.progress.total - host.progress.ended, "case")
-        host.notes.append(f"interrupted with {left} to go: the same command with --sd-resume runs only the rest")
+        left = host.progress.total - host.progress.ended
+        what = f"with {units.count(left, 'case')} to go: the same command with --sd-resume runs only the rest"
+        host.notes.append(f"interrupted {what if left else 'at the last case: --sd-resume runs again what failed'}")
     host.journal = None
 
 

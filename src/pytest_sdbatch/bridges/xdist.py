@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_sdbatch import units
 from pytest_sdbatch.bridges import pytest_benchmark, resuming, screen
 from pytest_sdbatch.bridges.pytest_items import read_node_id
 from pytest_sdbatch.errors import OptionError, SdbatchError
@@ -63,12 +64,19 @@ def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter
 
 
 def _expect(host: Host, benchmarks: Sequence[str]) -> None:
+    from pytest_sdbatch.devices.host import cpu_cores
+
     host.grid = [case for _, case in filter(None, (read_node_id(id_, host.device.name) for id_ in benchmarks))]
     host.progress.expect(benchmarks)
     if host.workers > 1 and host.options.text("save") is not None:  # of a file: a typed one is refused
         host.hints.append(f"not saved as {host.options.text('save')}: a run of {host.workers} workers is no baseline")
     if host.workers > 1:
         host.hints.append(f"{host.workers} workers share the machine: the times are not for comparing with other runs")
+        cores = cpu_cores() or host.workers
+        if host.device.kind == "cpu" and host.device.lease_name is None and cores < host.workers:
+            host.hints.append(
+                f"{host.workers} workers and {units.count(cores, 'core')}: some wait until others have ended"
+            )
         way = host.config.getoption("dist")
         if way != _OUR_WAY:
             host.hints.append(f"--dist={way}: several workers may load the same pipeline; under --dist=load one does")

@@ -197,9 +197,13 @@ class CudaDevice:
         return Reading(value=int(free + reserved - self._torch.cuda.memory_allocated(self._index)))
 
     def release_memory(self) -> None:
-        """Collect garbage and give the allocator's unused segments back to the driver."""
+        """Collect garbage and give the allocator's unused segments back to the driver.
+
+        After an error that poisoned the context nothing can be given back, and whoever frees a pipeline then must not
+        fail over it: the error was raised by the call that met it, and :meth:`breakdown` tells it.
+        """
         gc.collect()
-        with self._torch.cuda.device(self._index):
+        with contextlib.suppress(RuntimeError), self._torch.cuda.device(self._index):
             self._torch.cuda.empty_cache()
 
     def is_out_of_memory(self, error: BaseException) -> bool:

@@ -88,6 +88,23 @@ def check_gpu(word: str, *, index: int, built: bool, available: bool, count: int
         raise DeviceError(f"no device {word!r}", why=f"torch sees {seen}", fix=f"use {seen}")
 
 
+def check_complete(device: object) -> None:
+    """Refuse a device of the project's own that lacks something, as one written for an older release may.
+
+    Raises:
+        DeviceError: with the names of what is missing.
+
+    """
+    lacking = [name for name in vars(Device) if not name.startswith("_") and not hasattr(device, name)]
+    if lacking:
+        raise DeviceError(
+            f"the device that pytest_sdbatch_make_device gave, of type {type(device).__name__}, "
+            f"lacks {', '.join(lacking)}",
+            why="a device has every property and method of pytest_sdbatch.devices.device.Device",
+            fix="add them; a figure that the device does not know is Reading(reason='why')",
+        )
+
+
 def check_loads_models(device: Device) -> None:
     """Refuse a device of the project's own where a model is to be loaded: torch must know the device, too.
 
@@ -114,7 +131,8 @@ def defaults_for(device: Device) -> Defaults:
 
     import torch
 
-    with torch.cuda.device(device.name):
-        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    dtype = "bf16" if has_bf16 else "fp16"
+    # Not by torch.cuda.is_bf16_supported, which asks for the current GPU: making one current starts a context there,
+    # before this process has its lease and before the memory without a context is read.
+    capability = torch.cuda.get_device_capability(device.name)
+    dtype = "bf16" if torch.version.hip is not None or capability >= (8, 0) else "fp16"
     return Defaults(device=device.name, model="sd15", dtype=dtype, height=512, width=512, steps=20)

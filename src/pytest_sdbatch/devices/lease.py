@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_sdbatch.errors import DeviceError
+from pytest_sdbatch.errors import DeviceError, DeviceInUse
 
 _LOOK_AGAIN_S = 0.25
 
@@ -45,24 +45,46 @@ def take(
         folder: where the lock files lie; None: a private folder of this user.
 
     Raises:
-        DeviceError: where one of them is not given back in time, or the folder is not private.
+        DeviceInUse: where one of them is not given back in time.
+        DeviceError: where the folder is not private, or no lock can be kept in it.
 
     """
     import filelock
 
-    where = folder or private_folder()
     end = time.monotonic() + wait_s
     locks: list[Any] = []
     try:
+        where = folder or private_folder()
         for name in names:
             lock = filelock.FileLock(where / f"{name}.lock", timeout=0)
             _wait_for(lock, name, where / f"{name}.holder", end, on_wait)
             locks.append(lock)
-    except BaseException:
+    except BaseException as error:
         for taken in locks:
             taken.release()
+        # No folder for temporary files, a full disk, a file system without locks (which filelock says this way).
+        if isinstance(error, (OSError, NotImplementedError)):
+            raise DeviceError(
+                f"no lease of {', '.join(names)} can be kept",
+                why=f"{type(error).__name__}: {error}",
+                fix="set TMPDIR to a folder of your own, on a disk of this machine",
+            ) from error
         raise
     return Lease(tuple(names), locks)
+
+
+def take_any(choices: Sequence[Sequence[str]], *, wait_s: float, on_wait: Callable[[str], None] | None = None) -> Lease:
+    """Take all names of one of *choices*: of the first that is free, else of the first once it is given back.
+
+    Raises:
+        DeviceError: as :func:`take`.
+
+    """
+    if len(choices) > 1:
+        for names in choices:
+            with contextlib.suppress(DeviceInUse):
+                return take(names, wait_s=0)
+    return take(choices[0], wait_s=wait_s, on_wait=on_wait)
 
 
 def private_folder() -> Path:
@@ -87,18 +109,12 @@ def private_folder() -> Path:
     return folder
 
 
-def core_set(index: int, of: int) -> tuple[int, ...]:
-    """Return the cores of worker *index* among *of*: an even share of those that this process may use.
-
-    Args:
-        index: from 0, below *of*.
-        of: workers; with more of them than cores the last ones get none.
-
-    """
+def core_sets(of: int) -> list[tuple[int, ...]]:
+    """Return even shares of the cores that this process may use, for *of* workers; no more than there are cores."""
     known = getattr(os, "sched_getaffinity", None)
     cores = sorted(known(0)) if known is not None else list(range(os.cpu_count() or 1))
     share = min(of, len(cores))
-    return tuple(cores[len(cores) * index // share : len(cores) * (index + 1) // share])
+    return [tuple(cores[len(cores) * index // share : len(cores) * (index + 1) // share]) for index in range(share)]
 
 
 def stay_on(cores: Sequence[int]) -> None:
@@ -130,7 +146,7 @@ def _wait_for(lock: Any, name: str, holder: Path, end: float, on_wait: Callable[
         except filelock.Timeout:
             who = _read(holder)
             if time.monotonic() >= end:
-                raise DeviceError(
+                raise DeviceInUse(
                     f"{name} is in use by another benchmark{who}",
                     why="two runs at once on one device would measure each other",
                     fix="wait for it or end it, use another device, or wait longer with -o sd_lease_seconds=",

@@ -77,6 +77,11 @@ class PipelinePool:
             variants.reset_compiler()  # compiled code keeps the module alive
         self._device.release_memory()
 
+    def clear(self) -> None:
+        """Evict every pipeline."""
+        for key in list(self._loaded):
+            self.release(key)
+
     def evict_others(self, key: PoolKey) -> int:
         """Evict every pipeline but that of *key*, and return how many there were."""
         others = [loaded for loaded in self._loaded if loaded != key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from nvml_shim import gpu
 from nvml_shim.fixtures import MakeShim
 
 from pytest_sdbatch.devices.cuda import CudaDevice, pci_bus_id_of, uuid_of
+from pytest_sdbatch.devices.nvml import NvmlGpu
 
 # The part of torch that needs a GPU, for a GPU that only the driver's stand-in knows.
 FACTS = """
@@ -77,6 +79,25 @@ def test_without_a_driver_every_figure_has_its_reason(nvml_shim: MakeShim) -> No
 
     assert {figure["value"] for figure in figures} == {clock} == {None}
     assert all("driver is not loaded" in figure["reason"] for figure in figures)
+
+
+def test_a_poisoned_context_frees_nothing_and_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline is dropped after an illegal memory access as after anything else: breakdown() tells of it."""
+
+    def poisoned(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "device", lambda _index: contextlib.nullcontext())
+    for name in ("empty_cache", "synchronize"):
+        monkeypatch.setattr(torch.cuda, name, poisoned)
+    device = CudaDevice(0)
+    device.driver = NvmlGpu(None, unavailable="not asked here")
+
+    device.release_memory()
+    broken = device.breakdown()
+
+    assert broken is not None
+    assert broken.reason == "CUDA error: an illegal memory access was encountered"
 
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

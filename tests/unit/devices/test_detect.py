@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pytest_sdbatch.devices.cpu import CpuDevice
-from pytest_sdbatch.devices.detect import check_gpu, defaults_for, open_device
+from pytest_sdbatch.devices.cuda import CudaDevice
+from pytest_sdbatch.devices.detect import check_complete, check_gpu, defaults_for, open_device
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.errors import DeviceError
 
@@ -74,3 +75,36 @@ def test_defaults_of_a_fake_are_those_of_a_cpu_under_its_own_name() -> None:
     defaults = defaults_for(FakeDevice())
 
     assert (defaults.device, defaults.dtype) == ("fake", "fp32")
+
+
+def test_a_device_that_lacks_something_is_refused_with_its_name() -> None:
+    """A device written for an older release: one error that names what is missing, not a traceback in mid-run."""
+
+    class Old:
+        name = "old"
+        kind = "cpu"
+
+        def __getattr__(self, name: str) -> object:
+            if name in ("breakdown", "boundary"):
+                raise AttributeError(name)
+            return None
+
+    check_complete(FakeDevice())
+    check_complete(CpuDevice())
+    with pytest.raises(DeviceError, match="of type Old, lacks breakdown, boundary"):
+        check_complete(Old())
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((12, 0), "bf16")])
+def test_the_dtype_of_a_gpu_is_known_without_a_context(
+    capability: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bf16 where the GPU computes it; nothing makes the GPU current, which would start a context before the lease."""
+
+    def current(_device: object) -> None:
+        pytest.fail("made current")
+
+    monkeypatch.setattr(torch.cuda, "device", current)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+
+    assert defaults_for(CudaDevice(1)).dtype == expected

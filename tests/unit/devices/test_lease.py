@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sdbatch.devices import lease
-from pytest_sdbatch.errors import DeviceError
+from pytest_sdbatch.errors import DeviceError, DeviceInUse
 
 HOLD = """
 import sys, time
@@ -82,15 +82,57 @@ def test_what_was_given_back_can_be_taken(tmp_path: Path) -> None:
 
 @given(cores=st.sets(st.integers(0, 255), min_size=1, max_size=64), of=st.integers(1, 80))
 def test_shares_are_disjoint_and_whole(cores: set[int], of: int) -> None:
-    """Every core belongs to one worker, shares differ by at most one core, and more workers than cores get none."""
+    """Every core is in one share, shares differ by at most one core, and there are no more of them than cores."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "sched_getaffinity", lambda _process: cores, raising=False)
-        shares = [lease.core_set(index, of) for index in range(of)]
+        shares = lease.core_sets(of)
 
     assert sorted(core for share in shares for core in share) == sorted(cores)
-    sizes = [len(share) for share in shares[: len(cores)]]
+    sizes = [len(share) for share in shares]
     assert max(sizes) - min(sizes) <= 1
-    assert not any(shares[len(cores) :])
+    assert len(shares) == min(of, len(cores))
+
+
+def test_without_affinity_the_cores_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MacOS and Windows do not tell the cores of a process: all of the machine's are shared out."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+
+    assert lease.core_sets(2) == [(0, 1), (2, 3)]
+
+
+@pytest.mark.usefixtures("holder")
+def test_of_several_choices_the_free_one_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who would do with either does not wait for the first while the second is free; with none free it says so."""
+    monkeypatch.setattr(lease, "private_folder", lambda: tmp_path)
+
+    with_second = lease.take_any([["gpu-a"], ["gpu-b"]], wait_s=60)
+    assert with_second.names == ("gpu-b",)
+    with pytest.raises(DeviceInUse, match="gpu-a is in use"):
+        lease.take_any([["gpu-a"], ["cpu-0", "gpu-a"]], wait_s=0)
+
+
+def test_a_place_that_keeps_no_locks_is_an_error_with_what_to_do(tmp_path: Path) -> None:
+    """A full disk, a folder that went away, a file system without locks: one error, and what was taken is free."""
+    (tmp_path / "gpu-a.lock").mkdir()
+
+    with pytest.raises(DeviceError, match="no lease of cpu-0, gpu-a can be kept") as caught:
+        lease.take(["cpu-0", "gpu-a"], wait_s=0, folder=tmp_path)
+
+    assert "TMPDIR" in caught.value.fix
+    lease.take(["cpu-0"], wait_s=0, folder=tmp_path).give_back()
+
+
+def test_no_folder_for_temporary_files_is_an_error_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that can write nowhere."""
+
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+
+    with pytest.raises(DeviceError, match="no lease of gpu-a can be kept"):
+        lease.take(["gpu-a"], wait_s=0)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps no process on chosen cores")
