@@ -38,7 +38,7 @@ class TextPipeline:
 
     components: dict[str, object] = {}  # noqa: RUF012 - as diffusers has it
 
-    def __call__(self, prompt: list[str], height: int, generator: list[Any], **kwargs: object) -> object:
+    def __call__(self, prompt: list[str], height: int, generator: list[Any]) -> object:
         """Return what it was given."""
         return prompt, height, generator
 
