@@ -50,7 +50,7 @@ class UnconditionalPipeline(TextPipeline):
 
 
 class EmbeddingPipeline(TextPipeline):
-    def __call__(self, prompt: list[str], image_embeds: object, hint: object) -> object:  # type: ignore[override]
+    def __call__(self, prompt: list[str], image_embeds: object, hint: object) -> object:
         """Return what it was given."""
         return image_embeds, hint
 
