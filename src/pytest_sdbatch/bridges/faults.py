@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LAST_WORDS = "sdbatch_last_words"  # attribute of a report: what a worker says before it ends
 _GRACE_S = 5.0  # after which a process that holds Python's lock is ended by the C library's timer
+_FAREWELL_S = 60.0  # for the last words and the journal, after which this process is ended all the same
 _STDERR = 2  # the descriptor: sys.stderr is what pytest captures into
 _FRAMES = 6  # of the stack, in a message
 
@@ -115,6 +116,9 @@ def _end_hung(item: pytest.Item, host: Host, limit_s: float, ending: threading.L
 
     if not ending.acquire(blocking=False):
         return
+    faulthandler.dump_traceback_later(
+        _FAREWELL_S, exit=True, file=_STDERR
+    )  # Python runs: a slow disk may take its time
     reason = f"did not end within case_timeout={limit_s:g} s"
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     stack = "".join(traceback.format_stack(frame)[-_FRAMES:])

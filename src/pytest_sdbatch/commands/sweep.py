@@ -58,7 +58,9 @@ def sweep(words: Sequence[str]) -> int:
 def run_pytest(arguments: Sequence[str], *plugins: object) -> int:
     """Run pytest under the name of this command and return its exit status."""
     try:
-        return int(pytest.main(list(arguments), plugins=[_Named(), *plugins]))
+        status = int(pytest.main(list(arguments), plugins=[_Named(), *plugins]))
+        sys.stdout.flush()  # now: what fails while the interpreter ends is printed by it
+        return status
     except BrokenPipeError:  # as pytest's own command does: `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
