@@ -116,9 +116,8 @@ def _end_hung(item: pytest.Item, host: Host, limit_s: float, ending: threading.L
 
     if not ending.acquire(blocking=False):
         return
-    faulthandler.dump_traceback_later(
-        _FAREWELL_S, exit=True, file=_STDERR
-    )  # Python runs: a slow disk may take its time
+    # Python runs; the disk, and the screen, may take their time.
+    faulthandler.dump_traceback_later(_FAREWELL_S, exit=True, file=_STDERR)
     reason = f"did not end within case_timeout={limit_s:g} s"
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     stack = "".join(traceback.format_stack(frame)[-_FRAMES:])
@@ -143,6 +142,7 @@ def _end_hung(item: pytest.Item, host: Host, limit_s: float, ending: threading.L
             "  What was measured is kept: the same command with --sd-resume runs the rest, and this case again\n"
             f"  (leave it out by --deselect '{item.nodeid}').\n"
         )
+        reporter.flush()  # os._exit() leaves behind what is buffered
     os._exit(int(pytest.ExitCode.TESTS_FAILED))
 
 
