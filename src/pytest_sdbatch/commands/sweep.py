@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 
 if TYPE_CHECKING:
@@ -148,11 +146,10 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
     """Run *processes* processes one after another, write their runs together, and return the first bad exit status."""
     folder = Path(tempfile.mkdtemp(prefix="sdbatch-"))
     statuses: list[int] = []
-    with _stopped_by_signals():
+    with stopped_by_signals():
         for number in range(1, processes + 1):
             print(f"\nsdbatch: process {number} of {processes}", flush=True)
-            entry = [sys.executable, "-P", "-m", "pytest_sdbatch.commands.one_process"]
-            status, stopped = _run([*entry, str(folder / f"{number}.json"), *arguments])
+            status, stopped = run_child(one_process(folder / f"{number}.json", arguments))
             statuses.append(status)
             if stopped or status not in _ENDED:
                 break
@@ -191,35 +188,3 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
             )
         path = baseline_path(asked.baselines, asked.save, runs[0].environment)
         yield f"{save_baseline(path, runs, anyway=asked.save_anyway)} ({said})"
-
-
-def _run(command: Sequence[str]) -> tuple[int, bool]:
-    """Return the exit status of *command*, and whether this process was told to stop meanwhile.
-
-    The child leads a session of its own, so that it is told once, by this process, and can keep what it has. Told
-    again, it is killed.
-    """
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    stopped = False
-    while True:
-        try:
-            status = child.wait()
-            return (status if status >= 0 else 128 - status), stopped
-        except KeyboardInterrupt:
-            if stopped:
-                child.kill()
-            elif os.name == "posix":  # elsewhere the console has told it
-                child.send_signal(signal.SIGINT)
-            stopped = True
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Let what ends a process in CI or with its terminal stop this one as Ctrl-C does."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {getattr(signal, name): signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

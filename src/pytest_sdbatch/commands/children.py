@@ -1,0 +1,50 @@
+"""Child processes that measure: each is pytest, hands its run in as a file, and is told once when to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def one_process(run_file: Path, arguments: Sequence[str], *, python: str = sys.executable) -> list[str]:
+    """Return the command of a pytest with *arguments* that writes its run to *run_file*."""
+    return [python, "-P", "-m", "pytest_sdbatch.commands.one_process", str(run_file), *arguments]
+
+
+def run_child(
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> tuple[int, bool]:
+    """Return the exit status of *command*, and whether this process was told to stop meanwhile.
+
+    The child leads a session of its own, so that it is told once, by this process, and can keep what it has. Told
+    again, it is killed.
+    """
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, env=env, cwd=cwd)
+    stopped = False
+    while True:
+        try:
+            status = child.wait()
+            return (status if status >= 0 else 128 - status), stopped
+        except KeyboardInterrupt:
+            if stopped:
+                child.kill()
+            elif os.name == "posix":  # elsewhere the console has told it
+                child.send_signal(signal.SIGINT)
+            stopped = True
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let what ends a process in CI or with its terminal stop this one as Ctrl-C does."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {getattr(signal, name): signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
