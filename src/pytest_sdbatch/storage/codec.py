@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, overload
@@ -35,6 +36,7 @@ _SCALED = (
     ("hw_power_brake_ns", "hw_power_brake_s", _NS),
 )
 _COLUMNS = ("wall_ns", "cpu_ns", *_WHOLE, *(key for key, _, _ in _SCALED))
+_ALL_COLUMNS = operator.attrgetter(*_COLUMNS, "call_ns")
 
 
 _Count = Annotated[int, Meta(ge=0)]  # looked at as it is read: a pass of our own takes ten times as long
@@ -314,6 +316,9 @@ def _by_name(columns: _Columns) -> dict[str, Sequence[Any]]:
 def _check_lengths(columns: _Columns, path: str) -> None:
     """Raise RunFileError for columns of unequal length."""
     count = len(columns.wall_ns)
+    there = [column for column in _ALL_COLUMNS(columns) if column is not None]
+    if set(map(len, itertools.chain(there, (columns.stages or {}).values()))) == {count}:
+        return  # nearly all; only the rest need their names
     for name, column in {**_by_name(columns), "call_ns": columns.call_ns}.items():
         if len(column) != count:
             raise RunFileError(f"{join(path, name)}: {len(column)} entries for {count} rounds")

@@ -40,13 +40,6 @@ class _Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stats:
-    """The one part of ``stats`` that must agree with the records; the rest follows from it."""
-
-    data: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
     extra_info: Mapping[str, Any]
     fullname: str
@@ -56,7 +49,7 @@ class _Entry:
     param: str
     params: Mapping[str, Any]
     sdbatch: _Block
-    stats: Any
+    stats: Mapping[str, Any]  # of which data must agree with the records; the rest follows from it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,8 +187,7 @@ def runs_of(value: Any) -> tuple[Run, ...]:
         if item.fullname != benchmark_schema.full_name(found[0].test, found[0].case):
             raise RunFileError(f"benchmarks[{index}].fullname: not the test and case of its records")
         seconds = [wall_s for record in found if _counts(record) for wall_s in codec.wall_s(record)]
-        stats = convert({"data": item.stats.get("data")} if isinstance(item.stats, dict) else item.stats, _Stats, "")
-        if list(stats.data) != seconds:
+        if item.stats.get("data") != seconds:
             raise RunFileError(f"benchmarks[{index}].stats.data: not the rounds of its records")
     for index, block in enumerate(document.sdbatch.without_numbers):
         _take(block, f"sdbatch.without_numbers[{index}]", records)
@@ -232,7 +224,7 @@ def _take(block: _Block, path: str, records: dict[str, dict[int, Record]]) -> li
         record = codec.decode_record(stored.record, f"{place}.record")
         records[stored.run][stored.order] = record
         found.append(record)
-    if len({(record.test, record.case) for record in found}) != 1:
+    if not found or any((record.test, record.case) != (found[0].test, found[0].case) for record in found[1:]):
         raise RunFileError(f"{path}.runs: not of one test and case")
     return found
 
@@ -241,7 +233,7 @@ def _complete(header: Run, found: Mapping[int, Record]) -> Run:
     if sorted(found) != list(range(len(found))):
         raise RunFileError(f"run {header.id} lacks records: their order has gaps")
     records = tuple(found[order] for order in range(len(found)))
-    if len({record.key for record in records}) < len(records):
+    if len({(record.test, record.case) for record in records}) < len(records):
         raise RunFileError(f"run {header.id} has two records of one test and case")
     return replace(header, records=records)
 

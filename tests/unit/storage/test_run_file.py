@@ -226,7 +226,7 @@ DAMAGE: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda d: d["benchmarks"][0]["stats"]["data"].__setitem__(2, 0.1),
         r"benchmarks\[0\]\.stats\.data: not the rounds",
     ),
-    "data of text": (lambda d: d["benchmarks"][0]["stats"].update(data="x"), r"data: Expected `array`"),
+    "data of text": (lambda d: d["benchmarks"][0]["stats"].update(data="x"), r"data: not the rounds"),
     "no statistics": (lambda d: d["benchmarks"][0].update(stats=None), r"Expected `object`"),
     "another name": (lambda d: d["benchmarks"][0].update(fullname="x"), r"benchmarks\[0\]\.fullname"),
     "a record that is gone": (lambda d: d["benchmarks"].pop(0), r"lacks records"),
