@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from pytest_sdbatch.errors import CannotRun, DoesNotFit, ModelError, SdbatchError
 from pytest_sdbatch.measure import validity
 from pytest_sdbatch.measure.attempt import Attempt
-from pytest_sdbatch.measure.boundaries import without_coarse_energy
+from pytest_sdbatch.measure.boundaries import missing_energy, without_coarse_energy
 from pytest_sdbatch.measure.environment import read_environment
 from pytest_sdbatch.measure.loop import Measurement
 from pytest_sdbatch.measure.output import check_output
@@ -198,6 +198,8 @@ class BenchSession:
         """Return *record* with what else was on the device, and the outcome that a sound one has because of that."""
         after, memory = self.device.processes(), record.memory_round
         rounds, energy_reason = without_coarse_energy(record.rounds, memory.energy_updates if memory else None)
+        if energy_reason is None and "energy" not in self.environment.unknown:
+            energy_reason = missing_energy(rounds)
         foreign = None if policy == "ignore" else validity.foreign_processes(before, after)
         record = replace(
             record,
