@@ -1,0 +1,127 @@
+"""The workflows of docs/how-to/gate-in-ci.md do what they say: their steps are run, here without GitHub."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+yaml: Any = pytest.importorskip("yaml")  # transformers brings it
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "gate-in-ci.md"
+CONFIGURATION = "[pytest]\naddopts = -p no:cacheprovider -o sd_max_rounds=5 -o sd_memory_round=no\n"
+BENCHMARK = """
+import time
+import numpy
+
+def test_app(sd_benchmark):
+    def call(batch):
+        time.sleep(0.02)
+        return numpy.random.default_rng(0).random((batch.size, 64, 64, 3))
+
+    sd_benchmark(call)
+"""
+COMMAND = f"#!/bin/sh\nexec {sys.executable} -c 'import sys, pytest_sdbatch.cli as c; sys.exit(c.main())' \"$@\"\n"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="the steps are for bash"),
+]
+
+
+@pytest.fixture(scope="module")
+def workflows() -> dict[str, Any]:
+    """Return the workflows of the page, by name."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return {flow["name"]: flow for flow in map(yaml.safe_load, blocks)}
+
+
+def steps(flow: dict[str, Any]) -> dict[str, str]:
+    """Return the scripts of the one job of *flow*, by the name of the step."""
+    (job,) = flow["jobs"].values()
+    return {step["name"]: step["run"] for step in job["steps"] if "run" in step}
+
+
+def git(*words: str, at: Path) -> str:
+    """Run git in *at*."""
+    named = ("-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main")
+    return subprocess.run(["git", *named, *words], cwd=at, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a project on a branch main, with a remote, and the command where the runner would have installed it."""
+    project, tools = tmp_path / "project", tmp_path / "runner" / "venv" / "bin"
+    (project / "benchmarks").mkdir(parents=True)
+    (project / "pytest.ini").write_text(CONFIGURATION)
+    (project / "benchmarks" / "test_app.py").write_text(BENCHMARK)
+    git("init", "--quiet", "--bare", "remote.git", at=tmp_path)
+    git("init", "--quiet", at=project)
+    git("remote", "add", "origin", str(tmp_path / "remote.git"), at=project)
+    git("add", ".", at=project)
+    git("commit", "--quiet", "-m", "main", at=project)
+    tools.mkdir(parents=True)
+    (tools / "sdbatch").write_text(COMMAND)
+    (tools / "sdbatch").chmod(0o755)
+    return project
+
+
+def run(*command: str, at: Path) -> subprocess.CompletedProcess[str]:
+    """Run *command* with the variables that GitHub sets."""
+    env = {**os.environ, "RUNNER_TEMP": str(at.parent / "runner"), "GITHUB_SHA": "abc"}
+    return subprocess.run(command, cwd=at, env=env, capture_output=True, text=True, check=False)
+
+
+def test_the_baseline_of_main_lands_on_its_branch_and_is_compared_with(
+    workflows: dict[str, Any], checkout: Path
+) -> None:
+    """Recorded by five processes, pushed, and read by a pull request's checkout from the branch alone."""
+    for name, script in steps(workflows["baseline"]).items():
+        if name != "Install":
+            done = run("bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script, at=checkout)
+            assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+    assert re.fullmatch(
+        r"benchmarks/baselines/main/[\w.-]+\.json\n",
+        git("ls-tree", "-r", "--name-only", "baselines", at=checkout.parent / "remote.git"),
+    )
+
+    git("switch", "--quiet", "main", at=checkout)
+    git("fetch", "--quiet", "origin", "baselines", at=checkout)
+    (command,) = re.findall(r"^\$ (pytest .*origin/baselines.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    done = run(sys.executable, "-m", *command.split(), at=checkout)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 cases compared" in " ".join(done.stdout.split())
+
+
+def test_the_gate_compares_with_what_was_merged_into(workflows: dict[str, Any]) -> None:
+    """The command is one that sdbatch ab takes, the base is there, and its time lies within the job's."""
+    from pytest_sdbatch.commands.ab.command_line import read
+
+    (job,) = workflows["benchmark"]["jobs"].values()
+    (checked_out,) = (step["with"] for step in job["steps"] if "with" in step)
+    script = steps(workflows["benchmark"])["Base and pull request in turn"].replace("\\\n", " ")
+    command, name, *words = shlex.split(script)
+    given = read(words)
+
+    assert (Path(command).name, name) == ("sdbatch", "ab")
+    assert (given.base, str(given.report), checked_out["fetch-depth"]) == ("HEAD^1", "ab.md", 0)
+    assert given.minutes is not None
+    assert given.minutes < job["timeout-minutes"]
+
+
+def test_no_step_runs_a_forks_code_unlabelled_or_with_a_token(workflows: dict[str, Any]) -> None:
+    """Only the label starts the job, with rights to read."""
+    flow = workflows["benchmark"]
+    (job,) = flow["jobs"].values()
+
+    assert flow[True] == {"pull_request": {"types": ["labeled"]}}  # YAML 1.1 reads the key `on` as true
+    assert job["if"] == "github.event.label.name == 'benchmark'"
+    assert flow["permissions"] == {"contents": "read"}
+    assert [step["with"]["persist-credentials"] for step in job["steps"] if "with" in step] == [False]
