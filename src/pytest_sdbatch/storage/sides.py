@@ -110,6 +110,9 @@ def _measured(record: Record, environment: Environment) -> Measured:
         reason=record.reason,
         seconds=seconds,
         peak_bytes=codec.peaks(record) if record.memory_source == _EXACT_MEMORY else (),
+        stages_ns=codec.stages_ns(record) if seconds else {},
+        clocks_mhz=codec.clocks_mhz(record) if seconds else (),
+        cold_start_s=record.cold_start_s.value,
         facts=facts_of(environment, record),
     )
 
