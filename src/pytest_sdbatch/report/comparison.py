@@ -122,7 +122,7 @@ def heading(comparison: Comparison) -> Iterator[str]:
     """Yield what was compared, and what moved between the sides."""
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
         files = ", ".join(dict.fromkeys(run.file for run in side))
-        yield f"{word}: {units.count(len(side), 'run')} in {plain(files)}"
+        yield f"{word}: {units.count(len(side), 'run')} {'in' if comparison.pairs is None else 'of'} {plain(files)}"
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
