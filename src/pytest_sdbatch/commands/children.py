@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +10,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+_GRACE_S = 60.0  # for a child whose time is over, to write what it has
 
 
 def one_process(run_file: Path, arguments: Sequence[str], *, python: str = sys.executable) -> list[str]:
@@ -23,7 +25,7 @@ def run_child(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    output: Path | None = None,
+    output: BinaryIO | None = None,
     until_s: float | None = None,
 ) -> tuple[int, bool]:
     """Return the exit status of *command*, and whether it was told to stop before it had ended.
@@ -35,35 +37,29 @@ def run_child(
         command: program and arguments.
         env: its environment; None: this one.
         cwd: its folder; None: this one.
-        output: file for what it prints; None: it prints where this process does.
+        output: where what it prints goes; None: where this process prints.
         until_s: ``time.monotonic()`` at which it is told to stop.
 
     """
-    with contextlib.ExitStack() as opened:
-        into = None if output is None else opened.enter_context(output.open("wb"))
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=into,
-            stderr=None if into is None else subprocess.STDOUT,
-            start_new_session=True,
-            env=env,
-            cwd=cwd,
-        )
-        stopped = False
-        while True:
-            left_s = None if until_s is None or stopped else max(0.0, until_s - time.monotonic())
-            try:
-                status = child.wait(left_s)
-                return (status if status >= 0 else 128 - status), stopped
-            except (KeyboardInterrupt, subprocess.TimeoutExpired) as told:
-                if stopped:
-                    child.kill()
-                elif os.name == "posix":
-                    child.send_signal(signal.SIGINT)
-                elif isinstance(told, subprocess.TimeoutExpired):  # of Ctrl-C the console has told it
-                    child.terminate()
-                stopped = True
+    errors = None if output is None else subprocess.STDOUT
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True, env=env, cwd=cwd
+    )
+    stopped = False
+    while True:
+        left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+        try:
+            status = child.wait(left_s)
+            return (status if status >= 0 else 128 - status), stopped
+        except (KeyboardInterrupt, subprocess.TimeoutExpired) as told:
+            if stopped:
+                child.kill()
+            elif os.name == "posix":
+                child.send_signal(signal.SIGINT)
+            elif isinstance(told, subprocess.TimeoutExpired):  # of Ctrl-C the console has told it
+                child.terminate()
+            stopped = True
+            until_s = time.monotonic() + _GRACE_S if isinstance(told, subprocess.TimeoutExpired) else None
 
 
 @contextmanager
