@@ -30,24 +30,32 @@ def shared_folders() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(Path(folder).resolve() for folder in listed if Path(folder).is_dir()))
 
 
-def shared_lines(folders: Sequence[Path], project: Path) -> Iterator[str]:
-    """Yield the lines of a ``.pth`` file that make a new environment see what lies in *folders*.
+def shared_lines(folders: Sequence[Path], project: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield ``.pth`` files, by name, that make a new environment see what lies in *folders*.
 
     These folders, and what their own ``.pth`` files add, which Python reads only in an environment's own folder. Left
     out is what leads to *project*: an editable install of the candidate would else be imported on both sides, be it a
     path or an import hook.
     """
-    for folder in folders:
-        yield str(folder)
-        for file in sorted(folder.glob("*.pth")):
-            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.startswith(("import ", "import\t")):
-                    if not _mentions(line, folder, project):
-                        yield line
-                elif line.strip() and not line.startswith("#"):
-                    path = (folder / line.strip()).resolve()
-                    if path.exists() and (not path.is_relative_to(project) or _is_within(path, folders)):
-                        yield str(path)
+    yield "sdbatch-0.pth", [str(folder) for folder in folders]
+    files = [file for folder in folders for file in sorted(folder.glob("*.pth"))]
+    for number, file in enumerate(files, start=1):
+        # One for each: a line that fails ends the reading of its file.
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        kept = [found for line in lines if (found := _shared_line(line, file.parent, folders, project)) is not None]
+        if kept:
+            yield f"sdbatch-{number:04}-{file.name}", kept
+
+
+def _shared_line(line: str, folder: Path, folders: Sequence[Path], project: Path) -> str | None:
+    """Return what *line* of a ``.pth`` file in *folder* is elsewhere; None where it says nothing or is left out."""
+    if line.startswith(("import ", "import\t")):
+        return None if _mentions(line, folder, project) else line
+    if not line.strip() or line.startswith("#"):
+        return None
+    path = (folder / line.strip()).resolve()
+    within = path.is_relative_to(project) and not any(map(path.is_relative_to, folders))
+    return str(path) if path.exists() and not within else None
 
 
 def _mentions(line: str, folder: Path, project: Path) -> bool:
@@ -61,15 +69,11 @@ def _mentions(line: str, folder: Path, project: Path) -> bool:
     return any(name in text for name in spelled for text in texts)
 
 
-def _is_within(path: Path, folders: Sequence[Path]) -> bool:
-    return any(path.is_relative_to(folder) for folder in folders)
-
-
 def make_environment(folder: Path, *, project: Path) -> Path:
     """Make an environment without the *project* of the caller in *folder* and return its Python."""
     venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
-    lines = list(shared_lines(shared_folders(), project))
-    (own_folder(folder) / "sdbatch-shared.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name, lines in shared_lines(shared_folders(), project):
+        (own_folder(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return _scripts(folder) / ("python.exe" if os.name == "nt" else "python")
 
 

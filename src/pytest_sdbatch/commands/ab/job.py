@@ -42,7 +42,13 @@ def ab(words: Sequence[str]) -> int:
         return _refuse("stopped before a pair was run", command_line.STOPPED, as_json=given.as_json)
     except SdbatchError as error:
         return _refuse(error, command_line.NOT_COMPARED, as_json=given.as_json)
-    status = _status(result, given)
+    status = status_of(
+        result.comparison,
+        invalid=result.invalid,
+        interrupted=result.interrupted,
+        report_only=given.report_only,
+        fail_on=given.fail_on,
+    )
     if given.report is not None:
         from pytest_sdbatch.report.markdown import comparison_markdown
 
@@ -153,20 +159,31 @@ def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid
     yield f"runs and outputs: {shown}"
 
 
-def _status(result: _Result, given: Given) -> int:
+def status_of(
+    comparison: Comparison, *, invalid: str | None, interrupted: bool, report_only: bool, fail_on: str
+) -> int:
+    """Return the exit status: the first that applies.
+
+    Args:
+        comparison: with what is accepted.
+        invalid: why nothing can be believed; None: it can.
+        interrupted: whether it was stopped before it was done.
+        report_only: whether no verdict makes it fail.
+        fail_on: ``regressed`` or ``inconclusive``.
+
+    """
     from pytest_sdbatch.analysis.comparison import COMPARED
     from pytest_sdbatch.analysis.verdict import Verdict
 
-    comparison = result.comparison
-    if result.invalid is not None:
+    if invalid is not None:
         return command_line.INVALID_ENVIRONMENT
     if comparison.count(Verdict.INCOMPARABLE) or not comparison.count(*COMPARED):
         return command_line.NOT_COMPARED
-    if comparison.count(Verdict.REGRESSED) and not given.report_only:
+    if comparison.count(Verdict.REGRESSED) and not report_only:
         return command_line.REGRESSED
-    if result.interrupted:
+    if interrupted:
         return command_line.STOPPED
-    if given.fail_on == "inconclusive" and comparison.count(Verdict.INCONCLUSIVE) and not given.report_only:
+    if fail_on == "inconclusive" and comparison.count(Verdict.INCONCLUSIVE) and not report_only:
         return command_line.INCONCLUSIVE
     return command_line.GOOD
 

@@ -67,7 +67,7 @@ class Ask:
 
         config = session.config
         benchmarks = [item for item in session.items if _name_of(item) is not None and pytest_items.measures(item)]
-        recorded = screen.recorded_seconds(host_of(config)) if benchmarks else {}
+        recorded = screen.recorded_seconds(host_of(config)) if benchmarks and self._run_file is None else {}
         plugins = [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, ModuleType)]
         seconds = {}
         for item in benchmarks:

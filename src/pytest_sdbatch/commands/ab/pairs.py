@@ -12,7 +12,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.ab import SidePair
 from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
 from pytest_sdbatch.commands.ab.errors import NoComparison
-from pytest_sdbatch.commands.ab.process import STEPS, Ended, Side, run_process
+from pytest_sdbatch.commands.ab.process import STEPS, Ended, RunProcess, Side, run_process
 from pytest_sdbatch.commands.ab.proof import Code, check_different, check_plugin, check_same_as_before
 from pytest_sdbatch.commands.ab.schedule import LONGEST_PAIRS, Cost, Fit, cost_of, fit
 from pytest_sdbatch.commands.ab.sides import Say, Sides
@@ -33,6 +33,7 @@ class PairRunner:
         deadline_s: ``time.monotonic()`` by which the job ends; None: when it is done.
         fixed_steps: whether the user gave the number of steps.
         say: prints a line of progress.
+        run: runs a process.
 
     """
 
@@ -46,6 +47,7 @@ class PairRunner:
         deadline_s: float | None,
         fixed_steps: bool,
         say: Say,
+        run: RunProcess = run_process,
     ) -> None:
         self._sides = {_BASE: sides.base, _CANDIDATE: sides.candidate}
         self._made = sides
@@ -55,6 +57,7 @@ class PairRunner:
         self._deadline_s = deadline_s
         self._steps = None if fixed_steps else STEPS
         self._say = say
+        self._run = run
         self._first: dict[str, Code] = {}
         self._cost: Cost | None = None
         self._pairs = 0
@@ -110,7 +113,7 @@ class PairRunner:
         """Run one process and return its run; None if it was stopped."""
         side = self._sides[name]
         while True:
-            ended = run_process(
+            ended = self._run(
                 side,
                 self._arguments,
                 stem=self._folder / f"pair-{self._pairs + 1:02}-{name}",
@@ -187,8 +190,8 @@ class PairRunner:
             return
         if self._pairs == 1:
             self._say(
-                f"expected to take {units.duration(self._cost.expected_s)} (4 more pairs of one case), "
-                f"at most {units.duration(self._cost.longest_s)} ({LONGEST_PAIRS} pairs of all cases)"
+                f"in all it takes about {units.duration(self._cost.expected_s)} where 4 more pairs of one case decide, "
+                f"at most {units.duration(self._cost.longest_s)}: {LONGEST_PAIRS} pairs of all cases"
             )
         if left:
             more = units.count(left, "more pair")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_sdbatch.commands.ab.environment import last_lines
 from pytest_sdbatch.commands.ab.errors import NoComparison
@@ -58,6 +58,22 @@ class Ended:
     def last_words(self) -> str:
         """The last lines of what it printed."""
         return last_lines(self.output.read_text(encoding="utf-8", errors="replace"))
+
+
+class RunProcess(Protocol):
+    """What runs a process of a side, as :func:`run_process` does."""
+
+    def __call__(
+        self,
+        side: Side,
+        arguments: Sequence[str],
+        *,
+        stem: Path,
+        names: Sequence[str] | None,
+        steps: str | None,
+        until_s: float | None,
+    ) -> Ended:
+        """Run pytest on *side* and return how it ended."""
 
 
 def run_process(
