@@ -83,7 +83,7 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
     from pytest_sdbatch.commands.ab.pairs import PairRunner
 
     with _sides(given, say) as sides:
-        folder = _folder_for(sides.collected.root)
+        folder = folder_for(sides.collected.root)
         _tell_plan(sides, given, say)
         runner = PairRunner(
             sides,
@@ -120,7 +120,7 @@ def _sides(given: Given, say: _Say) -> Iterator[Sides]:
         yield sides
 
 
-def _folder_for(root: Path) -> Path:
+def folder_for(root: Path) -> Path:
     """Make the folder of this job's files, beside the journals, and remove those of old jobs."""
     from pytest_sdbatch.storage.journal import FOLDER, make_folder
 

@@ -18,6 +18,7 @@ from pytest_sdbatch.commands.ab.schedule import LONGEST_PAIRS, Cost, Fit, cost_o
 from pytest_sdbatch.commands.ab.sides import Say, Sides
 
 _BASE, _CANDIDATE = "base", "candidate"
+_BROKEN = {"crashed", "skipped", "test failed", "without rounds"}  # nothing that a comparison could be of
 # AB BA BA AB | BA AB AB BA: whatever drifts, to the second order, meets both sides alike.
 _BASE_FIRST = (True, False, False, True, False, True, True, False)
 
@@ -158,6 +159,9 @@ class PairRunner:
         well = {name: [m for m in run.cases.values() if m.state == OK] for name, run in runs.items()}
         if well[_CANDIDATE] and not well[_BASE]:
             raise _base_ran_nothing(ends[_BASE], len(well[_CANDIDATE]))
+        states = {m.state for run in runs.values() for m in run.cases.values()}
+        if not any(well.values()) and not states - _BROKEN:
+            raise NoComparison("no case ran to its end on either side", why=ends[_CANDIDATE].last_words)
         check_different(
             self._first[_BASE],
             self._first[_CANDIDATE],
@@ -190,8 +194,8 @@ class PairRunner:
             return
         if self._pairs == 1:
             self._say(
-                f"in all it takes about {units.duration(self._cost.expected_s)} where 4 more pairs of one case decide, "
-                f"at most {units.duration(self._cost.longest_s)}: {LONGEST_PAIRS} pairs of all cases"
+                f"in all about {units.duration(self._cost.expected_s)} where 4 more pairs of one case decide, "
+                f"at most {units.duration(self._cost.longest_s)} ({LONGEST_PAIRS} pairs of all cases)"
             )
         if left:
             more = units.count(left, "more pair")
