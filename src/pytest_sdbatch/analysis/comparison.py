@@ -18,7 +18,7 @@ from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.analysis.stored import FEWEST_RUNS
-from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 
 # The first of these that outcome, time or memory has is the verdict on the case.
 _RANK = (
@@ -67,6 +67,7 @@ class Comparison:
     candidate: tuple[SideRun, ...]
     config: Config
     explanations: tuple[Explanation, ...] = ()
+    suspects: tuple[str, ...] = ()  # names of cases that look slower: more runs of the candidate may settle them
 
     def count(self, *verdicts: Verdict) -> int:
         """Return how many cases have one of these verdicts."""
@@ -98,7 +99,7 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
     """
     rules = config or Config()
     sides = {name: _found(base, candidate, name) for name in _names(base, candidate)}
-    facts = {name: _moved(there, here) for name, (there, here) in sides.items()}
+    facts = {name: facts_moved(there, here) for name, (there, here) in sides.items()}
     comparable = {
         name: found
         for name, found in sides.items()
@@ -106,11 +107,17 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
     }
     outcomes = {n: compare_outcomes(state_of_base(b), state_of_candidate(c)) for n, (b, c) in comparable.items()}
     sound = {n: (_sound(b), _sound(c)) for n, (b, c) in comparable.items() if outcomes[n] is None}
-    memory = {name: _memory(*found) for name, found in sound.items() if any(m.peak_bytes for m in chain(*found))}
+    memory = {
+        name: _memory(*found, rules.memory_tolerance_of(name))
+        for name, found in sound.items()
+        if any(m.peak_bytes for m in chain(*found))
+    }
     varying = [name for name, verdict in memory.items() if verdict is None]
     rules = replace(rules, design=_design(sound), alpha=rules.alpha / 2 if varying else rules.alpha)
-    times, explanations = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
-    memory |= _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, replace(rules, design=None))[0]
+    times, decision = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
+    in_memory = replace(rules, design=None, tolerance=rules.memory_tolerance)
+    larger, of_memory = _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, in_memory)
+    memory |= larger
     cases = [
         _case(name, there, here, facts[name], outcomes.get(name), times.get(name), memory.get(name))
         for name, (there, here) in sides.items()
@@ -120,7 +127,12 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
         base=tuple(base),
         candidate=tuple(candidate),
         config=config or Config(),
-        explanations=explanations,
+        explanations=decision.explanations,
+        suspects=tuple(
+            name
+            for name in dict.fromkeys((*decision.suspects, *of_memory.suspects))
+            if not any(fact.weight is Weight.DRIFT for fact in facts[name])  # more runs would not undo that
+        ),
     )
 
 
@@ -137,7 +149,7 @@ def _found(base: Sequence[SideRun], candidate: Sequence[SideRun], name: str) -> 
     return there, here
 
 
-def _moved(there: _Side, here: _Side) -> tuple[Moved, ...]:
+def facts_moved(there: _Side, here: _Side) -> tuple[Moved, ...]:
     """Return what differs from the first run. Of a case that was not measured less is known, which is no difference."""
     first, *others = [*there, *here]
     found: dict[Moved, None] = {}
@@ -153,11 +165,11 @@ def _sound(found: _Side) -> _Side:
     return [measured for measured in found if measured.state == OK]
 
 
-def _memory(there: _Side, here: _Side) -> CaseVerdict | None:
+def _memory(there: _Side, here: _Side, tolerance: float) -> CaseVerdict | None:
     """Return the verdict on peak memory; None where it varies within a run."""
     base, candidate = ([measured.peak_bytes for measured in side if measured.peak_bytes] for side in (there, here))
     if base and candidate:
-        return compare_exact(base, candidate)
+        return compare_exact(base, candidate, tolerance=tolerance)
     return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=f"not known of the {'candidate' if base else 'base'}")
 
 
@@ -175,7 +187,7 @@ def _design(sound: Mapping[str, tuple[_Side, _Side]]) -> dict[str, tuple[str, in
     }
 
 
-def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, CaseVerdict], tuple[Explanation, ...]]:
+def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, CaseVerdict], Decision]:
     """Return the verdict on each case by the stored rule; a run of too few rounds, or with one of 0, does not count."""
     enough = {name: tuple([r for r in side if _enough(r)] for side in sides) for name, sides in rounds.items()}
     tested = [name for name, sides in enough.items() if all(sides)]
@@ -186,7 +198,7 @@ def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, C
     decision = decide(runs[0], runs[1], None, config)
     few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side"
     untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
-    return {name: decision.verdicts.get(name, untested) for name in rounds}, decision.explanations
+    return {name: decision.verdicts.get(name, untested) for name in rounds}, decision
 
 
 def _enough(values: Sequence[float]) -> bool:
