@@ -148,7 +148,7 @@ class BenchSession:
         }
         record = replace(self._record(case, attempt, result, pipeline, loaded), test=test, must_match=must_match)
         record = replace(record, memory_round=memory, memory_round_reason=no_memory)
-        record = self._with_surroundings(record, before, policy=policy)
+        record = self._with_surroundings(record, before, policy=policy, limits=options.limit())
         return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
 
     def _attempt(self, workload: GenerationWorkload, options: Options) -> Attempt:
@@ -194,7 +194,9 @@ class BenchSession:
             ),
         )
 
-    def _with_surroundings(self, record: Record, before: Processes, *, policy: str) -> Record:
+    def _with_surroundings(
+        self, record: Record, before: Processes, *, policy: str, limits: Mapping[str, float]
+    ) -> Record:
         """Return *record* with what else was on the device, and the outcome that a sound one has because of that."""
         after, memory = self.device.processes(), record.memory_round
         rounds, energy_reason = without_coarse_energy(record.rounds, memory.energy_updates if memory else None)
@@ -212,10 +214,12 @@ class BenchSession:
         if record.outcome is not Outcome.OK:
             return record
         smaller = validity.smaller_s_per_image(self._records.values(), record)
+        slowed = validity.throttled(rounds)
         doubt = (
             (validity.crowded(foreign) if policy == "fail" else None)
+            or validity.over_limit(record, limits, timed=slowed is None)
             or validity.spilled(self.device, record, smaller)
-            or validity.throttled(rounds)
+            or slowed
         )
         return record if doubt is None else replace(record, outcome=doubt.outcome, reason=doubt.reason)
 

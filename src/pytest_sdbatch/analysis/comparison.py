@@ -99,7 +99,7 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
     """
     rules = config or Config()
     sides = {name: _found(base, candidate, name) for name in _names(base, candidate)}
-    facts = {name: facts_moved(there, here) for name, (there, here) in sides.items()}
+    facts = {name: moved_among(there, here) for name, (there, here) in sides.items()}
     comparable = {
         name: found
         for name, found in sides.items()
@@ -149,7 +149,7 @@ def _found(base: Sequence[SideRun], candidate: Sequence[SideRun], name: str) -> 
     return there, here
 
 
-def facts_moved(there: _Side, here: _Side) -> tuple[Moved, ...]:
+def moved_among(there: _Side, here: _Side) -> tuple[Moved, ...]:
     """Return what differs from the first run. Of a case that was not measured less is known, which is no difference."""
     first, *others = [*there, *here]
     found: dict[Moved, None] = {}

@@ -180,10 +180,11 @@ def _regression(case: CaseComparison, comparison: Comparison, width: int) -> lis
 
     # The name stays in one piece, however long: it is given to pytest as it is.
     title = Text(plain(f"regressed: {case.name}"), "bold red")
-    return [title, *(Text(line) for text in _regression_texts(case, comparison) for line in _wrapped(text, width))]
+    return [title, *(Text(line) for text in regression_texts(case, comparison) for line in _wrapped(text, width))]
 
 
-def _regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
+def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
+    """Yield what is known of a case that regressed: numbers, interval, budget, explanation."""
     for label, verdict in (("outcome", case.outcome), ("peak memory", case.memory)):
         if verdict is not None:
             change = "" if verdict.estimate is None else f" ({units.change(verdict.estimate)})"
