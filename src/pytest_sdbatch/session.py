@@ -281,7 +281,9 @@ class BenchSession:
             plugin_version=metadata.version("pytest-sdbatch"),
         )
 
-    def save(self, path: Path, *, baseline: bool, interrupted: bool, over: bool = False) -> str:
+    def save(
+        self, path: Path, *, baseline: bool, interrupted: bool, over: bool = False, doubt: str | None = None
+    ) -> str:
         """Write the run to *path* and return a line that says so.
 
         Args:
@@ -289,6 +291,7 @@ class BenchSession:
             baseline: whether later runs will be compared with it; only a sound run may be one, unless forced.
             interrupted: whether cases are missing.
             over: of a run file: whether it is there, and is what an interrupted run left that this one went on with.
+            doubt: why the run is no baseline, besides what its records say.
 
         Raises:
             RunFileError: where the file cannot be written, or the run is no baseline.
@@ -296,7 +299,7 @@ class BenchSession:
         run = self.run(interrupted=interrupted)
         if not baseline:
             return f"run file: {write_run(path, [run], over=over)}"
-        return save_baseline(path, [run], anyway=self.options.switch("save_anyway"))
+        return save_baseline(path, [run], anyway=self.options.switch("save_anyway"), doubt=doubt)
 
     @contextmanager
     def _compiler(self, case: Case, options: Options) -> Iterator[None]:

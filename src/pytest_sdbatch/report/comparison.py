@@ -47,7 +47,9 @@ _TELLING = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.MISSING, Verdict.NE
 _EXPLAINED = (Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
 
 
-def render_comparison(comparison: Comparison, *, width: int, color: bool, encoding: str = "utf-8") -> str:
+def render_comparison(
+    comparison: Comparison, *, width: int, color: bool, encoding: str = "utf-8", blocks: bool = True
+) -> str:
     """Return what is shown of *comparison*, without a newline at the end.
 
     Args:
@@ -55,6 +57,7 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, encodi
         width: columns of the screen; where it does not do, the least important columns are left out.
         color: whether to use ANSI colours.
         encoding: of the screen; what it lacks is replaced.
+        blocks: whether each case that regressed has one, with all its numbers.
 
     """
     from rich.text import Text
@@ -66,7 +69,7 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, encodi
     below = [*_legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
     lines += [Text(line, "dim") for text in below for line in _wrapped(text, width)]
     for case in comparison.cases:
-        if case.verdict is Verdict.REGRESSED:
+        if blocks and case.verdict is Verdict.REGRESSED:
             lines += [Text(""), *_regression(case, comparison, width)]
     lines += [Text(""), *(Text(line, style) for text, style in _summary(comparison) for line in _wrapped(text, width))]
     return to_string(lines, color=color, encoding=encoding)
