@@ -176,7 +176,8 @@ def held(item: pytest.Item, host: Host) -> Iterator[None]:
         skipped = ended
     found = _failure(item, host)
     if found is not None:
-        pytest.fail(found, pytrace=False)
+        pytest_items.leave_out(item)
+        raise pytest.fail.Exception(found, pytrace=False) from None  # how the case was skipped is said in it
     if skipped is not None:
         raise skipped
 

@@ -63,8 +63,11 @@ def unfit(host: Host) -> str | None:
 
 def finish(session: pytest.Session, host: Host) -> None:
     """Turn the verdict into pytest's exit status, where that is 0 so far, and note the last line of the run."""
+    idle = host.is_worker or host.hand_in is not None or host.only_check or host.options.switch("plan")
+    if host.gate is None and host.options.origin("gate") is Origin.COMMAND_LINE and not idle:
+        host.gate = Gate(enforced=host.options.switch("gate"), name=host.options.text("baseline"))  # found no benchmark
     gate = host.gate
-    if gate is None or not gate.enforced or host.is_worker or host.options.switch("plan"):
+    if gate is None or not gate.enforced or idle or session.config.option.collectonly:
         return
     if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
@@ -112,7 +115,7 @@ def _statuses(host: Host, gate: Gate) -> Iterator[tuple[int, str]]:
     from pytest_sdbatch.records import Outcome
 
     if not host.records:
-        if Origin.COMMAND_LINE in (host.options.origin("gate"), host.options.origin("baseline")):
+        if host.options.origin("gate") is Origin.COMMAND_LINE:
             yield NO_BASELINE, "no benchmark was measured, so nothing was compared (exit status 12)"
         return
     throttled = sum(record.outcome is Outcome.THROTTLED for record in host.records)
