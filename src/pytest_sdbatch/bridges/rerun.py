@@ -42,9 +42,8 @@ def fresh_runs(host: Host, names: Sequence[str], *, processes: int) -> list[Side
             for number in range(1, processes + 1):
                 run_file, log = folder / f"{number}.json", folder / f"{number}.log"
                 select(run_file, names)
+                command, where = one_process(run_file, _arguments(host)), host.config.invocation_params.dir
                 with log.open("wb") as output:
-                    command = one_process(run_file, _arguments(host))
-                    where = host.config.invocation_params.dir
                     _, stopped = run_child(command, env=_variables(where), cwd=where, output=output)
                 if stopped:
                     raise KeyboardInterrupt

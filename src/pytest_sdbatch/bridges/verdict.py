@@ -71,10 +71,10 @@ def finish(session: pytest.Session, host: Host) -> None:
         return
     if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
-    status, why = next(_statuses(host, gate), (0, _good(host, gate)))
-    if session.exitstatus == pytest.ExitCode.OK:
+    status, gate.last_word = next(_statuses(host, gate), (0, _good(host, gate)))
+    if session.exitstatus == pytest.ExitCode.OK and status:
         session.exitstatus = status
-    gate.last_word = why
+        gate.last_word += f" (exit status {status})"
 
 
 def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
@@ -116,28 +116,28 @@ def _statuses(host: Host, gate: Gate) -> Iterator[tuple[int, str]]:
 
     if not host.records:
         if host.options.origin("gate") is Origin.COMMAND_LINE:
-            yield NO_BASELINE, "no benchmark was measured, so nothing was compared (exit status 12)"
+            yield NO_BASELINE, "no benchmark was measured, so nothing was compared"
         return
     throttled = sum(record.outcome is Outcome.THROTTLED for record in host.records)
     crowded = sum(bool(record.foreign_processes) for record in host.records)
     if throttled:
-        yield INVALID_ENVIRONMENT, f"{units.count(throttled, 'case')} throttled in every round (exit status 13)"
+        yield INVALID_ENVIRONMENT, f"{units.count(throttled, 'case')} throttled in every round"
     if crowded:
         cases = units.count(crowded, "case")
-        yield INVALID_ENVIRONMENT, f"other processes used the device during {cases} (exit status 13)"
+        yield INVALID_ENVIRONMENT, f"other processes used the device during {cases}"
     found = gate.comparison
     if gate.name is None:
         if not any(test.limited for test in gate.tests.values()):
-            yield NO_BASELINE, "no baseline was named, and no benchmark has a limit (exit status 12)"
+            yield NO_BASELINE, "no baseline was named, and no benchmark has a limit"
         return
     if found is None:
-        yield NO_BASELINE, f"not compared: {_why_not(host)} (exit status 12)"
+        yield NO_BASELINE, f"not compared: {_why_not(host)}"
     elif found.count(Verdict.INCOMPARABLE) or not found.count(*COMPARED):
         from pytest_sdbatch.report.gate import counted
 
-        yield NO_BASELINE, f"{counted(found)} (exit status 12)"
+        yield NO_BASELINE, counted(found)
     elif found.count(Verdict.INCONCLUSIVE) and host.options.choice("fail_on") == "inconclusive":
-        yield INCONCLUSIVE, f"{_good(host, gate)} (exit status 11)"
+        yield INCONCLUSIVE, _good(host, gate)
 
 
 def _good(host: Host, gate: Gate) -> str:

@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+_GRACE_S = 60.0  # for a child whose time is over, to write what it has
 
 
 def one_process(run_file: Path, arguments: Sequence[str], *, python: str = sys.executable) -> list[str]:
@@ -38,13 +41,20 @@ def run_child(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     output: BinaryIO | None = None,
+    until_s: float | None = None,
 ) -> tuple[int, bool]:
-    """Return the exit status of *command*, and whether this process was told to stop meanwhile.
-
-    What it prints goes to *output*, or to the screen.
+    """Return the exit status of *command*, and whether it was told to stop before it had ended.
 
     The child leads a session of its own, so that it is told once, by this process, and can keep what it has. Told
     again, it is killed.
+
+    Args:
+        command: program and arguments.
+        env: its environment; None: this one.
+        cwd: its folder; None: this one.
+        output: where what it prints goes; None: where this process prints.
+        until_s: ``time.monotonic()`` at which it is told to stop.
+
     """
     errors = None if output is None else subprocess.STDOUT
     child = subprocess.Popen(
@@ -52,15 +62,19 @@ def run_child(
     )
     stopped = False
     while True:
+        left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
         try:
-            status = child.wait()
+            status = child.wait(left_s)
             return (status if status >= 0 else 128 - status), stopped
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, subprocess.TimeoutExpired) as told:
             if stopped:
                 child.kill()
-            elif os.name == "posix":  # elsewhere the console has told it
+            elif os.name == "posix":
                 child.send_signal(signal.SIGINT)
+            elif isinstance(told, subprocess.TimeoutExpired):  # of Ctrl-C the console has told it
+                child.terminate()
             stopped = True
+            until_s = time.monotonic() + _GRACE_S if isinstance(told, subprocess.TimeoutExpired) else None
 
 
 @contextmanager
