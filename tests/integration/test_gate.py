@@ -259,6 +259,19 @@ def test_a_gate_without_anything_to_keep_ends_with_12(run_benchmark: RunBenchmar
     assert not result.records
 
 
+def test_a_gate_in_the_configuration_file_is_no_matter_of_other_tests(
+    run_benchmark: RunBenchmark, pytester: pytest.Pytester
+) -> None:
+    """A plain pytest passes though the baseline is missing; one that would measure ends with 12."""
+    pytester.makeini("[pytest]\nsd_gate = yes\nsd_baseline = main\n")
+
+    plain = run_benchmark("-x", source="def test_plain(): pass\n")
+    measuring = run_benchmark(SIZES)
+
+    assert (plain.run.ret, measuring.run.ret) == (0, 12)
+    assert not measuring.records
+
+
 def test_a_gate_that_measured_nothing_ends_with_12(run_benchmark: RunBenchmark, record: Record) -> None:
     """All benchmarks skipped, or none collected: a green end would be a lie."""
     record()
