@@ -25,7 +25,17 @@ CONFTEST = """
     import gc, json, time
     import psutil, pytest
 
-    NOTES = {"phases": {}, "live_bytes": [], "rss": [], "started": time.perf_counter()}
+    NOTES = {"phases": {}, "live_bytes": [], "rss": [], "collecting_s": 0.0}
+    BEGAN = []
+    SCHEDULERS = []  # whose time steps are as many as the case's steps
+
+    def note_collection(phase, info):
+        if info["generation"] == 2 and phase == "start":
+            BEGAN.append(time.perf_counter())
+        elif info["generation"] == 2:
+            NOTES["collecting_s"] += time.perf_counter() - BEGAN.pop()
+
+    gc.callbacks.append(note_collection)
 
     def pytest_collection(session):
         NOTES["collecting"] = time.perf_counter()
@@ -38,15 +48,17 @@ CONFTEST = """
         gc.collect()
         if DEVICE != "cpu":
             return torch.cuda.memory_allocated(DEVICE)
+        own = {id(value) for scheduler in SCHEDULERS for value in vars(scheduler).values()}
         storages = {}
         for found in gc.get_objects():
-            if type(found) in (torch.Tensor, torch.nn.Parameter):
+            if type(found) in (torch.Tensor, torch.nn.Parameter) and id(found) not in own:
                 storage = found.untyped_storage()
                 storages[storage.data_ptr()] = storage.nbytes()
         return sum(storages.values())
 
     @pytest.fixture
     def loaded(sd_pipeline):
+        SCHEDULERS[:] = [sd_pipeline.scheduler]
         if WATCH and not NOTES["live_bytes"]:
             NOTES["live_bytes"].append(live_bytes())
         return sd_pipeline
@@ -55,6 +67,8 @@ CONFTEST = """
         phases = NOTES["phases"].setdefault(report.nodeid, {"ended": 0})
         phases[report.when] = report.duration
         phases["ended"] = time.perf_counter()
+        if report.when == "call":
+            phases["collecting"], NOTES["collecting_s"] = NOTES["collecting_s"], 0.0
 
     def pytest_runtest_logfinish(nodeid):
         if WATCH:
@@ -81,6 +95,15 @@ THEIRS = """
         benchmark(call)
 """
 
+_PARTS = {
+    "memory round": "the memory round, one more round that is not timed",
+    "collector": "full collections of garbage, so that no round pays for what ran before",
+    "set-up": "set-up: fixtures, the pipeline from the pool",
+    "call": "the rest of the call: stage clock, inputs, reading the device, checking outputs",
+    "tear-down": "tear-down",
+    "between two tests": "between two tests: report, record, journal, line, pytest itself",
+}
+
 
 def run() -> list[Line]:
     """Measure, and return the findings."""
@@ -92,8 +115,10 @@ def _start_up() -> Line:
     with TemporaryDirectory() as folder:
         Path(folder, "test_plain.py").write_text("def test_plain(): pass\n")
         command = [sys.executable, "-X", "importtime", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        for _ in range(20):
-            said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stderr
+        for number in range(21):
+            said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=_env()).stderr
+            if number == 0:  # pytest compiles what it has not seen yet
+                continue
             ours = re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+pytest_sdbatch\b.*$", said, re.MULTILINE)
             millis.append(sum(map(int, ours)) / 1000)
     return Line(
@@ -119,25 +144,23 @@ def _collection() -> Line:
 
 def _cost_of_a_case() -> list[Line]:
     notes, records = _pytest(BENCHMARK, "--sd-batch-sizes=1:2", f"--sd-steps=1:{CASES // 2}", "-o", "sd_rounds=3")
-    parts: dict[str, list[float]] = {"set-up": [], "call": [], "tear-down": [], "between two tests": []}
-    spent = {record["case_id"]: record["seconds"] for record in records}
+    parts: dict[str, list[float]] = {name: [] for name in _PARTS}
+    by_id = {record["case_id"]: record for record in records}
     ended = None
     for node_id, phases in list(notes["phases"].items()):
         whole = phases["setup"] + phases["call"] + phases["teardown"]
         if ended is not None:  # the first case loads the pipeline and imports what it needs
+            record = by_id[node_id.partition("[")[2][:-1]]
+            beyond = phases["call"] - record["seconds"] - record["memory_round"] - phases["collecting"]
+            parts["memory round"].append(record["memory_round"] * 1e3)
+            parts["collector"].append(phases["collecting"] * 1e3)
             parts["set-up"].append(phases["setup"] * 1e3)
-            parts["call"].append((phases["call"] - spent[node_id.partition("[")[2][:-1]]) * 1e3)
+            parts["call"].append(beyond * 1e3)
             parts["tear-down"].append(phases["teardown"] * 1e3)
             parts["between two tests"].append((phases["ended"] - ended - whole) * 1e3)
         ended = phases["ended"]
-    named = {
-        "set-up": "set-up: fixtures, the pipeline from the pool",
-        "call": "call, beyond warm-up and rounds: stage clock, inputs, reading, checking outputs",
-        "tear-down": "tear-down",
-        "between two tests": "between two tests: report, record, journal, line, pytest itself",
-    }
     total = [sum(values) for values in zip(*parts.values(), strict=True)]
-    lines = [Line(what=f"a case: {named[part]}", figure=location(values, "ms")) for part, values in parts.items()]
+    lines = [Line(what=f"a case: {_PARTS[part]}", figure=location(values, "ms")) for part, values in parts.items()]
     return [Line(what=f"a case beyond its rounds, in all ({len(total)} cases)", figure=location(total, "ms")), *lines]
 
 
@@ -152,7 +175,7 @@ def _memory() -> list[Line]:
     return [
         *on_gpu,
         Line(
-            what=f"live tensor storages after {len(live)} cases against those after loading",
+            what=f"live tensor storages after {len(live)} cases against those after loading, without the scheduler's",
             figure=f"{live[-2]:,} bytes against {after_load:,}",  # the last case frees the pipeline itself
             goal="equal",
             met=live[-2] == after_load,
@@ -216,7 +239,7 @@ def _pytest(
         (folder / "test_it.py").write_text(textwrap.dedent(benchmark))
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--sd-models=tiny-sd"]
         command += [f"--sd-device={device}", "--benchmark-json=run.json", *arguments]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=dict(os.environ))
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=_env())
         if done.returncode != 0:
             raise RuntimeError(f"the run failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
         notes = json.loads((folder / "notes.json").read_text())
@@ -225,10 +248,16 @@ def _pytest(
     return notes, [_figures(row) for row in rows]
 
 
+def _env() -> dict[str, str]:
+    """Return the environment of a user, who keeps compiled modules."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _figures(row: dict[str, Any]) -> dict[str, Any]:
     record = row.get("sdbatch", {}).get("record", {"warmup_ns": []})
     return {
         "case_id": row["param"],
         "rounds": row["stats"]["rounds"],
         "seconds": row["stats"]["total"] + sum(record["warmup_ns"]) / 1e9,
+        "memory_round": ((record.get("memory_round") or {}).get("time_s") or [0.0])[-1],
     }

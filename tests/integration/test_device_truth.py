@@ -124,6 +124,24 @@ def test_energy_is_in_table_and_files(run_benchmark: RunBenchmark, pytester: pyt
     assert short.text.count("energy is not known of every case: rounds last less than 2.00 s") == 1
 
 
+def test_a_counter_of_energy_that_fails_meanwhile_is_said(run_benchmark: RunBenchmark) -> None:
+    """The rounds before keep theirs, and the figure of the case says of how many rounds it is not."""
+    source = generate(
+        "calls.append(1)", "s.energy_joules = len(calls) * 300.0 if len(calls) < 5 else None",
+        before="calls, s.energy_joules = [], 0.0",
+    )  # fmt: skip
+    device = FakeDevice(seconds_per_call=2.0)
+    device.sensors.energy_joules = 0.0
+    arguments = ("--sd-batch-sizes=1", "-o", "sd_rounds=5", "-o", "sd_warmup_calls=1", "-o", "sd_memory_round=no")
+    result = run_benchmark(*arguments, device=device, source=source)
+
+    (record,) = result.records.values()
+    assert [one.energy_joules for one in record.rounds] == [300.0] * 3 + [None] * 2
+    assert record.joules_per_image == 300.0
+    assert record.energy_reason == "the counter of energy failed or was reset in 2 of 5 rounds"
+    assert f"energy is not known of every case: {record.energy_reason}" in " ".join(result.text.split())
+
+
 def test_other_processes_are_noted(run_benchmark: RunBenchmark) -> None:
     """By default the case counts, with a note; with ignore nobody looks."""
     warned = run_benchmark("--sd-batch-sizes=1", source=generate("s.neighbours = 2"))

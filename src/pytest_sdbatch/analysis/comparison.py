@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from pytest_sdbatch.analysis.comparable import Moved, Weight, moved
-from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE, Config
 from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.estimate import Run
 from pytest_sdbatch.analysis.exact import compare_exact
@@ -18,7 +18,7 @@ from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.analysis.stored import FEWEST_RUNS
-from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 
 # The first of these that outcome, time or memory has is the verdict on the case.
 _RANK = (
@@ -68,6 +68,7 @@ class Comparison:
     config: Config
     explanations: tuple[Explanation, ...] = ()
     pairs: int | None = None  # that were run, of neighbours in time; None: of stored runs
+    suspects: tuple[str, ...] = ()  # names of cases that look slower: more runs of the candidate may settle them
 
     def count(self, *verdicts: Verdict) -> int:
         """Return how many cases have one of these verdicts."""
@@ -107,11 +108,17 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
     }
     outcomes = {n: compare_outcomes(state_of_base(b), state_of_candidate(c)) for n, (b, c) in comparable.items()}
     sound = {n: (sound_of(b), sound_of(c)) for n, (b, c) in comparable.items() if outcomes[n] is None}
-    memory = {name: memory_verdict(*found) for name, found in sound.items() if any(m.peak_bytes for m in chain(*found))}
+    memory = {
+        name: memory_verdict(*found, tolerance=rules.memory_tolerance_of(name))
+        for name, found in sound.items()
+        if any(m.peak_bytes for m in chain(*found))
+    }
     varying = [name for name, verdict in memory.items() if verdict is None]
     rules = replace(rules, design=design_of(sound), alpha=rules.alpha / 2 if varying else rules.alpha)
-    times, explanations = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
-    memory |= _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, replace(rules, design=None))[0]
+    times, decision = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
+    in_memory = replace(rules, design=None, tolerance=rules.memory_tolerance)
+    larger, of_memory = _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, in_memory)
+    memory |= larger
     cases = [
         case_comparison(name, there, here, facts[name], outcomes.get(name), times.get(name), memory.get(name))
         for name, (there, here) in sides.items()
@@ -121,7 +128,12 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
         base=tuple(base),
         candidate=tuple(candidate),
         config=config or Config(),
-        explanations=explanations,
+        explanations=decision.explanations,
+        suspects=tuple(
+            name
+            for name in dict.fromkeys((*decision.suspects, *of_memory.suspects))
+            if not any(fact.weight is Weight.DRIFT for fact in facts[name])  # more runs would not undo that
+        ),
     )
 
 
@@ -157,11 +169,11 @@ def sound_of(found: _Side) -> _Side:
     return [measured for measured in found if measured.state == OK]
 
 
-def memory_verdict(there: _Side, here: _Side) -> CaseVerdict | None:
+def memory_verdict(there: _Side, here: _Side, *, tolerance: float = MEMORY_TOLERANCE) -> CaseVerdict | None:
     """Return the verdict on peak memory; None where it varies within a run."""
     base, candidate = ([measured.peak_bytes for measured in side if measured.peak_bytes] for side in (there, here))
     if base and candidate:
-        return compare_exact(base, candidate)
+        return compare_exact(base, candidate, tolerance=tolerance)
     return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=f"not known of the {'candidate' if base else 'base'}")
 
 
@@ -179,7 +191,7 @@ def design_of(sound: Mapping[str, tuple[_Side, _Side]]) -> dict[str, tuple[str, 
     }
 
 
-def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, CaseVerdict], tuple[Explanation, ...]]:
+def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, CaseVerdict], Decision]:
     """Return the verdict on each case by the stored rule; a run of too few rounds, or with one of 0, does not count."""
     enough = {name: tuple([r for r in side if enough_rounds(r)] for side in sides) for name, sides in rounds.items()}
     tested = [name for name, sides in enough.items() if all(sides)]
@@ -190,7 +202,7 @@ def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, C
     decision = decide(runs[0], runs[1], None, config)
     few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side"
     untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
-    return {name: decision.verdicts.get(name, untested) for name in rounds}, decision.explanations
+    return {name: decision.verdicts.get(name, untested) for name in rounds}, decision
 
 
 def enough_rounds(values: Sequence[float]) -> bool:

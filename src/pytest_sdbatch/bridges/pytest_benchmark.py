@@ -170,9 +170,12 @@ def replay(benchmark: BenchmarkFixture, durations: Sequence[float]) -> None:
         OptionError: as :func:`publish`.
 
     """
+    from pytest_sdbatch.measure.tracers import paused
+
     CLOCK.load(durations)
     try:
-        benchmark.pedantic(_nothing, rounds=len(durations))
+        with paused():  # it cannot put a cProfile back itself, and fails on it
+            benchmark.pedantic(_nothing, rounds=len(durations))
     finally:
         left = CLOCK.stop()
     if left and benchmark.enabled:

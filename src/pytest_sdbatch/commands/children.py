@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +19,20 @@ _GRACE_S = 60.0  # for a child whose time is over, to write what it has
 def one_process(run_file: Path, arguments: Sequence[str], *, python: str = sys.executable) -> list[str]:
     """Return the command of a pytest with *arguments* that writes its run to *run_file*."""
     return [python, "-P", "-m", "pytest_sdbatch.commands.one_process", str(run_file), *arguments]
+
+
+def select(run_file: Path, names: Iterable[str]) -> None:
+    """Let the process that will write *run_file* run only the cases with these *names*: node ids with the parameters.
+
+    It collects what its arguments say, so that options, markers and ``-k`` mean what they meant, and leaves out the
+    rest.
+    """
+    selection_of(run_file).write_text(json.dumps(list(names)), encoding="utf-8")
+
+
+def selection_of(run_file: Path) -> Path:
+    """Return where the selection for *run_file* lies, if there is one."""
+    return run_file.with_suffix(".selection")
 
 
 def run_child(

@@ -89,6 +89,14 @@ def without_coarse_energy(rounds: Sequence[Round], updates: int | None) -> tuple
     return tuple(replace(reading, energy_joules=None) for reading in rounds), reason
 
 
+def missing_energy(rounds: Sequence[Round]) -> str | None:
+    """Return how many of *rounds*, on a device that counts energy, lack theirs; None where none does."""
+    missing = sum(reading.energy_joules is None for reading in rounds)
+    if not missing:
+        return None
+    return f"the counter of energy failed or was reset in {missing} of {units.count(len(rounds), 'round')}"
+
+
 def slowing(rounds: Sequence[Round]) -> str | None:
     """Return how many of *rounds* were slowed down, by what and for how long; None where none was."""
     slowed = [reading for reading in rounds if reading.slowed]

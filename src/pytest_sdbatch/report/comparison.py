@@ -11,6 +11,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison, sound_of
 from pytest_sdbatch.analysis.growth import growth
+from pytest_sdbatch.analysis.noise import noisy_runs
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
@@ -56,7 +57,9 @@ _TELLING = (
 _EXPLAINED = (Verdict.ACCEPTED, Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
 
 
-def render_comparison(comparison: Comparison, *, width: int, color: bool, encoding: str = "utf-8") -> str:
+def render_comparison(
+    comparison: Comparison, *, width: int, color: bool, encoding: str = "utf-8", blocks: bool = True
+) -> str:
     """Return what is shown of *comparison*, without a newline at the end.
 
     Args:
@@ -64,6 +67,7 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, encodi
         width: columns of the screen; where it does not do, the least important columns are left out.
         color: whether to use ANSI colours.
         encoding: of the screen; what it lacks is replaced.
+        blocks: whether each case that regressed has one, with all its numbers.
 
     """
     from rich.text import Text
@@ -76,7 +80,7 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, encodi
     below = [*legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
     lines += [Text(line, "dim") for text in below for line in _wrapped(text, width)]
     for case in comparison.cases:
-        if case.verdict is Verdict.REGRESSED:
+        if blocks and case.verdict is Verdict.REGRESSED:
             lines += [Text(""), *_regression(case, comparison, width)]
     lines += [Text(""), *(Text(line, style) for text, style in summary(comparison) for line in _wrapped(text, width))]
     return to_string(lines, color=color, encoding=encoding)
@@ -126,6 +130,9 @@ def heading(comparison: Comparison) -> Iterator[str]:
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
+        for number, names in noisy_runs(side, [case.name for case in _shown(comparison.cases)]):
+            cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
+            yield f"  noisy: the rounds of {cases} differ a lot in run {number} (was the machine busy?)"
     total = len(comparison.cases)
     effects = {
         Weight.MUST_MATCH: "incomparable",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -306,6 +307,23 @@ def test_a_test_that_fails_after_measuring_keeps_its_row(run: Any, pytester: pyt
     run(TEST + "    assert False\n", "--benchmark-json=out.json").assert_outcomes(failed=1)
 
     assert stored(pytester.path / "out.json")["stats"]["rounds"] == 3
+
+
+def test_a_profiler_around_the_test_changes_nothing(run: Any, pytester: pytest.Pytester) -> None:
+    """pytest-benchmark alone fails under cProfile, up to Python 3.11: it asks to put back what cannot be called."""
+    profiled = """
+        import cProfile
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def profiler():
+            with cProfile.Profile() as profile:
+                yield
+            assert profile.getstats()
+    """
+    run(textwrap.dedent(profiled) + TEST, "--benchmark-json=out.json").assert_outcomes(passed=1)
+
+    assert stored(pytester.path / "out.json")["stats"]["data"] == [0.5, 0.25, 0.75]
 
 
 def test_a_benchmark_used_twice_is_its_own_error(run: Any) -> None:

@@ -8,7 +8,14 @@ import pytest
 
 from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.devices.fake import FakeDevice
-from pytest_sdbatch.measure.boundaries import Watch, reasons, round_fields, slowing, without_coarse_energy
+from pytest_sdbatch.measure.boundaries import (
+    Watch,
+    missing_energy,
+    reasons,
+    round_fields,
+    slowing,
+    without_coarse_energy,
+)
 from pytest_sdbatch.records import Round
 
 
@@ -102,6 +109,14 @@ def test_rounds_without_energy_stay_as_they_are() -> None:
     made = rounds(0.1, 0.2)
 
     assert without_coarse_energy(made, None) == (tuple(made), None)
+
+
+def test_a_counter_that_failed_meanwhile_is_said() -> None:
+    """Of the rounds that lack their energy though the device counts it; where none does there is nothing to say."""
+    known, lost = rounds(3.0, 3.0, energy_joules=50.0), rounds(3.0)
+
+    assert missing_energy(known) is None
+    assert missing_energy([*known, *lost]) == "the counter of energy failed or was reset in 1 of 3 rounds"
 
 
 def test_slowed_rounds_are_counted_with_their_causes() -> None:
