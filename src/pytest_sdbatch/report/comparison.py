@@ -65,7 +65,7 @@ def render_comparison(
 
     shown = _shown(comparison.cases)
     notes = _notes(shown)
-    lines = [Text(line) for text in _heading(comparison, shown) for line in _wrapped(text, width)]
+    lines = [Text(line) for text in _heading(comparison) for line in _wrapped(text, width)]
     lines += lay_out(_columns(shown), list(_blocks(shown, notes, width)), width=width, encoding=encoding)
     below = [*_legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
     lines += [Text(line, "dim") for text in below for line in _wrapped(text, width)]
@@ -100,14 +100,14 @@ def _notes(cases: Sequence[CaseComparison]) -> dict[str, int]:
     return {reason: number for number, reason in enumerate(reasons, start=1)}
 
 
-def _heading(comparison: Comparison, shown: Sequence[CaseComparison]) -> Iterator[str]:
+def _heading(comparison: Comparison) -> Iterator[str]:
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
         files = ", ".join(dict.fromkeys(run.file for run in side))
         yield f"{word}: {units.count(len(side), 'run')} in {plain(files)}"
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
-        for number, names in noisy_runs(side, [case.name for case in shown]):
+        for number, names in noisy_runs(side, [case.name for case in _shown(comparison.cases)]):
             cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
             yield f"  noisy: the rounds of {cases} differ a lot in run {number} (was the machine busy?)"
     total = len(comparison.cases)
