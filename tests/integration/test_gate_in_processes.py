@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -111,6 +114,29 @@ def test_one_slow_process_is_not_red(project: Path) -> None:
     last = text.rstrip().splitlines()[-1]
     assert last.startswith("sdbatch: gate: 2 cases compared, 1 inconclusive; inconclusive: 1 case; ")
     assert "sdbatch ab --base " in last
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the console tells all processes at once")
+def test_a_run_that_is_stopped_meanwhile_ends_its_process_too(project: Path, tmp_path: Path) -> None:
+    """Exit status 2, as of any Ctrl-C; no verdict, no process and no file is left behind."""
+    (project / "slower").write_text("1.12")
+    left = tmp_path / "left"
+    left.mkdir()
+    command = [sys.executable, "-u", "-m", "pytest", "test_it.py", "--sd-baseline=main", "--sd-gate", *PLAIN]
+    variables = {**os.environ, "TMPDIR": str(left)}
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, env=variables) as run:
+        assert run.stdout is not None
+        next(line for line in run.stdout if "again in 3 fresh processes" in line)
+        while not (project / "processes" / "1").exists():  # the first of them has come to its conftest
+            time.sleep(0.05)
+        run.send_signal(signal.SIGTERM)
+        text = run.stdout.read()
+
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
+    assert "not compared with main: the run did not come to its end" in text
+    assert "regressed" not in text
+    assert not list(left.glob("sdbatch-*"))
+    assert len(list((project / "processes").iterdir())) == 2
 
 
 def test_nothing_that_looks_slower_runs_nothing_again(project: Path) -> None:

@@ -61,7 +61,8 @@ def announce(host: Host, names: Sequence[str], *, baseline: str, processes: int)
 
 
 def _arguments(host: Host) -> list[str]:
-    words = list(map(str, host.config.invocation_params.args))
+    # This process still has its context on the device, which is no reason to fail there.
+    words = [*map(str, host.config.invocation_params.args), "-o", "sd_foreign_processes=warn"]
     # One process, as the baseline was; workers would not know what was selected.
     return [*words, "-n0"] if host.is_controller else words
 
