@@ -10,9 +10,9 @@ from importlib import metadata
 
 from benchmarks.harness.report import to_markdown
 
-PARTS = ("clock", "rounds", "files", "runs", "gate")
-# Half an hour of simulation; asked for by name.
-NOT_BY_DEFAULT = ("gate",)
+PARTS = ("clock", "rounds", "files", "runs", "gate", "ab")
+# Half an hour of simulation; an hour of real jobs: asked for by name.
+NOT_BY_DEFAULT = ("gate", "ab")
 
 
 def main() -> int:

@@ -33,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="measure a grid; takes every option of pytest, such as --sd-batch-sizes=1,4,8 (sdbatch sweep --help); "
         "--processes=K makes K runs of it; behind -- name benchmarks of your own",
     )
+    commands.add_parser(
+        "ab",
+        add_help=False,
+        help="is this branch slower? runs base and candidate in turn: sdbatch ab --base origin/main -- benchmarks/ "
+        "(sdbatch ab --help)",
+    )
     listing = commands.add_parser(
         "models", help="list the models and variants that can be named, those of a conftest.py here too"
     )
@@ -42,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
         return sweep(words[1:])
+    if words[:1] == ["ab"]:  # a part of what is behind it does
+        from pytest_sdbatch.commands.ab.job import ab
+
+        return ab(words[1:])
     given = parser.parse_args(words)
     return int(given.run(given))
 

@@ -68,6 +68,10 @@ class RunFileError(SdbatchError):
     """A run file cannot be written, read or believed."""
 
 
+class BaselineError(RunFileError):
+    """What a run is to be compared with is missing or cannot be believed: exit status 12."""
+
+
 class TooFewSamples(SdbatchError, ValueError):
     """A statistic was asked of fewer values than it is defined for."""
 

@@ -20,6 +20,7 @@ from pytest_sdbatch.options import Options, Origin
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_sdbatch.bridges.gate import Gate
     from pytest_sdbatch.bridges.live import Live
     from pytest_sdbatch.devices.device import Device
     from pytest_sdbatch.devices.lease import Lease
@@ -51,6 +52,8 @@ class Host:
         self.lease: Lease | None = None  # of the device or the cores that this process times on
         self.no_lease: SdbatchError | None = None  # why it was not to be had
         self.lost_gpus: set[str] = set()
+        self.gate: Gate | None = None  # what this run is held to
+        self.deselected: set[str] = set()  # benchmarks, by the names that run files have
         self.last_words: dict[str, dict[str, Any]] = {}  # of workers that ended themselves, by node id
         self.announced = False  # whether that controller has printed its header
         self.live: Live | None = None
@@ -134,10 +137,11 @@ class Host:
         The device waits for collection too: a conftest may still make it, and torch is not imported for a mistake.
 
         Raises:
-            SdbatchError: the first problem.
+            SdbatchError: the first problem; a BaselineError where it is that there is nothing to compare with.
         """
         if self.is_worker or all(s.origin < Origin.COMMAND_LINE for s in self.options.settings.values()):
             return
+        from pytest_sdbatch.bridges import gate
         from pytest_sdbatch.grid.plan import Defaults, plan
         from pytest_sdbatch.measure.stopping import Rules
         from pytest_sdbatch.storage.exclusive import check_target
@@ -153,6 +157,7 @@ class Host:
             check_target(self.report_path)
         if self.options.text("save") is not None:
             check_name(self.options.text("save") or "")
+        gate.check(self)
 
     def cases_of(self, options: Options, *, with_model: bool) -> Sequence[Case]:
         """Return the cases of a test with these options; one, the smallest, under ``--benchmark-disable``."""
@@ -165,22 +170,22 @@ class Host:
     def report_path(self) -> Path | None:
         """Where ``--sd-report`` writes."""
         text = self.options.text("report")
-        return None if text is None else self._path("report", text)
+        return None if text is None else self.path_of("report", text)
 
     @property
     def baseline_path(self) -> Path | None:
         """Where ``--sd-save`` writes: one file per name and device."""
         name = self.options.text("save")
-        return None if name is None or self.workers > 1 else self._baseline_path(name)
+        return None if name is None or self.workers > 1 else self.stored_path(name)
 
     @property
     def baselines_folder(self) -> Path:
         """Where baselines lie."""
-        return self._path("baselines", self.options.text("baselines") or "")
+        return self.path_of("baselines", self.options.text("baselines") or "")
 
     def stored_runs(self) -> list[Path]:
         """Return the baseline files of this device, whatever their name."""
-        file = self._baseline_path("any")
+        file = self.stored_path("any")
         return sorted(file.parents[1].glob(f"*/{file.name}"))
 
     def prompts(self, options: Options) -> tuple[str, ...]:
@@ -188,7 +193,7 @@ class Host:
         from pytest_sdbatch.pipelines.generation import DEFAULT_PROMPTS, read_prompts
 
         text = options.text("prompts")
-        return DEFAULT_PROMPTS if text is None else read_prompts(self._path("prompts", text))
+        return DEFAULT_PROMPTS if text is None else read_prompts(self.path_of("prompts", text))
 
     def expect(self, cases: Sequence[tuple[Case, bool]]) -> None:
         """Take note of what will run, in order: each with its case, and whether it is measured."""
@@ -219,12 +224,13 @@ class Host:
         if self.baseline_path is not None:
             check_target(self.baseline_path, create_parents=True)
 
-    def _baseline_path(self, name: str) -> Path:
+    def stored_path(self, name: str) -> Path:
+        """Return where the runs that are stored under *name* lie for this device."""
         from pytest_sdbatch.storage.names import baseline_path
 
         return baseline_path(self.baselines_folder, name, self.session.environment)
 
-    def _path(self, name: str, text: str) -> Path:
+    def path_of(self, name: str, text: str) -> Path:
         """Return a path option: typed ones start where pytest was called, others at the root of the project."""
         if text.endswith(("/", "\\")) and name == "report":
             raise OptionError(f"{self.options.spelled(name)}={text}: a folder", fix="name a file: run.json")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from pytest_sdbatch.errors import OptionError, did_you_mean
-from pytest_sdbatch.grid import axes
+from pytest_sdbatch.grid import axes, limits
 
 
 class Origin(IntEnum):
@@ -28,7 +28,7 @@ class Option:
     """One row of the table."""
 
     name: str
-    kind: str  # integers, names, resolutions, count, number, seconds, share, choice, text, path, switch; see Options
+    kind: str  # integers, names, resolutions, count, number, seconds, share, choice, text, path, switch, budget, limit; see Options
     help: str
     default: str | None = None  # None: decided by the device or the model
     flag: str | None = None  # metavar of the command line flag; None: ini and marker only
@@ -84,6 +84,11 @@ TABLE: tuple[Option, ...] = (
     Option("memory_round", "switch", "read the memory in use in one more round, which is not timed", "yes"),
     Option("foreign_processes", "choice", "other processes on the GPU before or after a case: warn marks it, fail fails it", "warn", choices=("warn", "fail", "ignore")),
     Option("compile_cache", "choice", "keep: use torch's own compile cache; private: every case compiles anew", "private", choices=("private", "keep")),
+    Option("baseline", "text", "compare with this stored run: a name, REF:NAME of another commit, or a .json file", flag="NAME", group="decide", marker=False),
+    Option("gate", "switch", "fail what regressed against --sd-baseline, and what breaks a limit", "no", flag="", group="decide", marker=False),
+    Option("fail_on", "choice", "what --sd-gate does not let pass: inconclusive ends with exit status 11", "regressed", group="decide", choices=("regressed", "inconclusive"), marker=False),
+    Option("budget", "budget", "by how much a case may be worse than its baseline: time:3%,peak-memory:1%", group="decide"),
+    Option("limit", "limit", "what a case must keep: latency:4s,peak-memory:20GiB,images-per-s:1.5", group="decide"),
     Option("case_timeout", "seconds", "seconds after which a case that has not ended ends its process; left out: never", group="decide"),
     Option("lease_seconds", "seconds", "seconds to wait for a GPU, or cores, that another benchmark uses", "86400", group="decide", marker=False),
     Option("sweet_spot", "share", "how much slower than the best the sweet spot may be", "5%", group="decide", marker=False),
@@ -165,6 +170,14 @@ class Options:
         row = BY_SPELLING[name]
         return axes.parse_choice(self._text(name), option=self.spelled(name), choices=row.choices)
 
+    def budget(self, name: str = "budget") -> Mapping[str, float]:
+        """Return by how much each metric may grow, shares of 1; nothing where it was not given."""
+        return {} if self.text(name) is None else limits.parse_budgets(self._text(name), option=self.spelled(name))
+
+    def limit(self, name: str = "limit") -> Mapping[str, float]:
+        """Return what each metric must keep, in seconds, bytes or images; nothing where it was not given."""
+        return {} if self.text(name) is None else limits.parse_limits(self._text(name), option=self.spelled(name))
+
     def switch(self, name: str) -> bool:
         """Return whether a yes/no option is on."""
         text = self._text(name).strip().lower()
@@ -185,6 +198,7 @@ class Options:
             "integers": self.integers, "names": self.names, "resolutions": self.resolutions, "count": self.count,
             "count0": self.count, "number": self.number, "seconds": self.number, "share": self.number,
             "choice": self.choice, "switch": self.switch, "text": self._text, "path": self._text,
+            "budget": self.budget, "limit": self.limit,
         }  # fmt: skip
         for row in TABLE:
             if self.settings[row.name].text is not None:
@@ -259,7 +273,7 @@ def flag_of(row: Option) -> str:
 
 
 def to_text(value: object, *, option: str) -> str:
-    """Return the text of a value from an ini file or a marker: a str, int, float, bool, or a list of them.
+    """Return the text of a value from an ini file or a marker: a str, int, float, bool, or a list or mapping of them.
 
     Raises:
         OptionError: for a list within a list: ``[(512, 768)]`` would read as two resolutions.
@@ -267,6 +281,8 @@ def to_text(value: object, *, option: str) -> str:
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}:{to_text(item, option=option)}" for key, item in value.items())
     if not isinstance(value, (list, tuple)):
         return str(value)
     if any(isinstance(item, (list, tuple)) for item in value):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.errors import BaselineError, SdbatchError
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
@@ -59,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[HOST] = host.Host(config, pytest_options.read_options(config))
         config.pluginmanager.register(Recorder(config.stash[HOST]), "sdbatch-recorder")
         config.stash[HOST].check()
+    except BaselineError as error:
+        _end(error, config)
     except SdbatchError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -74,12 +76,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the benchmarks so that each pipeline is loaded once; end here where the grid was wrong."""
-    from pytest_sdbatch.bridges import pytest_items, resuming, xdist
+    from pytest_sdbatch.bridges import gate, pytest_items, resuming, xdist
 
     host = config.stash[HOST]
     try:
         pytest_items.accept(items, host)
+        gate.collected(items, host)
         resuming.leave_out_kept(items, host)
+    except BaselineError as error:
+        _end(error, config)
     except SdbatchError as error:
         if not host.is_worker:
             raise pytest.UsageError(str(error)) from None
@@ -132,21 +137,26 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     return result
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a benchmark whose device is in use elsewhere."""
-    from pytest_sdbatch.bridges import leasing
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a benchmark whose device is in use elsewhere, or whose pipeline does not fit it any more."""
+    from pytest_sdbatch.bridges import gate, leasing
 
-    leasing.refuse(item, item.config.stash[HOST])
+    host = item.config.stash[HOST]
+    leasing.refuse(item, host)
+    with gate.held(item, host):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a benchmark that measured nothing."""
-    from pytest_sdbatch.bridges import pytest_items
+    """Fail a benchmark that measured nothing, or breaks by itself what the run is held to."""
+    from pytest_sdbatch.bridges import gate, pytest_items
 
-    result = yield
-    pytest_items.refuse_idle(item, item.config.stash[HOST])
+    host = item.config.stash[HOST]
+    with gate.held(item, host):
+        result = yield
+    pytest_items.refuse_idle(item, host)
     return result
 
 
@@ -206,6 +216,8 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     leasing.share_gpus(config.stash[HOST], specs)
     try:
         xdist.prepare(config.stash[HOST], len(specs))
+    except BaselineError as error:
+        _end(error, config)
     except SdbatchError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -232,7 +244,10 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     from pytest_sdbatch.bridges import xdist
 
     reporter = node.config.pluginmanager.get_plugin("terminalreporter")
-    xdist.begin(node.config.stash[HOST], ids, reporter)
+    try:
+        xdist.begin(node.config.stash[HOST], ids, reporter)
+    except BaselineError as error:
+        _end(error, node.config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -253,8 +268,14 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport) -> None:
     xdist.attach_crash(report.node.config.stash[HOST], crashitem, report)
 
 
+def _end(error: BaselineError, config: pytest.Config) -> NoReturn:
+    from pytest_sdbatch.bridges import gate
+
+    gate.end_run(error, config)
+
+
 class Recorder:
-    """The hooks that take records in. A class, because pytest gives the first of them no config."""
+    """The hooks that take records in and judge them. A class, because pytest gives some of them no config."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -262,21 +283,47 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries, and print its line."""
-        from pytest_sdbatch.bridges import faults, screen
+        from pytest_sdbatch.bridges import faults, gate, screen
 
         faults.hear(report, self._host)
+        gate.hear(report, self._host)
         screen.keep(report, self._host)
 
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Take note of what was not asked for."""
+        from pytest_sdbatch.bridges import gate
+
+        gate.leave_out(items, self._host)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Judge the run once all tests ran to their end."""
+        result = yield
+        if self._host.gate is not None:
+            from pytest_sdbatch.bridges import verdict
+
+            verdict.reach(self._host)
+        return result
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the run files, end the journal, and let others have the device."""
-        from pytest_sdbatch.bridges import leasing, live, screen
+        """Write the run files, end the journal, turn the verdict into the exit status, give the device back."""
+        from pytest_sdbatch.bridges import leasing, live, screen, verdict
 
         live.end(self._host)
         screen.finish(session, self._host)
+        verdict.finish(session, self._host)
         leasing.give_back(self._host)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
-        """Show the table and the answer."""
-        from pytest_sdbatch.bridges import screen
+        """Show the table, the answer and the comparison."""
+        from pytest_sdbatch.bridges import screen, verdict
 
         screen.summary(terminalreporter, self._host, exitstatus)
+        verdict.summary(terminalreporter, self._host)
+
+    def pytest_unconfigure(self) -> None:
+        """Say the gate's last word."""
+        if self._host.gate is not None:
+            from pytest_sdbatch.bridges import verdict
+
+            verdict.say_last(self._host)

@@ -148,7 +148,7 @@ class BenchSession:
         }
         record = replace(self._record(case, attempt, result, pipeline, loaded), test=test, must_match=must_match)
         record = replace(record, memory_round=memory, memory_round_reason=no_memory)
-        record = self._with_surroundings(record, before, policy=policy)
+        record = self._with_surroundings(record, before, policy=policy, limits=options.limit())
         return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
 
     def _attempt(self, workload: GenerationWorkload, options: Options) -> Attempt:
@@ -194,7 +194,9 @@ class BenchSession:
             ),
         )
 
-    def _with_surroundings(self, record: Record, before: Processes, *, policy: str) -> Record:
+    def _with_surroundings(
+        self, record: Record, before: Processes, *, policy: str, limits: Mapping[str, float]
+    ) -> Record:
         """Return *record* with what else was on the device, and the outcome that a sound one has because of that."""
         after, memory = self.device.processes(), record.memory_round
         rounds, energy_reason = without_coarse_energy(record.rounds, memory.energy_updates if memory else None)
@@ -212,10 +214,12 @@ class BenchSession:
         if record.outcome is not Outcome.OK:
             return record
         smaller = validity.smaller_s_per_image(self._records.values(), record)
+        slowed = validity.throttled(rounds)
         doubt = (
             (validity.crowded(foreign) if policy == "fail" else None)
+            or validity.over_limit(record, limits, timed=slowed is None)
             or validity.spilled(self.device, record, smaller)
-            or validity.throttled(rounds)
+            or slowed
         )
         return record if doubt is None else replace(record, outcome=doubt.outcome, reason=doubt.reason)
 
@@ -277,7 +281,9 @@ class BenchSession:
             plugin_version=metadata.version("pytest-sdbatch"),
         )
 
-    def save(self, path: Path, *, baseline: bool, interrupted: bool, over: bool = False) -> str:
+    def save(
+        self, path: Path, *, baseline: bool, interrupted: bool, over: bool = False, doubt: str | None = None
+    ) -> str:
         """Write the run to *path* and return a line that says so.
 
         Args:
@@ -285,6 +291,7 @@ class BenchSession:
             baseline: whether later runs will be compared with it; only a sound run may be one, unless forced.
             interrupted: whether cases are missing.
             over: of a run file: whether it is there, and is what an interrupted run left that this one went on with.
+            doubt: why the run is no baseline, besides what its records say.
 
         Raises:
             RunFileError: where the file cannot be written, or the run is no baseline.
@@ -292,7 +299,7 @@ class BenchSession:
         run = self.run(interrupted=interrupted)
         if not baseline:
             return f"run file: {write_run(path, [run], over=over)}"
-        return save_baseline(path, [run], anyway=self.options.switch("save_anyway"))
+        return save_baseline(path, [run], anyway=self.options.switch("save_anyway"), doubt=doubt)
 
     @contextmanager
     def _compiler(self, case: Case, options: Options) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from benchmark_run import GENERATE, DevicePlugin, Keeper, Result, RunBenchmark
+from gated import RecordBaseline, recorder
 
 from pytest_sdbatch.devices.fake import FakeDevice
 
@@ -31,3 +32,9 @@ def run_benchmark(pytester: pytest.Pytester) -> RunBenchmark:
         return Result(run, keeper.records)
 
     return run
+
+
+@pytest.fixture
+def record(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> RecordBaseline:
+    """Store a baseline of five runs, by default of the test and the sizes that the gate is asked for."""
+    return recorder(run_benchmark, pytester.path)

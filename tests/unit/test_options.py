@@ -23,6 +23,8 @@ VALUES: Mapping[str, tuple[str, object, str]] = {
     "switch": ("yes", True, "maybe"),
     "text": ("a text", "a text", " "),
     "path": ("a/path", "a/path", ""),
+    "budget": ("time:3%", {"time": 0.03}, "time:3"),
+    "limit": ("latency:4s", {"latency": 4.0}, "latency:4"),
 }
 FLAGS = [row for row in TABLE if row.flag is not None]
 MARKERS = [row for row in TABLE if row.marker]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from pytest_sdbatch.analysis.comparable import Moved, Weight, moved
-from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE, Config
 from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.estimate import Run
 from pytest_sdbatch.analysis.exact import compare_exact
@@ -18,7 +18,7 @@ from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.analysis.stored import FEWEST_RUNS
-from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 
 # The first of these that outcome, time or memory has is the verdict on the case.
 _RANK = (
@@ -29,7 +29,7 @@ _RANK = (
     Verdict.IMPROVED,
     Verdict.UNCHANGED,
 )
-COMPARED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
+COMPARED = (Verdict.REGRESSED, Verdict.ACCEPTED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,8 @@ class Comparison:
     candidate: tuple[SideRun, ...]
     config: Config
     explanations: tuple[Explanation, ...] = ()
+    pairs: int | None = None  # that were run, of neighbours in time; None: of stored runs
+    suspects: tuple[str, ...] = ()  # names of cases that look slower: more runs of the candidate may settle them
 
     def count(self, *verdicts: Verdict) -> int:
         """Return how many cases have one of these verdicts."""
@@ -75,7 +77,7 @@ class Comparison:
     @property
     def more_runs(self) -> int:
         """How many more runs, of either side, a verdict on time takes at the least."""
-        return max(0, FEWEST_RUNS - len(self.base) - len(self.candidate))
+        return max(0, FEWEST_RUNS - len(self.base) - len(self.candidate)) if self.pairs is None else 0
 
     def moved(self) -> Mapping[Moved, int]:
         """Return every fact that differs, the heaviest first, and in how many cases it does."""
@@ -97,22 +99,28 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
 
     """
     rules = config or Config()
-    sides = {name: _found(base, candidate, name) for name in _names(base, candidate)}
-    facts = {name: _moved(there, here) for name, (there, here) in sides.items()}
+    sides = {name: both_sides(base, candidate, name) for name in names_of(base, candidate)}
+    facts = {name: moved_among(there, here) for name, (there, here) in sides.items()}
     comparable = {
         name: found
         for name, found in sides.items()
         if all(found) and not any(fact.weight is Weight.MUST_MATCH for fact in facts[name])
     }
     outcomes = {n: compare_outcomes(state_of_base(b), state_of_candidate(c)) for n, (b, c) in comparable.items()}
-    sound = {n: (_sound(b), _sound(c)) for n, (b, c) in comparable.items() if outcomes[n] is None}
-    memory = {name: _memory(*found) for name, found in sound.items() if any(m.peak_bytes for m in chain(*found))}
+    sound = {n: (sound_of(b), sound_of(c)) for n, (b, c) in comparable.items() if outcomes[n] is None}
+    memory = {
+        name: memory_verdict(*found, tolerance=rules.memory_tolerance_of(name))
+        for name, found in sound.items()
+        if any(m.peak_bytes for m in chain(*found))
+    }
     varying = [name for name, verdict in memory.items() if verdict is None]
-    rules = replace(rules, design=_design(sound), alpha=rules.alpha / 2 if varying else rules.alpha)
-    times, explanations = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
-    memory |= _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, replace(rules, design=None))[0]
+    rules = replace(rules, design=design_of(sound), alpha=rules.alpha / 2 if varying else rules.alpha)
+    times, decision = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
+    in_memory = replace(rules, design=None, tolerance=rules.memory_tolerance)
+    larger, of_memory = _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, in_memory)
+    memory |= larger
     cases = [
-        _case(name, there, here, facts[name], outcomes.get(name), times.get(name), memory.get(name))
+        case_comparison(name, there, here, facts[name], outcomes.get(name), times.get(name), memory.get(name))
         for name, (there, here) in sides.items()
     ]
     return Comparison(
@@ -120,7 +128,12 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
         base=tuple(base),
         candidate=tuple(candidate),
         config=config or Config(),
-        explanations=explanations,
+        explanations=decision.explanations,
+        suspects=tuple(
+            name
+            for name in dict.fromkeys((*decision.suspects, *of_memory.suspects))
+            if not any(fact.weight is Weight.DRIFT for fact in facts[name])  # more runs would not undo that
+        ),
     )
 
 
@@ -128,16 +141,18 @@ _Side = Sequence[Measured]
 _Rounds = tuple[list[Sequence[float]], list[Sequence[float]]]  # of each run of the base and of the candidate
 
 
-def _names(*sides: Sequence[SideRun]) -> Iterable[str]:
+def names_of(*sides: Sequence[SideRun]) -> Iterable[str]:
+    """Return the names of all cases, in the order in which they were met."""
     return dict.fromkeys(name for side in sides for run in side for name in run.cases)
 
 
-def _found(base: Sequence[SideRun], candidate: Sequence[SideRun], name: str) -> tuple[_Side, _Side]:
+def both_sides(base: Sequence[SideRun], candidate: Sequence[SideRun], name: str) -> tuple[_Side, _Side]:
+    """Return what the runs of each side say of the case *name*."""
     there, here = ([run.cases[name] for run in side if name in run.cases] for side in (base, candidate))
     return there, here
 
 
-def _moved(there: _Side, here: _Side) -> tuple[Moved, ...]:
+def moved_among(there: _Side, here: _Side) -> tuple[Moved, ...]:
     """Return what differs from the first run. Of a case that was not measured less is known, which is no difference."""
     first, *others = [*there, *here]
     found: dict[Moved, None] = {}
@@ -149,15 +164,16 @@ def _moved(there: _Side, here: _Side) -> tuple[Moved, ...]:
     return tuple(found)
 
 
-def _sound(found: _Side) -> _Side:
+def sound_of(found: _Side) -> _Side:
+    """Return those of *found* that ended well."""
     return [measured for measured in found if measured.state == OK]
 
 
-def _memory(there: _Side, here: _Side) -> CaseVerdict | None:
+def memory_verdict(there: _Side, here: _Side, *, tolerance: float = MEMORY_TOLERANCE) -> CaseVerdict | None:
     """Return the verdict on peak memory; None where it varies within a run."""
     base, candidate = ([measured.peak_bytes for measured in side if measured.peak_bytes] for side in (there, here))
     if base and candidate:
-        return compare_exact(base, candidate)
+        return compare_exact(base, candidate, tolerance=tolerance)
     return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=f"not known of the {'candidate' if base else 'base'}")
 
 
@@ -166,7 +182,7 @@ def _rounds(found: tuple[_Side, _Side], metric: str) -> _Rounds:
     return there, here
 
 
-def _design(sound: Mapping[str, tuple[_Side, _Side]]) -> dict[str, tuple[str, int, int]]:
+def design_of(sound: Mapping[str, tuple[_Side, _Side]]) -> dict[str, tuple[str, int, int]]:
     """Return the group of each case, for the explanation; the test is named where there are several."""
     places = {name: there[0].place for name, (there, _) in sound.items() if there[0].place.group}
     several = len({place.test for place in places.values()}) > 1
@@ -175,9 +191,9 @@ def _design(sound: Mapping[str, tuple[_Side, _Side]]) -> dict[str, tuple[str, in
     }
 
 
-def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, CaseVerdict], tuple[Explanation, ...]]:
+def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, CaseVerdict], Decision]:
     """Return the verdict on each case by the stored rule; a run of too few rounds, or with one of 0, does not count."""
-    enough = {name: tuple([r for r in side if _enough(r)] for side in sides) for name, sides in rounds.items()}
+    enough = {name: tuple([r for r in side if enough_rounds(r)] for side in sides) for name, sides in rounds.items()}
     tested = [name for name, sides in enough.items() if all(sides)]
     runs: list[list[Run]] = []
     for side in (0, 1):
@@ -186,14 +202,15 @@ def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, C
     decision = decide(runs[0], runs[1], None, config)
     few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side"
     untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
-    return {name: decision.verdicts.get(name, untested) for name in rounds}, decision.explanations
+    return {name: decision.verdicts.get(name, untested) for name in rounds}, decision
 
 
-def _enough(values: Sequence[float]) -> bool:
+def enough_rounds(values: Sequence[float]) -> bool:
+    """Return whether a run's readings of a case have a location with an error."""
     return len(values) >= FEWEST_FOR_ERROR and min(values) > 0
 
 
-def _case(
+def case_comparison(
     name: str,
     there: _Side,
     here: _Side,
@@ -201,8 +218,29 @@ def _case(
     outcome: CaseVerdict | None,
     time: CaseVerdict | None,
     memory: CaseVerdict | None,
+    *,
+    drift_counts: bool = True,
 ) -> CaseComparison:
-    verdict, reason = _word(there, here, facts, outcome, time, memory)
+    """Return the verdict on a case from the verdicts on its parts.
+
+    Args:
+        name: node id with the parameters.
+        there: of each run of the base that has it; empty where the candidate alone does.
+        here: of the candidate, likewise.
+        facts: that moved among all of them.
+        outcome: where it did not go well on both sides.
+        time: if it was compared.
+        memory: if it was compared.
+        drift_counts: whether what moved of the surroundings may be to blame: not where both sides ran side by side.
+
+    """
+    drift = [str(fact) for fact in facts if fact.weight is Weight.DRIFT] if drift_counts else []
+    heavy = [str(fact) for fact in facts if fact.weight is Weight.MUST_MATCH]
+    verdict, reason = _word(there, here, {"": outcome, "time: ": time, "peak memory: ": memory})
+    if there and here and heavy:
+        verdict, reason = Verdict.INCOMPARABLE, ", ".join(heavy)
+    elif drift and verdict in COMPARED:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{', '.join(drift)}: the change may not be the code's"
     return CaseComparison(
         name=name,
         place=(there or here)[0].place,
@@ -217,34 +255,19 @@ def _case(
     )
 
 
-def _word(
-    there: _Side,
-    here: _Side,
-    facts: tuple[Moved, ...],
-    outcome: CaseVerdict | None,
-    time: CaseVerdict | None,
-    memory: CaseVerdict | None,
-) -> tuple[Verdict, str]:
+def _word(there: _Side, here: _Side, parts: Mapping[str, CaseVerdict | None]) -> tuple[Verdict, str]:
     if not here:
         return Verdict.MISSING, "the candidate did not run it"
     if not there:
         return Verdict.NEW, "the base did not run it"
-    heavy = [str(fact) for fact in facts if fact.weight is Weight.MUST_MATCH]
-    if heavy:
-        return Verdict.INCOMPARABLE, ", ".join(heavy)
-    drift = [str(fact) for fact in facts if fact.weight is Weight.DRIFT]
-    parts = {"": outcome, "time: ": time, "peak memory: ": memory}
     found = {label: part for label, part in parts.items() if part is not None}
-    verdict = min((part.verdict for part in found.values()), key=_RANK.index)
-    reason = "; ".join(f"{label}{part.reason}" for label, part in found.items() if part.verdict is verdict)
-    if drift and verdict in COMPARED:
-        return Verdict.INCONCLUSIVE, f"{', '.join(drift)}: the change may not be the code's"
-    return verdict, reason
+    verdict = min((part.verdict for part in found.values()), key=_RANK.index, default=Verdict.INCONCLUSIVE)
+    return verdict, "; ".join(f"{label}{part.reason}" for label, part in found.items() if part.verdict is verdict)
 
 
 def _call_s(found: _Side) -> float | None:
     """Return the seconds per call of the sound runs; each run counts the same."""
-    sound = [measured for measured in _sound(found) if measured.seconds]
+    sound = [measured for measured in sound_of(found) if measured.seconds]
     if not sound:
         return None
     logs = [math.log(location_s(measured.seconds)) for measured in sound]

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
 
 TOLERANCE = 0.01
+MEMORY_TOLERANCE = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Config:
     look_shares: tuple[tuple[int, float], ...] = ((4, 0.3), (8, 0.7))  # pairs by then, share of alpha spent there
     screen_effect: float = 0.015  # what looks this much slower is always tested
     tolerance: float | Mapping[str, float] = TOLERANCE  # the smallest slowdown called regressed; or by case id
+    memory_tolerance: float | Mapping[str, float] = MEMORY_TOLERANCE  # of peak memory, which repeats to the byte
     margin: float = 0.05  # the slowdown that "unchanged" excludes; never below the tolerance
     drift: float = 0.03  # what a machine may have moved since a stored baseline
     design: Mapping[str, tuple[str, int, int]] | None = None  # case id: (group, batch size, batch count)
@@ -33,8 +35,9 @@ class Config:
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha!r}; it lies between 0 and 1")
         effects = {"screen_effect": self.screen_effect, "margin": self.margin, "drift": self.drift}
-        by_case = self.tolerance if isinstance(self.tolerance, Mapping) else {"": self.tolerance}
-        effects.update({f"tolerance {case}".rstrip(): value for case, value in by_case.items()})
+        for word, given in (("tolerance", self.tolerance), ("memory tolerance", self.memory_tolerance)):
+            by_case = given if isinstance(given, Mapping) else {"": given}
+            effects.update({f"{word} {case}".rstrip(): value for case, value in by_case.items()})
         for name, value in effects.items():
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} is {value!r}; it is 0 or more: 0.05 for 5 %")
@@ -55,6 +58,11 @@ class Config:
     def tolerance_of(self, case: str) -> float:
         """Return the smallest slowdown of *case* that may be called regressed."""
         return self.tolerance.get(case, TOLERANCE) if isinstance(self.tolerance, Mapping) else self.tolerance
+
+    def memory_tolerance_of(self, case: str) -> float:
+        """Return the share by which the peak memory of *case* may grow."""
+        given = self.memory_tolerance
+        return given.get(case, MEMORY_TOLERANCE) if isinstance(given, Mapping) else given
 
     def margin_of(self, case: str) -> float:
         """Return the slowdown of *case* that "unchanged" excludes."""

@@ -6,14 +6,14 @@ import statistics
 from collections.abc import Sequence
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
 LEAST_BYTES = 2 * 2**20
-TOLERANCE = 0.005
 
 
 def compare_exact(
-    base: Sequence[Sequence[int]], candidate: Sequence[Sequence[int]], *, tolerance: float = TOLERANCE
+    base: Sequence[Sequence[int]], candidate: Sequence[Sequence[int]], *, tolerance: float = MEMORY_TOLERANCE
 ) -> CaseVerdict | None:
     """Return the verdict on the peak memory of a case; None where it varies within a run: then as time is decided.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_sdbatch.analysis.comparable import Facts
 
@@ -30,6 +30,9 @@ class Measured:
     reason: str | None = None  # why it is not ok
     seconds: Sequence[float] = ()  # of its rounds, all > 0; empty where it has no numbers
     peak_bytes: Sequence[int] = ()  # the allocator's peak in its rounds; empty where it is not known
+    stages_ns: Mapping[str, Sequence[int | None]] = field(default_factory=dict)  # by stage, of each round; as stored
+    clocks_mhz: Sequence[int | None] = ()  # of the device, as each round ended
+    cold_start_s: float | None = None
     facts: Facts
 
 

@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     NEW = "new"
     MISSING = "missing"
     INCOMPARABLE = "incomparable"
+    ACCEPTED = "accepted"  # regressed, and somebody gave a reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

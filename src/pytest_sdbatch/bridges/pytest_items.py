@@ -160,6 +160,17 @@ def name_of_test(node: pytest.Function, case: Case) -> str:
     return f"{node.parent.nodeid}::{name}"
 
 
+def full_name_of(item: pytest.Item, host: Host) -> str | None:
+    """Return the name that run files have for the case of *item*; None where it is no benchmark of ours."""
+    case = case_of_item(item, host)
+    if case is None or not measures(item):
+        return None
+    from pytest_sdbatch.storage.benchmark_schema import full_name
+
+    assert isinstance(item, pytest.Function)
+    return full_name(name_of_test(item, case), case)
+
+
 def read_node_id(node_id: str, device: str) -> tuple[str, Case] | None:
     """Return the name and the case of a benchmark of which only the node id is known; None for any other test."""
     file, _, names = node_id.partition("::")

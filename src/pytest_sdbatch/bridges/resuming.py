@@ -27,7 +27,7 @@ def folder(host: Host) -> Path:
 
 def asked(host: Host) -> bool:
     """Return whether an interrupted run is to be gone on with."""
-    return host.options.switch("resume") and not host.only_check
+    return host.options.switch("resume") and not host.only_check and host.hand_in is None
 
 
 def take_over(host: Host) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.records import Fact, Record, Run
 
+SECOND_REPORT = "sdbatch_second_report"  # attribute of the report that a test gets whose case regressed
 # How pytest ends that was neither stopped nor refused.
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -74,8 +75,10 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
             pytest_items.leave_out(item)
     if record is None:
         return
+    from pytest_sdbatch.bridges import gate
     from pytest_sdbatch.storage.codec import encode_record
 
+    gate.attach(item, report, record)
     vars(report)["sdbatch_record"] = encode_record(record)
     vars(report)["sdbatch_options"] = pytest_items.options_of(item, host_of(item.config)).given("measure")
 
@@ -105,6 +108,8 @@ def carried_record(report: pytest.TestReport) -> Record | None:
 
 def status(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """Return pytest's category, no letter, and the word of ``-v``: the outcome, or FAILED."""
+    if SECOND_REPORT in vars(report):
+        return "failed", "", "FAILED"
     data: dict[str, Any] | None = vars(report).get("sdbatch_record")
     # A failed set-up is an error to pytest, an expected failure is counted apart, and so is a test that is run again.
     is_error = report.when == "setup" and report.failed
@@ -189,19 +194,23 @@ def finish(session: pytest.Session, host: Host) -> None:
 def save(session: pytest.Session, host: Host, *, whole: bool) -> None:
     """Write the run files; a file that cannot be written turns the run red and is said at the end."""
     origins = [host.options.origin(name) for name in ("report", "save") if host.options.text(name) is not None]
-    if not origins or host.is_worker or host.only_check or host.options.switch("plan"):
+    idle = host.is_worker or host.only_check or host.options.switch("plan")
+    if idle or not (origins or host.hand_in is not None):
         return
     if not host.records:
         # A file that was typed for is missed; one that the project's configuration names is not, by its unit tests.
-        if max(origins) is Origin.COMMAND_LINE and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
+        if max(origins, default=None) is Origin.COMMAND_LINE and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             _fail(session, host, "no benchmark was measured, so no run file was written")
         return
+    from pytest_sdbatch.bridges import verdict
+
     wanted = (host.report_path, host.baseline_path) if host.hand_in is None else (host.hand_in, None)
     targets = [(path, path == wanted[1]) for path in wanted if path is not None]
     for path, baseline in targets:
         try:
             over = host.over_report and not baseline
-            said = host.session.save(path, baseline=baseline, interrupted=not whole, over=over)
+            doubt = verdict.unfit(host)
+            said = host.session.save(path, baseline=baseline, interrupted=not whole, over=over, doubt=doubt)
             if host.hand_in is None:
                 host.notes.append(said)
         except SdbatchError as error:

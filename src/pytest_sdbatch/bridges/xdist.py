@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_sdbatch import units
-from pytest_sdbatch.bridges import pytest_benchmark, resuming, screen
+from pytest_sdbatch.bridges import gate, pytest_benchmark, resuming, screen
 from pytest_sdbatch.bridges.pytest_items import read_node_id
 from pytest_sdbatch.errors import OptionError, SdbatchError
 
@@ -30,12 +30,14 @@ def prepare(host: Host, workers: int) -> None:
     """Refuse what does not go with *workers*, and read what is resumed, before any of them starts.
 
     Raises:
-        SdbatchError: for ``--sd-plan``, ``--sd-save`` and a run that cannot be resumed.
+        SdbatchError: for ``--sd-plan``, ``--sd-save``, a gate that several workers cannot pass, and a run that cannot
+            be resumed.
 
     """
     from pytest_sdbatch.options import Origin
 
     host.workers = workers
+    gate.refuse_workers(host, workers)
     if host.options.switch("plan"):
         raise OptionError("--sd-plan lists what one process would run", fix="add -n0")
     if workers > 1 and host.options.origin("save") is Origin.COMMAND_LINE:
@@ -55,6 +57,7 @@ def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter
     host.announced = True
     benchmarks = [node_id for node_id in node_ids if scope_of(node_id) != node_id]
     if benchmarks:
+        gate.prepare(host)
         _expect(host, benchmarks)
     if reporter is not None:
         for line in screen.header(host):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+_GRACE_S = 60.0  # for a child whose time is over, to write what it has
 
 
 def one_process(run_file: Path, arguments: Sequence[str], *, python: str = sys.executable) -> list[str]:
@@ -16,26 +21,60 @@ def one_process(run_file: Path, arguments: Sequence[str], *, python: str = sys.e
     return [python, "-P", "-m", "pytest_sdbatch.commands.one_process", str(run_file), *arguments]
 
 
+def select(run_file: Path, names: Iterable[str]) -> None:
+    """Let the process that will write *run_file* run only the cases with these *names*: node ids with the parameters.
+
+    It collects what its arguments say, so that options, markers and ``-k`` mean what they meant, and leaves out the
+    rest.
+    """
+    selection_of(run_file).write_text(json.dumps(list(names)), encoding="utf-8")
+
+
+def selection_of(run_file: Path) -> Path:
+    """Return where the selection for *run_file* lies, if there is one."""
+    return run_file.with_suffix(".selection")
+
+
 def run_child(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    output: BinaryIO | None = None,
+    until_s: float | None = None,
 ) -> tuple[int, bool]:
-    """Return the exit status of *command*, and whether this process was told to stop meanwhile.
+    """Return the exit status of *command*, and whether it was told to stop before it had ended.
 
     The child leads a session of its own, so that it is told once, by this process, and can keep what it has. Told
     again, it is killed.
+
+    Args:
+        command: program and arguments.
+        env: its environment; None: this one.
+        cwd: its folder; None: this one.
+        output: where what it prints goes; None: where this process prints.
+        until_s: ``time.monotonic()`` at which it is told to stop.
+
     """
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, env=env, cwd=cwd)
+    errors = None if output is None else subprocess.STDOUT
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True, env=env, cwd=cwd
+    )
     stopped = False
     while True:
+        left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
         try:
-            status = child.wait()
+            status = child.wait(left_s)
             return (status if status >= 0 else 128 - status), stopped
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, subprocess.TimeoutExpired) as told:
             if stopped:
                 child.kill()
-            elif os.name == "posix":  # elsewhere the console has told it
+            elif os.name == "posix":
                 child.send_signal(signal.SIGINT)
+            elif isinstance(told, subprocess.TimeoutExpired):  # of Ctrl-C the console has told it
+                child.terminate()
             stopped = True
+            until_s = time.monotonic() + _GRACE_S if isinstance(told, subprocess.TimeoutExpired) else None
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser.add_argument(
             f"--{name}",
             metavar="SHARE",
-            type=partial(_share, name=name),
+            type=partial(share, name=name),
             default=default,
             help=f"{text} (default: {default})".replace("%", "%%"),
         )
@@ -97,7 +97,8 @@ def exit_status(comparison: Comparison, *, fail_on: str) -> int:
     return GOOD
 
 
-def _share(text: str, *, name: str) -> float:
+def share(text: str, *, name: str) -> float:
+    """Return the share that the option *name* was given."""
     try:
         return parse_share(text, option=f"--{name}")
     except OptionError as error:

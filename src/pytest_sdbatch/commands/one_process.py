@@ -1,13 +1,15 @@
-"""One of the processes of ``sdbatch sweep --processes``: pytest, which hands its run in where it is told to."""
+"""One of several processes that measure: pytest, which hands its run in where it is told to."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from pytest_sdbatch.commands.children import selection_of
 from pytest_sdbatch.commands.sweep import run_pytest
 
 
@@ -16,12 +18,27 @@ class HandIn:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        selection = selection_of(path)
+        self._only = json.loads(selection.read_text(encoding="utf-8")) if selection.exists() else None
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Before the plugin itself is configured, which is done last."""
         from pytest_sdbatch.host import HAND_IN
 
         config.stash[HAND_IN] = self._path
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave out what was not selected."""
+        if self._only is None:
+            return
+        from pytest_sdbatch.bridges.pytest_items import full_name_of
+        from pytest_sdbatch.host import host_of
+
+        host, only = host_of(config), set(self._only)
+        left_out = [item for item in items if full_name_of(item, host) not in only]
+        items[:] = [item for item in items if full_name_of(item, host) in only]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def main(path: str, arguments: Sequence[str]) -> int:

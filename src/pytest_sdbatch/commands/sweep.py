@@ -15,6 +15,7 @@ import pytest
 
 from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
+from pytest_sdbatch.options import Origin
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
@@ -125,6 +126,12 @@ def _asked(host: Host) -> _Asked:
     options = host.options
     if options.switch("resume"):
         raise OptionError(f"--sd-resume with {_OPTION}", why="it goes on with one run", fix="leave one of them out")
+    if any(options.origin(name) is Origin.COMMAND_LINE for name in ("baseline", "gate")):
+        raise OptionError(
+            f"--sd-baseline or --sd-gate with {_OPTION}",
+            why="its processes only measure",
+            fix="add --sd-report=FILE, then: sdbatch compare BASELINE.json --candidate FILE",
+        )
     if host.report_path is None and options.text("save") is None:
         raise OptionError(
             f"{_OPTION} without a file",

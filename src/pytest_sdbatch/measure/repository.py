@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from pytest_sdbatch.errors import RunFileError
+
 _TIMEOUT_S = 5.0
+_COMMIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@{}~^+-]*")  # no option of git, whatever stands in a file
 _SCP_LIKE = re.compile(r"(?:[^@/]+@)?([^:/@]+:[^@]+)")
 
 
@@ -57,6 +60,35 @@ def read_repository(folder: Path, *, git: str = "git") -> Repository:
     return Repository(commit=commit, dirty=None if changes is None else changes != "", remote=remote, unknown=unknown)
 
 
+def read_committed(folder: Path, commit: str, path: str, *, git: str = "git") -> bytes:
+    """Return the content of the file *path* as it is in *commit*, whatever the work tree says.
+
+    Args:
+        folder: inside the work tree; *path* is relative to it, with slashes.
+        commit: a branch, tag or hash that is here.
+        path: of the file.
+        git: the program.
+
+    Raises:
+        RunFileError: for a commit that is not here, or a file that it does not have.
+
+    """
+    if _COMMIT.fullmatch(commit) is None:
+        raise RunFileError(f"{commit!r} names no commit", fix="name a branch, a tag or a hash")
+    try:
+        _ask(git, folder, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+    except _NoAnswer as reason:
+        raise RunFileError(
+            f"the commit {commit} is not here",
+            why=str(reason),
+            fix="fetch it: git fetch origin BRANCH; a checkout in CI needs fetch-depth: 0",
+        ) from None
+    try:
+        return _ask(git, folder, "show", f"{commit}:./{path}")
+    except _NoAnswer as reason:
+        raise RunFileError(f"{commit} has no {path}", why=str(reason)) from None
+
+
 def without_user(url: str) -> str | None:
     """Return *url* without user, password, query and fragment; None for a folder, whose path may name a person."""
     parts = urlsplit(url)
@@ -69,6 +101,10 @@ def without_user(url: str) -> str | None:
 
 
 def _run(git: str, folder: Path, *arguments: str) -> str:
+    return _ask(git, folder, *arguments).decode("utf-8", "replace").strip()
+
+
+def _ask(git: str, folder: Path, *arguments: str) -> bytes:
     # Without optional locks, so that asking never touches the index of a repository in use.
     variables = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
@@ -78,8 +114,6 @@ def _run(git: str, folder: Path, *arguments: str) -> str:
             stdin=subprocess.DEVNULL,
             timeout=_TIMEOUT_S,
             env=variables,
-            encoding="utf-8",
-            errors="replace",
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -87,8 +121,8 @@ def _run(git: str, folder: Path, *arguments: str) -> str:
     except OSError as error:
         raise _NoAnswer(f"git cannot be run: {error.strerror}") from None
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         # Without quoted paths: they may name a person.
         reason = re.sub(r" ?(at )?'[^']*'", "", said[0].removeprefix("fatal: ")) if said else "git has no such value"
         raise _NoAnswer(reason)
-    return done.stdout.strip()
+    return done.stdout

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.limits import broken_limits
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.devices.device import Device, Processes
 from pytest_sdbatch.measure.boundaries import slowing
@@ -38,6 +39,12 @@ def crowded(foreign: int | None) -> Doubt | None:
 def other_processes(foreign: int) -> str:
     """Return in words that there were *foreign* other processes."""
     return f"{foreign} other {'process' if foreign == 1 else 'processes'} used the device"
+
+
+def over_limit(record: Record, limits: Mapping[str, float], *, timed: bool) -> Doubt | None:
+    """Return the doubt about a case that does not keep its *limits*; not *timed*: its times tell nothing."""
+    broken = broken_limits(record, limits, timed=timed)
+    return Doubt(outcome=Outcome.OVER_LIMIT, reason="; ".join(broken)) if broken else None
 
 
 def spilled(device: Device, record: Record, smaller_s_per_image: float | None) -> Doubt | None:

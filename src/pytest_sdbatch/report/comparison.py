@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
-from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
+from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison, sound_of
+from pytest_sdbatch.analysis.growth import growth
+from pytest_sdbatch.analysis.noise import noisy_runs
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
@@ -33,6 +35,7 @@ _COLUMNS = (
 )
 _STYLES = {
     Verdict.REGRESSED: "red",
+    Verdict.ACCEPTED: "yellow",
     Verdict.INCOMPARABLE: "red",
     Verdict.INCONCLUSIVE: "yellow",
     Verdict.MISSING: "yellow",
@@ -43,11 +46,20 @@ _STYLES = {
 # In the order in which they are counted; also which rows stay where there are too many.
 _COUNTED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
 _BESIDE = (Verdict.NEW, Verdict.MISSING, Verdict.INCOMPARABLE)
-_TELLING = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.MISSING, Verdict.NEW, Verdict.IMPROVED)
-_EXPLAINED = (Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
+_TELLING = (
+    Verdict.REGRESSED,
+    Verdict.INCOMPARABLE,
+    Verdict.MISSING,
+    Verdict.NEW,
+    Verdict.ACCEPTED,
+    Verdict.IMPROVED,
+)
+_EXPLAINED = (Verdict.ACCEPTED, Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
 
 
-def render_comparison(comparison: Comparison, *, width: int, color: bool, encoding: str = "utf-8") -> str:
+def render_comparison(
+    comparison: Comparison, *, width: int, color: bool, encoding: str = "utf-8", blocks: bool = True
+) -> str:
     """Return what is shown of *comparison*, without a newline at the end.
 
     Args:
@@ -55,28 +67,31 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, encodi
         width: columns of the screen; where it does not do, the least important columns are left out.
         color: whether to use ANSI colours.
         encoding: of the screen; what it lacks is replaced.
+        blocks: whether each case that regressed has one, with all its numbers.
 
     """
     from rich.text import Text
 
     shown = _shown(comparison.cases)
-    notes = _notes(shown)
-    lines = [Text(line) for text in _heading(comparison) for line in _wrapped(text, width)]
-    lines += lay_out(_columns(shown), list(_blocks(shown, notes, width)), width=width, encoding=encoding)
-    below = [*_legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
+    paired = comparison.pairs is not None
+    notes = notes_of(shown, paired=paired)
+    lines = [Text(line) for text in heading(comparison) for line in _wrapped(text, width)]
+    lines += lay_out(_columns(shown), list(_blocks(shown, notes, width, paired=paired)), width=width, encoding=encoding)
+    below = [*legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
     lines += [Text(line, "dim") for text in below for line in _wrapped(text, width)]
     for case in comparison.cases:
-        if case.verdict is Verdict.REGRESSED:
+        if blocks and case.verdict is Verdict.REGRESSED:
             lines += [Text(""), *_regression(case, comparison, width)]
-    lines += [Text(""), *(Text(line, style) for text, style in _summary(comparison) for line in _wrapped(text, width))]
+    lines += [Text(""), *(Text(line, style) for text, style in summary(comparison) for line in _wrapped(text, width))]
     return to_string(lines, color=color, encoding=encoding)
 
 
 def summary_line(comparison: Comparison) -> str:
     """Return how many cases have which verdict."""
     compared = comparison.count(*COMPARED)
+    counted = (*_COUNTED, Verdict.ACCEPTED) if comparison.count(Verdict.ACCEPTED) else _COUNTED
     parts, beside = (
-        ", ".join(f"{units.count(comparison.count(word))} {word}" for word in words) for words in (_COUNTED, _BESIDE)
+        ", ".join(f"{units.count(comparison.count(word))} {word}" for word in words) for words in (counted, _BESIDE)
     )
     return f"{units.count(compared, 'case')} compared: {parts}; besides {beside}"
 
@@ -90,23 +105,38 @@ def _shown(cases: Sequence[CaseComparison]) -> Sequence[CaseComparison]:
     return [cases[at] for at in sorted(ranked[:MOST_ROWS])]
 
 
-def _notes(cases: Sequence[CaseComparison]) -> dict[str, int]:
+def notes_of(cases: Sequence[CaseComparison], *, paired: bool) -> dict[str, int]:
     """Return the reasons for what is no plain verdict with their numbers; equal ones share it."""
-    reasons = dict.fromkeys(case.reason for case in cases if case.verdict in _EXPLAINED)
+    reasons = dict.fromkeys(note_of(case, paired=paired) for case in cases if case.verdict in _EXPLAINED)
     return {reason: number for number, reason in enumerate(reasons, start=1)}
 
 
-def _heading(comparison: Comparison) -> Iterator[str]:
+def note_of(case: CaseComparison, *, paired: bool) -> str:
+    """Return why a case has its verdict; of an inconclusive one in *paired* runs also what more of them would take."""
+    detectable = detectable_of(case)
+    if not paired or case.verdict is not Verdict.INCONCLUSIVE or case.time is None or detectable is None:
+        return case.reason
+    finds = f"{units.count(case.time.pairs, 'pair')} find {change_text(detectable)} or more"
+    if not case.time.needs_more:
+        return f"{case.reason}; {finds}"
+    return f"{case.reason}; {finds}, its tolerance takes {units.count(case.time.needs_more, 'pair')} more"
+
+
+def heading(comparison: Comparison) -> Iterator[str]:
+    """Yield what was compared, and what moved between the sides."""
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
         files = ", ".join(dict.fromkeys(run.file for run in side))
-        yield f"{word}: {units.count(len(side), 'run')} in {plain(files)}"
+        yield f"{word}: {units.count(len(side), 'run')} {'in' if comparison.pairs is None else 'of'} {plain(files)}"
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
+        for number, names in noisy_runs(side, [case.name for case in _shown(comparison.cases)]):
+            cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
+            yield f"  noisy: the rounds of {cases} differ a lot in run {number} (was the machine busy?)"
     total = len(comparison.cases)
     effects = {
         Weight.MUST_MATCH: "incomparable",
-        Weight.DRIFT: "at most inconclusive",
+        Weight.DRIFT: "at most inconclusive" if comparison.pairs is None else "also differs",
         Weight.SHOWN: "also differs",
     }
     for fact, count in comparison.moved().items():
@@ -117,32 +147,33 @@ def _heading(comparison: Comparison) -> Iterator[str]:
 def _columns(cases: Sequence[CaseComparison]) -> list[Column]:
     """Return the columns that have a figure."""
     empty = set() if any(case.memory is not None for case in cases) else {"memory"}
-    if not any(_detectable(case) is not None for case in cases):
+    if not any(detectable_of(case) is not None for case in cases):
         empty.add("detects")
     return [column for column in _COLUMNS if column.key not in empty]
 
 
-def _blocks(cases: Sequence[CaseComparison], notes: Mapping[str, int], width: int) -> Iterator[Block]:
+def _blocks(cases: Sequence[CaseComparison], notes: Mapping[str, int], width: int, *, paired: bool) -> Iterator[Block]:
     test = None
     for (owner, group), members in groupby(cases, key=lambda case: (case.place.test, case.place.group)):
         titles = [(plain(owner), "cyan")] if owner and owner != test else []
         titles += [(plain(group), "bold")] if group else []
         test = owner
         heading = [Cell(line, style) for title, style in titles for line in _wrapped(title, width)]
-        yield Block(tuple(heading), tuple(_row(case, notes) for case in members))
+        yield Block(tuple(heading), tuple(_row(case, notes, paired=paired) for case in members))
 
 
-def _row(case: CaseComparison, notes: Mapping[str, int]) -> dict[str, Cell]:
-    time, detectable = case.time, _detectable(case)
+def _row(case: CaseComparison, notes: Mapping[str, int], *, paired: bool) -> dict[str, Cell]:
+    time, detectable = case.time, detectable_of(case)
     estimate = None if time is None else time.estimate
-    number = f" ({notes[case.reason]})" if case.reason in notes else ""
+    note = notes.get(note_of(case, paired=paired)) if case.verdict in _EXPLAINED else None
+    number = "" if note is None else f" ({note})"
     texts = {
         "case": f"  {shortened(plain(case.place.case), _LONGEST_CASE)}",
         "base": _UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
         "now": _UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
-        "change": _UNKNOWN if estimate is None else _change(estimate),
-        "interval": _UNKNOWN if time is None or time.interval is None else _interval(time.interval),
-        "detects": _UNKNOWN if detectable is None else _change(detectable),
+        "change": _UNKNOWN if estimate is None else change_text(estimate),
+        "interval": _UNKNOWN if time is None or time.interval is None else interval_text(time.interval),
+        "detects": _UNKNOWN if detectable is None else change_text(detectable),
         "memory": _UNKNOWN
         if case.memory is None or case.memory.estimate is None
         else units.change(case.memory.estimate),
@@ -151,25 +182,30 @@ def _row(case: CaseComparison, notes: Mapping[str, int]) -> dict[str, Cell]:
     return {**cells, "verdict": Cell(f"{case.verdict.value}{number}", _STYLES[case.verdict])}
 
 
-def _detectable(case: CaseComparison) -> float | None:
+def detectable_of(case: CaseComparison) -> float | None:
+    """Return the slowdown that would have been found in most comparisons like this one; None: not known."""
     return None if case.time is None else case.time.minimum_detectable_effect
 
 
-def _change(value: float) -> str:
+def change_text(value: float) -> str:
+    """Return a relative change; beyond tenfold its size says nothing."""
     return units.change(value) if value <= _MOST else f">{units.change(_MOST)}"
 
 
-def _interval(limits: tuple[float, float]) -> str:
-    low, high = (_change(limit).removesuffix(" %") for limit in limits)
+def interval_text(limits: tuple[float, float]) -> str:
+    """Return both limits of an interval."""
+    low, high = (change_text(limit).removesuffix(" %") for limit in limits)
     return f"{low} .. {high} %"
 
 
-def _legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[str]:
+def legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[str]:
+    """Yield what the columns mean, and what is not in them."""
     hidden = len(comparison.cases) - len(cases)
     if hidden:
         yield f"{units.count(hidden, 'more case')} without a row here: --json has them all"
-    if any(_detectable(case) is not None for case in cases):
-        yield "finds: the smallest slowdown that is called regressed in 80 % of comparisons with so many runs"
+    if any(detectable_of(case) is not None for case in cases):
+        runs = "runs" if comparison.pairs is None else "pairs of runs"
+        yield f"finds: the smallest slowdown that is called regressed in 80 % of comparisons with so many {runs}"
     if all(case.memory is None for case in comparison.cases):
         yield "peak memory is not compared: only that of the allocator of a GPU repeats well enough"
 
@@ -180,10 +216,11 @@ def _regression(case: CaseComparison, comparison: Comparison, width: int) -> lis
 
     # The name stays in one piece, however long: it is given to pytest as it is.
     title = Text(plain(f"regressed: {case.name}"), "bold red")
-    return [title, *(Text(line) for text in _regression_texts(case, comparison) for line in _wrapped(text, width))]
+    return [title, *(Text(line) for text in regression_texts(case, comparison) for line in _wrapped(text, width))]
 
 
-def _regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
+def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
+    """Yield what is known of a case that regressed: numbers, interval, budget, explanation."""
     for label, verdict in (("outcome", case.outcome), ("peak memory", case.memory)):
         if verdict is not None:
             change = "" if verdict.estimate is None else f" ({units.change(verdict.estimate)})"
@@ -192,14 +229,17 @@ def _regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[
     if time is None or time.estimate is None or case.base_call_s is None or case.candidate_call_s is None:
         return
     config = comparison.config
-    interval = f", 95 % interval {_interval(time.interval)}" if time.interval is not None else ""
+    interval = f", 95 % interval {interval_text(time.interval)}" if time.interval is not None else ""
     yield (
         f"  time: {units.duration(case.base_call_s)} -> {units.duration(case.candidate_call_s)} per call, "
         f"{units.change(time.estimate)}{interval}{_unless_red(time)}"
     )
     if time.verdict is Verdict.REGRESSED:
         yield f"  why: {time.reason}" + (f" (p = {time.p:.1g})" if time.p is not None else "")
-        yield f"  budget: {units.share(config.tolerance_of(case.name))}, and {units.share(config.drift)} of drift"
+        drift = f", and {units.share(config.drift)} of drift" if comparison.pairs is None else ""
+        yield f"  budget: {units.share(config.tolerance_of(case.name))}{drift}"
+        for cause in growth(sound_of(case.base), sound_of(case.candidate)):
+            yield f"  {plain(cause)}"
     for explanation in comparison.explanations:
         if explanation.group in (case.place.group, f"{case.place.test} {case.place.group}"):
             yield f"  explanation: {plain(str(explanation))}"
@@ -209,7 +249,7 @@ def _unless_red(verdict: CaseVerdict) -> str:
     return "" if verdict.verdict is Verdict.REGRESSED else f": {verdict.verdict}"
 
 
-def _summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
+def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """Yield the last lines and their styles: the count, and what an inconclusive comparison needs."""
     worst = next((word for word in (*_TELLING[:2], Verdict.INCONCLUSIVE) if comparison.count(word)), Verdict.UNCHANGED)
     yield summary_line(comparison), f"bold {_STYLES[worst]}"
@@ -217,6 +257,9 @@ def _summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if not unclear:
         return
     said = f"inconclusive: {units.count(len(unclear), 'case')}"
+    if comparison.pairs is not None:
+        yield f"{said}: see what each needs above", _STYLES[Verdict.INCONCLUSIVE]
+        return
     if comparison.more_runs:
         runs = len(comparison.base) + len(comparison.candidate)
         yield (
@@ -227,8 +270,8 @@ def _summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
             _STYLES[Verdict.INCONCLUSIVE],
         )
         return
-    known = [found for case in unclear if (found := _detectable(case)) is not None]
-    limits = dict.fromkeys(_change(limit) for limit in (min(known), max(known))) if known else ()
+    known = [found for case in unclear if (found := detectable_of(case)) is not None]
+    limits = dict.fromkeys(change_text(limit) for limit in (min(known), max(known))) if known else ()
     finds = f"; so many runs find slowdowns of {' to '.join(limits)}" if limits else ""
     yield f"{said}{finds}; more runs of either side find smaller ones", _STYLES[Verdict.INCONCLUSIVE]
 

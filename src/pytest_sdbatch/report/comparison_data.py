@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
+from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison, sound_of
+from pytest_sdbatch.analysis.growth import growth
 from pytest_sdbatch.analysis.sides import SideRun
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
@@ -30,6 +31,7 @@ def comparison_data(comparison: Comparison, *, status: int) -> dict[str, Any]:
             for m, count in comparison.moved().items()
         ],
         "cases": [_case(case) for case in comparison.cases],
+        "pairs": comparison.pairs,
         "explanations": [str(explanation) for explanation in comparison.explanations],
     }
 
@@ -49,6 +51,9 @@ def _case(case: CaseComparison) -> dict[str, Any]:
         "time": _verdict(case.time),
         "peak_memory": _verdict(case.memory),
         "moved": [str(fact) for fact in case.moved],
+        "growth": list(growth(sound_of(case.base), sound_of(case.candidate)))
+        if case.verdict in (Verdict.REGRESSED, Verdict.ACCEPTED)
+        else [],
     }
 
 
@@ -62,4 +67,6 @@ def _verdict(found: CaseVerdict | None) -> Mapping[str, Any] | None:
         "interval": None if found.interval is None else list(found.interval),
         "p": found.p,
         "minimum_detectable_effect": found.minimum_detectable_effect,
+        "pairs": found.pairs,
+        "needs_more_pairs": found.needs_more,
     }

@@ -12,13 +12,14 @@ from pytest_sdbatch.records import Run
 from pytest_sdbatch.storage.run_file import write_run
 
 
-def save_baseline(path: Path, runs: Sequence[Run], *, anyway: bool) -> str:
+def save_baseline(path: Path, runs: Sequence[Run], *, anyway: bool, doubt: str | None = None) -> str:
     """Write *runs* to *path* and return a line that says so.
 
     Args:
         path: a file that does not exist; missing folders are made.
         runs: one or more, each of a process of its own.
         anyway: whether runs that are no good baseline are stored all the same.
+        doubt: why they are none, besides what they say themselves.
 
     Raises:
         RunFileError: where the file cannot be written, a run is no baseline and not to be stored anyway, or the runs
@@ -29,7 +30,8 @@ def save_baseline(path: Path, runs: Sequence[Run], *, anyway: bool) -> str:
     apart = [str(f) for run in runs for f in moved(first, facts_of(run.environment)) if f.weight is Weight.MUST_MATCH]
     if apart:
         raise RunFileError(f"{path} was not written", why=f"its runs cannot be compared with each other: {apart[0]}")
-    reasons = [
+    reasons = [doubt] if doubt is not None else []
+    reasons += [
         reason if len(runs) == 1 else f"run {number} of {len(runs)}: {reason}"
         for number, run in enumerate(runs, start=1)
         if (reason := why_unfit(run)) is not None
@@ -43,5 +45,5 @@ def save_baseline(path: Path, runs: Sequence[Run], *, anyway: bool) -> str:
             why="; ".join(reasons),
             fix=f"{mend}; -o sd_save_anyway=yes stores it all the same",
         )
-    doubt = f" (no good one: {'; '.join(reasons)})" if reasons else ""
-    return f"baseline: {write_run(path, runs, create_parents=True)}{doubt}"
+    known = f" (no good one: {'; '.join(reasons)})" if reasons else ""
+    return f"baseline: {write_run(path, runs, create_parents=True)}{known}"

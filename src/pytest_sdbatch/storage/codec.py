@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, overload
 
@@ -272,6 +272,16 @@ def peaks(record: Record) -> list[int]:
     """Return the peaks of memory of the rounds of *record*, in the measure that it names; those that are known."""
     column = getattr(_columns(record.rounds), record.memory_source or "", None)
     return [peak for peak in column or () if peak is not None]
+
+
+def stages_ns(record: Record) -> Mapping[str, Sequence[int | None]]:
+    """Return the nanoseconds of each stage in the rounds of *record*, as they are stored; empty without a split."""
+    return _columns(record.rounds).stages or {}
+
+
+def clocks_mhz(record: Record) -> Sequence[int | None]:
+    """Return the clock of the device as each round of *record* ended; empty where it is not known."""
+    return _columns(record.rounds).sm_clock_mhz or ()
 
 
 def _columns(rounds: Sequence[Round]) -> _Columns:

@@ -194,7 +194,7 @@ def _line_of(entry: Entry) -> bytes:
 
 
 def _begin(path: Path, data: bytes) -> int:
-    _make(path.parent)
+    make_folder(path.parent)
     place_new(path, data)
     descriptor = open_to_append(path)
     _lock(descriptor)
@@ -213,7 +213,12 @@ def _append(descriptor: int, data: bytes) -> None:
         raise
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder of the journals, which git is told to ignore.
+
+    Raises:
+        OSError: where it cannot be made, or is a link.
+    """
     if folder.is_symlink():  # whoever sent us the project does not choose where else we write, and remove
         raise OSError(errno.ELOOP, "")
     folder.mkdir(exist_ok=True)

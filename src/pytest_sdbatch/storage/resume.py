@@ -17,12 +17,13 @@ def settled(stored: Stored) -> dict[tuple[str, str], Entry]:
     """Return the entries that need no second measurement, by test and case id; of several of a case the last.
 
     A case that failed is run again, and so is one that was skipped, which costs nothing: what it lacked may be there.
+    So is one that broke a limit, which may be another one now.
     """
     last = {entry.record.key: entry for entry in stored.entries}
     return {
         key: entry
         for key, entry in last.items()
-        if entry.record.test_outcome != "failed" and entry.record.outcome is not Outcome.SKIPPED
+        if entry.record.test_outcome != "failed" and entry.record.outcome not in (Outcome.SKIPPED, Outcome.OVER_LIMIT)
     }
 
 

@@ -59,15 +59,24 @@ def read_side_runs(path: Path) -> tuple[SideRun, ...]:
         RunFileError: names the file, and the key where one is wrong.
 
     """
-    data = read_whole(path, most_bytes=MOST_BYTES)
+    return side_runs_of(read_whole(path, most_bytes=MOST_BYTES), str(path))
+
+
+def side_runs_of(data: bytes, file: str) -> tuple[SideRun, ...]:
+    """Return the runs in *data*, the content of *file*.
+
+    Raises:
+        RunFileError: as :func:`read_side_runs`.
+
+    """
     try:
         with without_collector():
             value = parse(data)
             if is_foreign(value):
-                return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=str(path)),)
-            return tuple(_side_run(run, str(path)) for run in runs_of(value))
+                return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=file),)
+            return tuple(side_run(run, file) for run in runs_of(value))
     except RunFileError as error:
-        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+        raise RunFileError(f"{file} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
 
 
 def _check_overlap(base: Sequence[SideRun], candidate: Sequence[SideRun]) -> None:
@@ -83,17 +92,19 @@ def _check_overlap(base: Sequence[SideRun], candidate: Sequence[SideRun]) -> Non
         )
 
 
-def _side_run(run: Run, file: str) -> SideRun:
+def side_run(run: Run, file: str) -> SideRun:
+    """Return *run* as one of a side; *file* says where it is from."""
     return SideRun(
         id=run.id,
         file=file,
         started_at=run.started_at,
         interrupted=run.interrupted,
-        cases={full_name(r.test, r.case): _measured(r, run.environment) for r in run.records},
+        cases={full_name(r.test, r.case): measured_of(r, run.environment) for r in run.records},
     )
 
 
-def _measured(record: Record, environment: Environment) -> Measured:
+def measured_of(record: Record, environment: Environment) -> Measured:
+    """Return *record*, of a run in *environment*, as a side has it."""
     case = record.case
     seconds = codec.wall_s(record) if record.outcome.has_numbers else []
     if seconds and min(seconds) <= 0:
@@ -110,6 +121,9 @@ def _measured(record: Record, environment: Environment) -> Measured:
         reason=record.reason,
         seconds=seconds,
         peak_bytes=codec.peaks(record) if record.memory_source == _EXACT_MEMORY else (),
+        stages_ns=codec.stages_ns(record) if seconds else {},
+        clocks_mhz=codec.clocks_mhz(record) if seconds else (),
+        cold_start_s=record.cold_start_s.value,
         facts=facts_of(environment, record),
     )
 

@@ -202,3 +202,25 @@ def test_every_case_of_either_side_has_exactly_one_verdict(base: list[Any], new:
     assert all(case.reason for case in found.cases)
     both = {n for run in there for n in run.cases} & {n for run in here for n in run.cases}
     assert found.count(*COMPARED) <= len(both)
+
+
+def test_the_budget_of_a_case_is_for_its_own_memory() -> None:
+    """A marker may allow one test more; another one keeps to half a percent."""
+    base = side("base", [measured(1), measured(4)])
+    new = side("new", [measured(size, peak_bytes=[int(4.1 * GIB)] * 6) for size in (1, 4)])
+    names = list(base[0].cases)
+
+    found = compare(base, new, Config(memory_tolerance={names[0]: 0.05}))
+
+    memory = [case.memory.verdict.value for case in found.cases if case.memory is not None]
+    assert memory == ["unchanged", "regressed"]
+
+
+def test_cases_that_look_slower_are_named_as_suspects() -> None:
+    """More runs of the candidate may settle them; what drifted no number of runs settles."""
+    base = quiet_side("base", 3, {1: 1.0, 4: 2.0, 8: 3.0})
+    new = quiet_side("new", 1, {1: 1.1, 4: 2.0, 8: 2.9})
+    drifted = quiet_side("new", 1, {1: 1.1, 4: 2.0, 8: 2.9}, facts=facts(drift={"driver": "590.1"}))
+
+    assert compare(base, new).suspects == (next(iter(base[0].cases)),)
+    assert compare(base, drifted).suspects == ()

@@ -21,6 +21,10 @@ def test_a_tolerance_by_case_leaves_the_others_theirs() -> None:
 
     assert (config.tolerance_of("a"), config.tolerance_of("b")) == (0.03, 0.01)
 
+    config = Config(memory_tolerance={"a": 0.02})
+
+    assert (config.memory_tolerance_of("a"), config.memory_tolerance_of("b")) == (0.02, 0.005)
+
 
 def test_the_margin_is_never_below_the_tolerance() -> None:
     """Unchanged must not mean less than what may be called regressed."""
@@ -37,6 +41,8 @@ def test_the_margin_is_never_below_the_tolerance() -> None:
         {"alpha": math.nan},
         {"tolerance": -0.01},
         {"tolerance": {"a": math.inf}},
+        {"memory_tolerance": -0.01},
+        {"memory_tolerance": {"a": math.nan}},
         {"margin": math.nan},
         {"drift": -1.0},
         {"screen_effect": -0.1},

@@ -151,6 +151,7 @@ def test_a_failure_is_the_exit_status_and_no_baseline(project: Path) -> None:
         (("--sd-report=run.json", "--processes"), "--processes"),
         (("--processes=2",), "--processes without a file"),
         (("--processes=2", "--sd-report=run.json", "--sd-resume"), "--sd-resume with --processes"),
+        (("--processes=2", "--sd-report=run.json", "--sd-gate"), "--sd-baseline or --sd-gate with --processes"),
         (("--processes=2", "--sd-report=conftest.json"), "conftest.json"),
         (("--processes=2", "--sd-report=run.json", "--sd-batch-sizes=x"), "--sd-batch-sizes=x"),
     ],

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sdbatch.measure.repository import read_repository, without_user
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.measure.repository import read_committed, read_repository, without_user
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
 
@@ -107,3 +108,35 @@ def test_a_git_that_fails_silently_has_a_reason_too(tmp_path: Path) -> None:
 def test_urls_lose_user_and_secrets_and_folders_are_not_shown(url: str, shown: str | None) -> None:
     """What is left names the repository only."""
     assert without_user(url) == shown
+
+
+@needs_git
+def test_a_committed_file_is_read_whatever_lies_in_the_tree(repository: Path) -> None:
+    """Byte for byte, from any folder of the work tree."""
+    inside = repository / "inside"
+    inside.mkdir()
+    (inside / "data.bin").write_bytes(b"one\r\n\xff")
+    git(repository, "add", "inside")
+    git(repository, "-c", "core.autocrlf=false", "commit", "-q", "-m", "second")
+    (inside / "data.bin").write_bytes(b"changed since")
+
+    assert read_committed(inside, "HEAD", "data.bin") == b"one\r\n\xff"
+    assert read_committed(repository, "HEAD", "inside/data.bin") == b"one\r\n\xff"
+
+
+@needs_git
+@pytest.mark.parametrize(
+    ("commit", "path", "said"),
+    [
+        ("origin/main", "file.txt", "the commit origin/main is not here"),
+        ("HEAD", "other.txt", "HEAD has no other.txt"),
+        ("--output=x", "file.txt", "names no commit"),
+        ("", "file.txt", "names no commit"),
+    ],
+)
+def test_what_git_does_not_have_is_said(repository: Path, commit: str, path: str, said: str) -> None:
+    """A shallow clone lacks the commit; an option of git is no commit."""
+    with pytest.raises(RunFileError) as raised:
+        read_committed(repository, commit, path)
+
+    assert said in raised.value.what

@@ -152,3 +152,23 @@ def test_what_nobody_can_tell_is_not_written_in_millions_of_percent() -> None:
     (row,) = [line for line in text.splitlines() if line.startswith("  b1x1")]
     assert row.count(">+1,000") == 2
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_noisy_run_is_said_above_the_table() -> None:
+    """Its number, and its case or how many: a reader shall not look for a change where the machine was busy."""
+    busy = [1.0, 2.0, 0.5, 1.5, 3.0, 0.4]
+    base = side("base", [measured(1), measured(4)], [measured(1, seconds=busy), measured(4)])
+    new = side("new", [measured(1, seconds=busy), measured(4, seconds=busy)])
+
+    text = shown(compare(base, new), 200)
+
+    assert f"noisy: the rounds of {next(iter(base[0].cases))} differ a lot in run 2 (was the machine busy?)" in text
+    assert "noisy: the rounds of 2 cases differ a lot in run 1 (was the machine busy?)" in text
+
+
+def test_the_blocks_can_be_left_out(one_of_each: Comparison) -> None:
+    """Where another place shows them, as the failures of pytest do; the rows stay."""
+    text = render_comparison(one_of_each, width=120, color=False, blocks=False)
+
+    assert "regressed: " not in text
+    assert "  regressed" in text

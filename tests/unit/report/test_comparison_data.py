@@ -20,7 +20,7 @@ def test_all_that_is_shown_is_in_it() -> None:
     assert [run["id"] for run in data["base"]] == [f"base{number}" for number in range(5)]
     assert data["counts"] == {
         "compared": 1, "regressed": 1, "improved": 0, "unchanged": 0, "inconclusive": 0, "new": 1, "missing": 0,
-        "incomparable": 0,
+        "incomparable": 0, "accepted": 0,
     }  # fmt: skip
     slower, only_new = data["cases"]
     assert slower["verdict"] == slower["time"]["verdict"] == "regressed"

@@ -28,6 +28,7 @@ MakeRun = Callable[..., Run]
         (Outcome.CRASHED, "failed", False),
         (Outcome.INVALID_OUTPUT, "failed", False),
         (Outcome.SKIPPED, "skipped", False),
+        (Outcome.OVER_LIMIT, "skipped", False),
     ],
 )
 def test_what_failed_or_was_skipped_is_run_again(

@@ -1,0 +1,160 @@
+"""``sdbatch ab`` end to end: real tiny pipelines in a scratch repository, slowed code and unchanged code.
+
+The slower candidate has a denoiser with twice the layers; the other one differs from its base by a comment.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.harness.report import Line
+from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.estimate import locations, student_quantile
+from pytest_sdbatch.storage.sides import read_side_runs
+
+TITLE = "sdbatch ab, end to end"
+SLOWED, UNCHANGED = 10, 20
+_REGRESSED = 10
+_LAYERS = 3
+_WORDS = ("--base=main", "--json", "--", "benchmarks/", "--sd-models=tiny-sd", "--sd-device=cpu", "--sd-batch-sizes=1")
+_FILES = {
+    "app.py": f"LAYERS = {_LAYERS}\n",
+    "benchmarks/conftest.py": """
+import pytest
+
+
+@pytest.fixture
+def sd_pipeline(sd_loaded_pipeline):
+    from diffusers import UNet2DConditionModel
+
+    import app
+
+    config = {**sd_loaded_pipeline.unet.config, "layers_per_block": app.LAYERS}
+    sd_loaded_pipeline.unet = UNet2DConditionModel.from_config(config)
+    return sd_loaded_pipeline
+""",
+    "benchmarks/test_app.py": """
+def test_text_to_image(sd_benchmark, sd_pipeline):
+    sd_benchmark(sd_pipeline)
+""",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What one call of the command came to."""
+
+    status: int
+    case: dict[str, Any]
+    differences: tuple[float, ...]  # candidate - base in ln s, by pair
+
+
+def run() -> list[Line]:
+    """Measure, and return the findings."""
+    with TemporaryDirectory() as name:
+        root = Path(name).resolve()
+        _make(root)
+        slowed = [_job(root, f"LAYERS = {2 * _LAYERS}\n", f"slowed {number}") for number in range(SLOWED)]
+        unchanged = [
+            _job(root, f"LAYERS = {_LAYERS}\n# {number}\n", f"unchanged {number}") for number in range(UNCHANGED)
+        ]
+    return [*_of_slowed(slowed), *_of_unchanged(unchanged)]
+
+
+def _of_slowed(jobs: Sequence[_Job]) -> Iterator[Line]:
+    found = sum(job.case["verdict"] == "regressed" and job.status == _REGRESSED for job in jobs)
+    named = sum(any(text.startswith("stage: denoiser") for text in job.case["growth"]) for job in jobs)
+    slower = [job.case["time"]["estimate"] for job in jobs]
+    yield Line(
+        what=f"a denoiser of twice the layers, {len(jobs)} jobs: regressed, with exit status {_REGRESSED}",
+        figure=f"{found} of {len(jobs)}",
+        goal="9 of 10",
+        met=found >= 0.9 * len(jobs),
+    )
+    yield Line(
+        what="the denoiser named as what grew",
+        figure=f"{named} of {found}",
+        goal="wherever regressed",
+        met=named >= found,
+    )
+    yield Line(
+        what="how much slower the pipeline was (median of the jobs)",
+        figure=f"{statistics.median(slower):+.0%}",
+        goal=">= +60 %",
+        met=statistics.median(slower) >= 0.6,
+    )
+
+
+def _of_unchanged(jobs: Sequence[_Job]) -> Iterator[Line]:
+    verdicts = [job.case["verdict"] for job in jobs]
+    counts = ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts))
+    yield Line(
+        what=f"a comment changed, {len(jobs)} jobs: regressed",
+        figure=f"{verdicts.count('regressed')} ({counts})",
+        goal="0",
+        met="regressed" not in verdicts,
+    )
+    differences = [value for job in jobs for value in job.differences]
+    spread = math.sqrt(statistics.fmean(value**2 for value in differences))  # about 0: nothing changed
+    yield Line(
+        what=f"stdev between the processes of a pair, of {len(differences)} pairs of unchanged code",
+        figure=f"{spread:.2%}",
+    )
+    unclear = [job.case["time"] for job in jobs if job.case["verdict"] == "inconclusive"]
+    ratios = [time["minimum_detectable_effect"] / _detectable(spread, time["pairs"]) for time in unclear]
+    yield Line(
+        what="the effect that each inconclusive job says it can detect, over that of this stdev",
+        figure=", ".join(f"{ratio:.2f}" for ratio in ratios) or "no job was inconclusive",
+        goal="0.5 to 2",
+        met=all(0.5 <= ratio <= 2 for ratio in ratios) if ratios else None,
+    )
+
+
+def _detectable(spread: float, pairs: int) -> float:
+    """Return the minimum detectable effect of *pairs* pairs of one suspect with this stdev."""
+    reach = student_quantile(pairs - 1, 1 - Config().final_alpha) + student_quantile(pairs - 1, 0.8)
+    return math.expm1(reach * spread / math.sqrt(pairs))
+
+
+def _make(root: Path) -> None:
+    for name, text in _FILES.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    identity = ("-c", "user.name=Harness", "-c", "user.email=harness@example.org")
+    for arguments in (("init", "--quiet", "--initial-branch=main"), ("add", "."), ("commit", "--quiet", "-m", "base")):
+        subprocess.run(["git", *identity, "-C", str(root), *arguments], check=True)
+
+
+def _job(root: Path, code: str, name: str) -> _Job:
+    (root / "app.py").write_text(code, encoding="utf-8")
+    call = "import sys; from pytest_sdbatch.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", call, "ab", *_WORDS], cwd=root, capture_output=True, text=True, check=False
+    )
+    data = json.loads(done.stdout)
+    if not data.get("cases"):
+        raise RuntimeError(f"{name}: {data}\n{done.stderr}")
+    (case,) = data["cases"]
+    print(f"{name}: exit status {done.returncode}, {case['verdict']}: {case['reason']}", file=sys.stderr, flush=True)
+    return _Job(status=done.returncode, case=case, differences=tuple(_differences(root)))
+
+
+def _differences(root: Path) -> Iterator[float]:
+    """Yield what the pairs of the latest job differ by, of their only case."""
+    folder = max((root / ".sdbatch").glob("ab-*"))
+    for base in sorted(folder.glob("pair-*-base.json")):
+        candidate = base.with_name(base.name.replace("base", "candidate"))
+        there, here = (
+            locations({name: found.seconds for name, found in read_side_runs(path)[0].cases.items()})
+            for path in (base, candidate)
+        )
+        yield from (here[name] - there[name] for name in there)

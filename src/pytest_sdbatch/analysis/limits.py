@@ -1,0 +1,52 @@
+"""What a case must keep whatever any baseline says: seconds of a call, peak memory, images a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.location import location_s
+from pytest_sdbatch.records import Outcome, Record
+
+
+def broken_limits(record: Record, limits: Mapping[str, float], *, timed: bool = True) -> list[str]:
+    """Return which of *limits* the numbers of *record* break, in words.
+
+    Args:
+        record: with rounds, or nothing is broken.
+        limits: as :func:`pytest_sdbatch.grid.limits.parse_limits` gives them.
+        timed: whether its times tell the speed of the device; else only memory is looked at.
+
+    """
+    return list(_broken(record, limits, timed=timed))
+
+
+def unknown_limits(record: Record, limits: Mapping[str, float]) -> list[str]:
+    """Return which of *limits* cannot be looked at, because *record*, which ended well, lacks the figure."""
+    if record.outcome is not Outcome.OK or "peak_memory" not in limits or _peak_bytes(record) is not None:
+        return []
+    return [f"peak memory is not known: {record.memory_reason or 'no reason was recorded'}"]
+
+
+def _broken(record: Record, limits: Mapping[str, float], *, timed: bool) -> Iterator[str]:
+    seconds = [reading.wall_s for reading in record.rounds]
+    if not seconds:
+        return
+    peak, most = _peak_bytes(record), limits.get("peak_memory")
+    if peak is not None and most is not None and peak > most:
+        yield f"peak memory {units.memory(peak)}, at most {units.memory(most)}"
+    if not timed or min(seconds) <= 0:
+        return
+    call_s = location_s(seconds) / record.case.batch_count
+    if "latency" in limits and call_s > limits["latency"]:
+        yield f"{units.duration(call_s)} per call, at most {units.duration(limits['latency'])}"
+    rate, least = record.case.batch_size / call_s, limits.get("images_per_s")
+    if least is not None and rate < least:
+        yield f"{units.rate(rate)}, at least {units.rate(least)}"
+
+
+def _peak_bytes(record: Record) -> int | None:
+    if record.memory_source is None:
+        return None
+    peaks = [getattr(reading, record.memory_source) for reading in record.rounds]
+    return max((peak for peak in peaks if peak is not None), default=None)

@@ -1,0 +1,181 @@
+"""What ``sdbatch ab`` is given."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pytest_sdbatch.analysis.ab import METRICS, Acceptance
+from pytest_sdbatch.commands.compare import share
+from pytest_sdbatch.commands.sweep import QUIET, SUITE
+
+INVALID_ENVIRONMENT = 13
+NOT_COMPARED = 12
+REGRESSED = 10
+INCONCLUSIVE = 11
+GOOD = 0
+STOPPED = 130
+_EPILOG = """
+Behind -- stands what pytest is given: benchmarks and options. Without -- the benchmarks that ship with the plugin
+are run, as by `sdbatch sweep`; conftest.py files of the current folder count for them. Both sides run the
+candidate's benchmarks, at 4 steps where neither an option, a marker nor the configuration says how many.
+
+exit status, the first that applies:
+  13  invalid environment: an invalid one was met, or every case was throttled
+  12  no comparison: no such base, no case is on both sides, both sides ran the same code, incomparable cases
+  10  a case regressed
+ 130  it was stopped before it was done
+  11  a case is inconclusive, and --fail-on=inconclusive was given
+   0  else
+   2  the command line is wrong
+with --report-only 0 takes the place of 10 and 11.
+"""
+# What would make the processes do something else than measure and hand in.
+_REFUSED = {
+    "--sd-report": "each process writes a run file of its own; --report=FILE.md writes the report",
+    "--sd-save": "the runs of two sides are no baseline",
+    "--sd-resume": "a verdict needs fresh processes",
+    "--sd-plan": "to see the cases: pytest BENCHMARKS --sd-plan",
+    "--collect-only": "to see the cases: pytest BENCHMARKS --sd-plan",
+    "--co": "to see the cases: pytest BENCHMARKS --sd-plan",
+    "-n": "processes that time at once disturb each other",
+    "--numprocesses": "processes that time at once disturb each other",
+    "--benchmark-disable": "nothing would be measured",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The command line."""
+
+    base: str | None
+    base_python: str | None
+    arguments: tuple[str, ...]  # of pytest
+    setup: str | None
+    minutes: float | None
+    accept: tuple[Acceptance, ...]
+    report_only: bool
+    report: Path | None
+    as_json: bool
+    fail_on: str
+    tolerance: float
+    margin: float
+
+    @property
+    def fixes_steps(self) -> bool:
+        """Whether the number of steps stands on the command line."""
+        return any(word.startswith(("--sd-step", "sd_step", "-osd_step")) for word in self.arguments)
+
+
+def read(words: Sequence[str]) -> Given:
+    """Return what *words* mean; a mistake, and ``--help``, end the process as argparse does."""
+    at = words.index("--") if "--" in words else len(words)
+    parser = _parser()
+    found, rest = parser.parse_known_args(list(words[:at]))
+    arguments = (*(() if at < len(words) else SUITE), *rest, *words[at + 1 :])
+    for word in arguments:
+        name = word.partition("=")[0]
+        if name in _REFUSED or (word.startswith("-n") and word[2:].isalnum()):
+            parser.error(f"{word}: not with ab: {_REFUSED.get(name, _REFUSED['-n'])}")
+    return Given(
+        base=found.base,
+        base_python=found.base_python,
+        arguments=(*arguments, *QUIET),
+        setup=found.setup,
+        minutes=found.minutes,
+        accept=tuple(found.accept),
+        report_only=found.report_only,
+        report=found.report,
+        as_json=found.json,
+        fail_on=found.fail_on,
+        tolerance=found.tolerance,
+        margin=found.margin,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sdbatch ab",
+        usage="sdbatch ab (--base REF | --base-python PYTHON) [options] [-- BENCHMARKS and options of pytest]",
+        description="Run base and candidate in turn, in fresh processes on one device, and say which cases regressed.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    base = parser.add_mutually_exclusive_group(required=True)
+    base.add_argument(
+        "--base", metavar="REF", help="commit, branch or tag to compare the working tree with: origin/main"
+    )
+    base.add_argument(
+        "--base-python",
+        metavar="PYTHON",
+        help="Python of another environment, for the same files: .venv-old/bin/python",
+    )
+    parser.add_argument(
+        "--setup",
+        metavar="CMD",
+        help="shell command that builds or installs a side, run in a checkout of each with the Python of its "
+        "environment first on PATH (default: pip install without dependencies)",
+    )
+    parser.add_argument(
+        "--minutes",
+        metavar="N",
+        type=_minutes,
+        help="end within so many: with fewer rounds, steps or cases; what is not done by then is inconclusive",
+    )
+    for name, default, text in (
+        ("tolerance", "1%", "the smallest slowdown that may be called regressed"),
+        ("margin", "5%", "the slowdown that unchanged excludes"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            metavar="SHARE",
+            type=partial(share, name=name),
+            default=default,
+            help=f"{text} (default: {default})".replace("%", "%%"),
+        )
+    parser.add_argument(
+        "--accept",
+        metavar="'CASE: REASON'",
+        type=_acceptance,
+        action="append",
+        default=[],
+        help=f"do not fail over a case, a test, or one of {', '.join(METRICS)}; again: several",
+    )
+    parser.add_argument(
+        "--fail-on", choices=("regressed", "inconclusive"), default="regressed", help="what is not exit status 0"
+    )
+    parser.add_argument("--report-only", action="store_true", help="exit status 0 whatever the verdicts are")
+    parser.add_argument("--report", metavar="FILE.md", type=_report, help="write the verdicts as Markdown, too")
+    parser.add_argument("--json", action="store_true", help="print the verdicts for machines; progress goes to stderr")
+    return parser
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise argparse.ArgumentTypeError(f"{text}: not a number above 0")
+    return minutes
+
+
+def _acceptance(text: str) -> Acceptance:
+    what, colon, reason = text.partition(": ")
+    if not (colon and what.strip() and reason.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r}: write 'CASE: REASON' or 'METRIC: REASON', with a space behind :")
+    return Acceptance(what=what.strip(), reason=reason.strip())
+
+
+def _report(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() != ".md":
+        raise argparse.ArgumentTypeError(f"{text}: the report is Markdown; name it .md")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: there is no folder {path.parent}")
+    return path

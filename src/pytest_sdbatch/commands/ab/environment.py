@@ -1,0 +1,161 @@
+"""A side's environment: what the caller has installed, without the project, and an install of the side's own code."""
+
+from __future__ import annotations
+
+import os
+import re
+import site
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.repository import without_hook
+
+MARKS = ("pyproject.toml", "setup.py", "setup.cfg")  # the root of a project has one
+LINES_SHOWN = 15  # of the output of a process that failed
+# Nothing is downloaded; the project that the caller has installed is left alone; no setting of the caller's pip counts.
+_INSTALL = ("-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input", "install", "--quiet", "--no-deps",
+            "--no-build-isolation", "--no-index", "--ignore-installed")  # fmt: skip
+_IMPORTED = re.compile(r"import\s+([\w.]+)")
+
+
+def shared_folders() -> tuple[Path, ...]:
+    """Return the folders that hold what the caller has installed."""
+    listed = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    return tuple(dict.fromkeys(Path(folder).resolve() for folder in listed if Path(folder).is_dir()))
+
+
+def shared_lines(folders: Sequence[Path], project: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield ``.pth`` files, by name, that make a new environment see what lies in *folders*.
+
+    These folders, and what their own ``.pth`` files add, which Python reads only in an environment's own folder. Left
+    out is what leads to *project*: an editable install of the candidate would else be imported on both sides, be it a
+    path or an import hook.
+    """
+    yield "sdbatch-0.pth", [str(folder) for folder in folders]
+    files = [file for folder in folders for file in sorted(folder.glob("*.pth"))]
+    for number, file in enumerate(files, start=1):
+        # One for each: a line that fails ends the reading of its file.
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        kept = [found for line in lines if (found := _shared_line(line, file.parent, folders, project)) is not None]
+        if kept:
+            yield f"sdbatch-{number:04}-{file.name}", kept
+
+
+def _shared_line(line: str, folder: Path, folders: Sequence[Path], project: Path) -> str | None:
+    """Return what *line* of a ``.pth`` file in *folder* is elsewhere; None where it says nothing or is left out."""
+    if line.startswith(("import ", "import\t")):
+        return None if _mentions(line, folder, project) else line
+    if not line.strip() or line.startswith("#"):
+        return None
+    path = (folder / line.strip()).resolve()
+    within = path.is_relative_to(project) and not any(map(path.is_relative_to, folders))
+    return str(path) if path.exists() and not within else None
+
+
+def _mentions(line: str, folder: Path, project: Path) -> bool:
+    """Return whether a line of a ``.pth`` file, or a module beside it that the line imports, names *project*."""
+    texts = [line]
+    for module in _IMPORTED.findall(line):
+        file = folder / f"{module.replace('.', '/')}.py"
+        if file.is_file():
+            texts.append(file.read_text(encoding="utf-8", errors="replace"))
+    spelled = (str(project), str(project).replace("\\", "\\\\"), project.as_posix())
+    return any(name in text for name in spelled for text in texts)
+
+
+def make_environment(folder: Path, *, project: Path) -> Path:
+    """Make an environment without the *project* of the caller in *folder* and return its Python."""
+    venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
+    for name, lines in shared_lines(shared_folders(), project):
+        (own_folder(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return _scripts(folder) / ("python.exe" if os.name == "nt" else "python")
+
+
+def own_folder(environment: Path) -> Path:
+    """Return the folder of an environment in which a project is installed."""
+    scheme = "nt" if os.name == "nt" else "posix_prefix"
+    return Path(sysconfig.get_path("purelib", scheme, {"base": str(environment), "platbase": str(environment)}))
+
+
+def _scripts(environment: Path) -> Path:
+    return environment / ("Scripts" if os.name == "nt" else "bin")
+
+
+def variables_for(environment: Path, first: Sequence[Path], kept: Sequence[Path]) -> dict[str, str]:
+    """Return the variables of a process in *environment* that looks for modules in *first*, then in *kept*."""
+    variables = without_hook(dict(os.environ))
+    variables.pop("PYTHONHOME", None)
+    variables["VIRTUAL_ENV"] = str(environment)
+    variables["PATH"] = os.pathsep.join([str(_scripts(environment)), variables.get("PATH", os.defpath)])
+    variables["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(str(path) for path in (*first, *kept)))
+    return variables
+
+
+def install(python: Path, tree: Path, variables: Mapping[str, str]) -> str | None:
+    """Install the project in *tree* into the environment of *python*; return None, or why that cannot be done."""
+    if not _can_be_installed(tree):
+        return "it says nowhere how to build it"
+    done = subprocess.run(
+        [str(python), *_INSTALL, str(tree)], env=variables, cwd=tree, capture_output=True, text=True, errors="replace",
+        stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    if done.returncode == 0:
+        return None
+    said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    telling = [line for line in said if "Error" in line or line.lower().startswith("error")] or said
+    return telling[0] if telling else f"pip ended with {done.returncode}"
+
+
+def _can_be_installed(tree: Path) -> bool:
+    if (tree / "setup.py").is_file():
+        return True
+    try:
+        table = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return False
+    return "project" in table or "build-system" in table
+
+
+def set_up(command: str, tree: Path, variables: Mapping[str, str], *, side: str) -> None:
+    """Run the user's *command* in *tree*.
+
+    Raises:
+        NoComparison: with the last lines of its output, if it fails.
+    """
+    done = subprocess.run(
+        command, shell=True, cwd=tree, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise NoComparison(
+            f"--setup failed for the {side} (exit status {done.returncode}): {command}",
+            why=last_lines(done.stdout),
+            fix=f"it runs in a checkout of the {side}, with the Python of its environment first on PATH",
+        )
+
+
+def last_lines(output: str) -> str:
+    """Return the last lines of *output*, indented below a first one."""
+    lines = [line for line in output.splitlines() if line.strip()][-LINES_SHOWN:]
+    return "\n".join(["it printed last:", *(f"    {line}" for line in lines)])
+
+
+def source_folders(tree: Path) -> tuple[Path, ...]:
+    """Return where the modules of a project lie that is not installed."""
+    return tuple(folder for folder in (tree / "src", tree) if folder.is_dir())
+
+
+def is_installed(environment: Path) -> bool:
+    """Return whether something was installed into *environment*."""
+    return any(own_folder(environment).glob("*.dist-info")) or any(own_folder(environment).glob("*.egg-link"))
+
+
+def this_python() -> Path:
+    """Return the Python that runs this process."""
+    return Path(sys.executable)

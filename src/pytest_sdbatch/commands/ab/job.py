@@ -1,0 +1,214 @@
+"""The command: both sides made ready, pairs run, the verdicts shown, written and returned as an exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_sdbatch import units
+from pytest_sdbatch.commands.ab import command_line
+from pytest_sdbatch.commands.ab.command_line import Given
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.children import stopped_by_signals
+from pytest_sdbatch.errors import SdbatchError
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.analysis.ab import Acceptance
+    from pytest_sdbatch.analysis.comparison import Comparison
+    from pytest_sdbatch.commands.ab.pairs import PairRunner
+    from pytest_sdbatch.commands.ab.sides import Sides
+
+_KEPT = 5  # jobs whose files are kept, the newest included
+
+
+def ab(words: Sequence[str]) -> int:
+    """Run the command and return its exit status."""
+    given = command_line.read(words)
+    begun_s = time.monotonic()
+    say = _Say(to_stderr=given.as_json)
+    try:
+        with stopped_by_signals():
+            result = _compare(given, say, begun_s)
+    except KeyboardInterrupt:
+        return _refuse("stopped before a pair was run", command_line.STOPPED, as_json=given.as_json)
+    except SdbatchError as error:
+        return _refuse(error, command_line.NOT_COMPARED, as_json=given.as_json)
+    status = status_of(
+        result.comparison,
+        invalid=result.invalid,
+        interrupted=result.interrupted,
+        report_only=given.report_only,
+        fail_on=given.fail_on,
+    )
+    if given.report is not None:
+        from pytest_sdbatch.report.markdown import comparison_markdown
+
+        given.report.write_text(comparison_markdown(result.comparison, lines=result.lines), encoding="utf-8")
+        say(f"report: {given.report}")
+    print(_text(result, status, as_json=given.as_json))
+    return status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    comparison: Comparison
+    lines: tuple[str, ...]  # what the reader should know beside the verdicts
+    interrupted: bool
+    invalid: str | None
+
+
+class _Say:
+    """Prints lines of progress."""
+
+    def __init__(self, *, to_stderr: bool) -> None:
+        self._to_stderr = to_stderr
+
+    def __call__(self, text: str) -> None:
+        print(f"sdbatch: {text}", file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
+
+
+def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
+    from pytest_sdbatch.analysis.ab import accept, compare_pairs, invalid_environment
+    from pytest_sdbatch.analysis.config import Config
+    from pytest_sdbatch.commands.ab.one_side import code_of_this_process
+    from pytest_sdbatch.commands.ab.pairs import PairRunner
+
+    with _sides(given, say) as sides:
+        folder = folder_for(sides.collected.root)
+        _tell_plan(sides, given, say)
+        runner = PairRunner(
+            sides,
+            given.arguments,
+            folder=folder,
+            plugin=code_of_this_process((folder,), ()),
+            deadline_s=None if given.minutes is None else begun_s + 60 * given.minutes,
+            fixed_steps=given.fixes_steps,
+            say=say,
+        )
+        config = Config(tolerance=given.tolerance, margin=given.margin)
+        comparison = compare_pairs(runner.more, config, left_out=lambda: runner.left_out)
+    if not comparison.pairs and runner.interrupted:
+        raise KeyboardInterrupt
+    comparison, idle = accept(comparison, given.accept)
+    invalid = invalid_environment(comparison)
+    return _Result(
+        comparison=comparison,
+        lines=tuple(_lines(runner, idle, folder, invalid)),
+        interrupted=runner.interrupted,
+        invalid=invalid,
+    )
+
+
+@contextmanager
+def _sides(given: Given, say: _Say) -> Iterator[Sides]:
+    from pytest_sdbatch.commands.ab.sides import commits, environments
+
+    if given.base is not None:
+        made = commits(given.base, given.arguments, setup=given.setup, say=say)
+    else:
+        made = environments(given.base_python or "", given.arguments)
+    with made as sides:
+        yield sides
+
+
+def folder_for(root: Path) -> Path:
+    """Make the folder of this job's files, beside the journals, and remove those of old jobs."""
+    from pytest_sdbatch.storage.journal import FOLDER, make_folder
+
+    parent = root / FOLDER
+    try:
+        make_folder(parent)
+        folder = parent / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+        folder.mkdir()
+    except OSError as error:
+        raise NoComparison(f"{parent}: no files can be written there", why=str(error.strerror)) from None
+    for old in sorted(parent.glob("ab-*"))[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def _tell_plan(sides: Sides, given: Given, say: _Say) -> None:
+    cases = sides.collected.cases
+    known = [seconds for seconds in cases.values() if seconds is not None]
+    takes = "how long it takes is known after the first pair"
+    if len(known) == len(cases):
+        takes = f"by stored runs at least {units.duration(4 * sum(known))}, at most {units.duration(20 * sum(known))}"
+    limit = "" if given.minutes is None else f"; it ends within {units.duration(60 * given.minutes)}"
+    say(f"{units.count(len(cases), 'case')}: 2 pairs of all, up to 8 more of those that look slower; {takes}{limit}")
+
+
+def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid: str | None) -> Iterator[str]:
+    if invalid is not None:
+        yield invalid
+    if runner.interrupted:
+        yield "it was stopped: what had not been decided by then is inconclusive"
+    if runner.out_of_time:
+        yield "there was no time for more pairs: what had not been decided by then is inconclusive"
+    for acceptance in idle:
+        yield f"--accept {acceptance.what}: nothing that regressed is called so"
+    shown = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
+    yield f"runs and outputs: {shown}"
+
+
+def status_of(
+    comparison: Comparison, *, invalid: str | None, interrupted: bool, report_only: bool, fail_on: str
+) -> int:
+    """Return the exit status: the first that applies.
+
+    Args:
+        comparison: with what is accepted.
+        invalid: why nothing can be believed; None: it can.
+        interrupted: whether it was stopped before it was done.
+        report_only: whether no verdict makes it fail.
+        fail_on: ``regressed`` or ``inconclusive``.
+
+    """
+    from pytest_sdbatch.analysis.comparison import COMPARED
+    from pytest_sdbatch.analysis.verdict import Verdict
+
+    if invalid is not None:
+        return command_line.INVALID_ENVIRONMENT
+    if comparison.count(Verdict.INCOMPARABLE) or not comparison.count(*COMPARED):
+        return command_line.NOT_COMPARED
+    if comparison.count(Verdict.REGRESSED) and not report_only:
+        return command_line.REGRESSED
+    if interrupted:
+        return command_line.STOPPED
+    if fail_on == "inconclusive" and comparison.count(Verdict.INCONCLUSIVE) and not report_only:
+        return command_line.INCONCLUSIVE
+    return command_line.GOOD
+
+
+def _refuse(error: SdbatchError | str, status: int, *, as_json: bool) -> int:
+    if as_json:
+        parts = {"error": error} if isinstance(error, str) else {
+            "error": error.what, "why": error.why, "fix": error.fix
+        }  # fmt: skip
+        print(json.dumps({"exit_status": status, **parts}))
+    print(f"ERROR: {error}", file=sys.stderr)
+    return status
+
+
+def _text(result: _Result, status: int, *, as_json: bool) -> str:
+    if as_json:
+        from pytest_sdbatch.report.comparison_data import comparison_data
+
+        data = {**comparison_data(result.comparison, status=status), "notes": list(result.lines)}
+        return json.dumps(data, allow_nan=False)
+    from pytest_sdbatch.report.comparison import render_comparison
+    from pytest_sdbatch.report.escape import plain
+    from pytest_sdbatch.report.terminal import screen_width
+
+    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    table = render_comparison(result.comparison, width=screen_width(), color=color, encoding=encoding)
+    return "\n".join([table, *(f"sdbatch: {plain(line)}" for line in result.lines)])

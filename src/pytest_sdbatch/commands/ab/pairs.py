@@ -1,0 +1,231 @@
+"""Pairs of processes, neighbours in time: in their order, within their time, proved to be different code."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.ab import SidePair
+from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.process import STEPS, Ended, RunProcess, Side, run_process
+from pytest_sdbatch.commands.ab.proof import Code, check_different, check_plugin, check_same_as_before
+from pytest_sdbatch.commands.ab.schedule import LONGEST_PAIRS, Cost, Fit, cost_of, fit
+from pytest_sdbatch.commands.ab.sides import Say, Sides
+
+_BASE, _CANDIDATE = "base", "candidate"
+_BROKEN = {"crashed", "skipped", "test failed", "without rounds"}  # nothing that a comparison could be of
+# AB BA BA AB | BA AB AB BA: whatever drifts, to the second order, meets both sides alike.
+_BASE_FIRST = (True, False, False, True, False, True, True, False)
+
+
+class PairRunner:
+    """Runs the pairs of a job.
+
+    Args:
+        sides: made ready.
+        arguments: of pytest.
+        folder: where run files and outputs are kept.
+        plugin: what this process measures with.
+        deadline_s: ``time.monotonic()`` by which the job ends; None: when it is done.
+        fixed_steps: whether the user gave the number of steps.
+        say: prints a line of progress.
+        run: runs a process.
+
+    """
+
+    def __init__(
+        self,
+        sides: Sides,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        plugin: Code,
+        deadline_s: float | None,
+        fixed_steps: bool,
+        say: Say,
+        run: RunProcess = run_process,
+    ) -> None:
+        self._sides = {_BASE: sides.base, _CANDIDATE: sides.candidate}
+        self._made = sides
+        self._arguments = list(arguments)
+        self._folder = folder
+        self._plugin = plugin
+        self._deadline_s = deadline_s
+        self._steps = None if fixed_steps else STEPS
+        self._say = say
+        self._run = run
+        self._first: dict[str, Code] = {}
+        self._cost: Cost | None = None
+        self._pairs = 0
+        self._fitted = deadline_s is None
+        self.left_out: dict[str, Measured] = {}
+        self.interrupted = False
+        self.out_of_time = False
+
+    def more(self, cases: tuple[str, ...] | None, number: int) -> Sequence[SidePair]:
+        """Run *number* pairs of *cases* (None: all), or as many as there is time for until someone stops it.
+
+        Raises:
+            NoComparison: if a side leaves no run, or both ran the same code.
+        """
+        came: list[SidePair] = []
+        try:
+            for left in range(number, 0, -1):
+                if not self._has_time(cases):
+                    break
+                pair = self._pair(cases, left=left)
+                if pair is None:
+                    break
+                came.append(pair)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        return came
+
+    def _has_time(self, cases: tuple[str, ...] | None) -> bool:
+        if self._deadline_s is None or self._cost is None:
+            return True
+        needed_s = 2 * self._cost.process_s(cases)
+        self.out_of_time = time.monotonic() + needed_s > self._deadline_s
+        return not self.out_of_time
+
+    def _pair(self, cases: tuple[str, ...] | None, *, left: int) -> SidePair | None:
+        base_first = _BASE_FIRST[self._pairs % len(_BASE_FIRST)]
+        runs: dict[str, SideRun] = {}
+        ends: dict[str, Ended] = {}
+        for name in (_BASE, _CANDIDATE) if base_first else (_CANDIDATE, _BASE):
+            ended, run = self._process(name, cases)
+            if run is None:
+                for other in (*ends.values(), ended):  # half a pair is none
+                    other.run_file.unlink(missing_ok=True)
+                return None
+            ends[name], runs[name] = ended, run
+        if self._pairs == 0:
+            self._look_at(ends, runs)
+        self._pairs += 1
+        self._tell_time(cases, left=left - 1)
+        return runs[_BASE], runs[_CANDIDATE]
+
+    def _process(self, name: str, cases: tuple[str, ...] | None) -> tuple[Ended, SideRun | None]:
+        """Run one process and return its run; None if it was stopped."""
+        side = self._sides[name]
+        while True:
+            ended = self._run(
+                side,
+                self._arguments,
+                stem=self._folder / f"pair-{self._pairs + 1:02}-{name}",
+                names=self._names(cases),
+                steps=self._steps,
+                until_s=self._deadline_s,
+            )
+            if ended.stopped:
+                self.out_of_time = self._deadline_s is not None and time.monotonic() >= self._deadline_s
+                self.interrupted = not self.out_of_time
+                return ended, None
+            run = self._read(side, ended)
+            self._say(f"pair {self._pairs + 1}, {name}: {units.count(len(run.cases), 'case')} in {_took(ended)}")
+            if cases is None and run.cases:
+                self._cost = _cost(ended, run)
+            if self._fitted or not self._fit(ended, run):
+                return ended, self._without_left_out(run)
+            ended.run_file.unlink()
+
+    def _names(self, cases: tuple[str, ...] | None) -> Sequence[str] | None:
+        if cases is not None or not self.left_out:
+            return cases
+        return [name for name in self._made.collected.cases if name not in self.left_out]
+
+    def _read(self, side: Side, ended: Ended) -> SideRun:
+        from pytest_sdbatch.storage.sides import read_side_runs
+
+        if ended.code is not None:
+            check_plugin(ended.code, self._plugin, side=side.name)
+            check_same_as_before(ended.code, self._first.setdefault(side.name, ended.code), side=side.name)
+        if ended.code is None or not ended.run_file.exists():
+            if side.name == _BASE:
+                raise _base_ran_nothing(ended, len(self._made.collected.cases))
+            raise NoComparison(
+                f"a process of the candidate left no run (exit status {ended.status})", why=ended.last_words
+            )
+        (run,) = read_side_runs(ended.run_file)
+        return replace(run, file=side.label)
+
+    def _look_at(self, ends: Mapping[str, Ended], runs: Mapping[str, SideRun]) -> None:
+        """Refuse a first pair that cannot be compared."""
+        well = {name: [m for m in run.cases.values() if m.state == OK] for name, run in runs.items()}
+        if well[_CANDIDATE] and not well[_BASE]:
+            raise _base_ran_nothing(ends[_BASE], len(well[_CANDIDATE]))
+        states = {m.state for run in runs.values() for m in run.cases.values()}
+        if not any(well.values()) and not states - _BROKEN:
+            raise NoComparison("no case ran to its end on either side", why=ends[_CANDIDATE].last_words)
+        check_different(
+            self._first[_BASE],
+            self._first[_CANDIDATE],
+            callers_tree=self._made.callers_tree,
+            shared=self._made.shared,
+        )
+
+    def _fit(self, ended: Ended, run: SideRun) -> bool:
+        """Make the job smaller if it must be, once; return whether this process has to be run again for it."""
+        self._fitted = True
+        if self._deadline_s is None or self._cost is None:
+            return False
+        left_s = self._deadline_s - time.monotonic() + ended.seconds
+        made = fit(self._cost, left_s=left_s, steps=None if self._steps is None else int(self._steps))
+        if made.rounds is not None:
+            self._arguments += ["-o", f"sd_max_rounds={made.rounds}"]
+        if made.steps is not None:
+            self._steps, self._fitted = str(made.steps), False  # cases have other names now: looked at once more
+        else:
+            self.left_out = {name: run.cases[name] for name in made.left_out}
+        if not made.is_whole:
+            self._say(f"to end in time: {_described(made)}")
+        return made.steps is not None
+
+    def _without_left_out(self, run: SideRun) -> SideRun:
+        return replace(run, cases={name: m for name, m in run.cases.items() if name not in self.left_out})
+
+    def _tell_time(self, cases: tuple[str, ...] | None, *, left: int) -> None:
+        if self._cost is None:
+            return
+        if self._pairs == 1:
+            self._say(
+                f"in all about {units.duration(self._cost.expected_s)} where 4 more pairs of one case decide, "
+                f"at most {units.duration(self._cost.longest_s)} ({LONGEST_PAIRS} pairs of all cases)"
+            )
+        if left:
+            more = units.count(left, "more pair")
+            self._say(f"{more} of {_which(cases)}: {units.time_left(left * 2 * self._cost.process_s(cases))}")
+
+
+def _base_ran_nothing(ended: Ended, cases: int) -> NoComparison:
+    return NoComparison(
+        f"the base ran none of {units.count(cases, 'case')} that the candidate runs (exit status {ended.status})",
+        why=ended.last_words,
+        fix="if its code has to be built: --setup CMD; if these benchmarks need what only the candidate has, "
+        "there is nothing to compare yet",
+    )
+
+
+def _cost(ended: Ended, run: SideRun) -> Cost:
+    timed = {name: m.seconds for name, m in run.cases.items() if m.seconds}
+    return cost_of(ended.seconds, {name: (len(seconds), statistics.fmean(seconds)) for name, seconds in timed.items()})
+
+
+def _took(ended: Ended) -> str:
+    return units.duration(ended.seconds)
+
+
+def _which(cases: tuple[str, ...] | None) -> str:
+    return "all cases" if cases is None else units.count(len(cases), "case")
+
+
+def _described(made: Fit) -> str:
+    parts = [f"at most {made.rounds} rounds" if made.rounds is not None else ""]
+    parts.append(units.count(made.steps, "step") if made.steps is not None else "")
+    parts.append(f"without {units.count(len(made.left_out), 'case')}" if made.left_out else "")
+    return ", ".join(part for part in parts if part)

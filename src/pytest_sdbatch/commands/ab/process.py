@@ -1,0 +1,162 @@
+"""A process of a side: started, waited for, and what it handed in."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pytest_sdbatch.commands.ab.environment import last_lines
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.proof import Code
+from pytest_sdbatch.commands.children import run_child
+
+_SILENT = ("--collect-only", "-q")
+STEPS = "4"  # time is linear in them and the code is the same
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two things that are compared."""
+
+    name: str  # base or candidate
+    label: str  # what it is, for the reader
+    python: Path
+    called_in: Path  # the folder that pytest is called in
+    variables: Mapping[str, str] | None  # None: those of this process
+    folders: tuple[Path, ...] = ()  # whose modules prove what ran; none: all that are installed
+    but_not: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What pytest collected of the candidate."""
+
+    cases: Mapping[str, float | None]  # by name, the seconds that a stored run of this device took; None: not known
+    files: tuple[Path, ...]  # with benchmarks
+    conftests: tuple[Path, ...]
+    configuration: Path | None
+    root: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A process that came to its end, or was brought to it."""
+
+    status: int
+    stopped: bool
+    seconds: float
+    run_file: Path
+    output: Path
+    code: Code | None  # None: it ended before it could say
+    collected: Mapping[str, Any]
+
+    @property
+    def last_words(self) -> str:
+        """The last lines of what it printed."""
+        return last_lines(self.output.read_text(encoding="utf-8", errors="replace"))
+
+
+class RunProcess(Protocol):
+    """What runs a process of a side, as :func:`run_process` does."""
+
+    def __call__(
+        self,
+        side: Side,
+        arguments: Sequence[str],
+        *,
+        stem: Path,
+        names: Sequence[str] | None,
+        steps: str | None,
+        until_s: float | None,
+    ) -> Ended:
+        """Run pytest on *side* and return how it ended."""
+
+
+def run_process(
+    side: Side,
+    arguments: Sequence[str],
+    *,
+    stem: Path,
+    names: Sequence[str] | None = None,
+    measures: bool = True,
+    steps: str | None = STEPS,
+    until_s: float | None = None,
+) -> Ended:
+    """Run pytest on *side* and return how it ended.
+
+    Args:
+        side: base or candidate.
+        arguments: of pytest.
+        stem: of the files that it writes: ``.json`` for the run, ``.log`` for its output.
+        names: of the cases to run; None: all.
+        measures: whether it writes a run.
+        steps: for cases that nobody gave a number; None: the usual ones of the model.
+        until_s: ``time.monotonic()`` at which it is stopped.
+
+    """
+    run_file, request, said = (stem.with_suffix(suffix) for suffix in (".json", ".ask", ".said"))
+    given = [*arguments, *([f"--sd-report={run_file}"] if measures else _SILENT), "--continue-on-collection-errors"]
+    asked = {
+        "run_file": str(run_file) if measures else None,
+        "names": None if names is None else list(names),
+        "steps": steps,
+        "arguments": given,
+        "folders": [str(folder) for folder in side.folders],
+        "but_not": [str(folder) for folder in side.but_not],
+    }
+    request.write_text(json.dumps(asked), encoding="utf-8")
+    command = [str(side.python), "-P", "-m", "pytest_sdbatch.commands.ab.one_side", str(request)]
+    begun = time.monotonic()
+    output = stem.with_suffix(".log")
+    with output.open("wb") as into:
+        status, stopped = run_child(command, env=side.variables, cwd=side.called_in, output=into, until_s=until_s)
+    seconds = time.monotonic() - begun
+    found = json.loads(said.read_text(encoding="utf-8")) if said.exists() else None
+    for file in (request, said):
+        file.unlink(missing_ok=True)
+    return Ended(
+        status=status,
+        stopped=stopped,
+        seconds=seconds,
+        run_file=run_file,
+        output=output,
+        code=None
+        if found is None
+        else Code(
+            plugin_version=found["plugin_version"],
+            plugin_hash=found["plugin_hash"],
+            modules={name: (file, digest) for name, (file, digest) in found["modules"].items()},
+            rest=found["rest"],
+        ),
+        collected={} if found is None else found["collected"],
+    )
+
+
+def collect(side: Side, arguments: Sequence[str], *, folder: Path) -> Collected:
+    """Return the benchmarks of *side*, which are not run.
+
+    Raises:
+        NoComparison: with what pytest said, if it cannot collect them, or there are none.
+        KeyboardInterrupt: if this process was told to stop meanwhile.
+    """
+    ended = run_process(side, arguments, stem=folder / "collect", measures=False)
+    if ended.stopped:
+        raise KeyboardInterrupt
+    found = ended.collected
+    if ended.status != 0 or not found.get("cases"):
+        raise NoComparison(
+            "the candidate's benchmarks cannot be collected" if ended.status not in (0, 5) else "there is no benchmark",
+            why=ended.last_words,
+            fix="run them once by hand: pytest BENCHMARKS --sd-plan",
+        )
+    return Collected(
+        cases=found["cases"],
+        files=tuple(map(Path, found["files"])),
+        conftests=tuple(map(Path, found["conftests"])),
+        configuration=None if found["configuration"] is None else Path(found["configuration"]),
+        root=Path(found["root"]),
+    )

@@ -1,0 +1,126 @@
+"""What git is asked for: where the project lies, which commits the sides are, and a folder with the files of each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.errors import SdbatchError
+
+# A hook of git sets these, and then every command means the repository of the hook.
+_OF_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+
+
+class GitError(SdbatchError):
+    """Git refused; *what* is its first line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A work tree."""
+
+    root: Path
+
+    def commit_of(self, ref: str) -> str:
+        """Return the full hash of *ref*.
+
+        Raises:
+            NoComparison: if there is none here; a shallow clone says how to get it.
+        """
+        try:
+            return _git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
+        except GitError:
+            pass
+        if _git(self.root, "rev-parse", "--is-shallow-repository").strip() == "true":
+            raise NoComparison(
+                f"--base {ref}: not in this clone",
+                why="it is a shallow one, which has the latest commit alone",
+                fix="clone it whole: fetch-depth: 0 with actions/checkout, or git fetch --unshallow",
+            )
+        raise NoComparison(
+            f"--base {ref}: no such commit, branch or tag here",
+            fix="fetch it (git fetch origin), and see git branch --all",
+        )
+
+    def changes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the paths that differ from HEAD, and those that git does not know and does not ignore."""
+        changed = _lines(_git(self.root, "diff", "--name-only", "--no-renames", "-z", "HEAD"))
+        return changed, _lines(_git(self.root, "ls-files", "--others", "--exclude-standard", "-z"))
+
+    def ignored(self, folder: Path) -> tuple[str, ...]:
+        """Return what git ignores below *folder*, relative to the root; of a folder that it ignores only its name."""
+        arguments = ("--others", "--ignored", "--exclude-standard", "--directory", "-z", "--", str(folder))
+        return _lines(_git(self.root, "ls-files", *arguments))
+
+    def add_worktree(self, folder: Path, commit: str) -> None:
+        """Check *commit* out in the new *folder*."""
+        # No hook of the project runs: it would run for a checkout that nobody made.
+        nowhere = f"core.hooksPath={os.devnull}"
+        _git(self.root, "-c", nowhere, "worktree", "add", "--detach", "--quiet", str(folder), commit)
+
+    def prune_worktrees(self) -> None:
+        """Forget worktrees whose folder is gone."""
+        _git(self.root, "worktree", "prune")
+
+
+def open_repository(folder: Path) -> Repository:
+    """Return the repository that *folder* is in.
+
+    Raises:
+        NoComparison: if it is in none, or git is missing.
+    """
+    try:
+        return Repository(root=Path(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n")).resolve())
+    except GitError as error:
+        raise NoComparison(
+            f"--base needs the history of the project: {error.what}",
+            why="the base's code is taken from git",
+            fix="call it inside a clone of the project, or compare two environments: --base-python PYTHON",
+        ) from None
+
+
+def without_hook(variables: dict[str, str]) -> dict[str, str]:
+    """Return *variables* without what a git hook sets."""
+    return {name: value for name, value in variables.items() if name not in _OF_HOOKS}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    variables = {**without_hook(dict(os.environ)), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env=variables,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+        )
+    except OSError as error:
+        raise GitError(f"git cannot be run: {error.strerror}") from None
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or [f"git {arguments[0]} ended with {done.returncode}"]
+        raise GitError(said[-1].removeprefix("fatal: "))
+    return done.stdout
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line for line in text.split("\0") if line)
+
+
+def parents_within(folder: Path, top: Path) -> Iterator[Path]:
+    """Yield *folder* and the folders above it, up to *top*."""
+    for at in (folder, *folder.parents):
+        yield at
+        if at == top:
+            return
+
+
+def project_root(folder: Path, repository: Repository, *, marks: Sequence[str]) -> Path:
+    """Return the nearest folder at or above *folder* that has one of the files *marks*; else the repository's root."""
+    within = list(parents_within(folder, repository.root))
+    return next((at for at in within if any((at / mark).is_file() for mark in marks)), repository.root)

@@ -1,0 +1,189 @@
+"""The two sides made ready: where each runs, with which Python, and which code it finds there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest_sdbatch
+from pytest_sdbatch import units
+from pytest_sdbatch.commands.ab import environment
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.process import Collected, Side, collect
+from pytest_sdbatch.commands.ab.repository import Repository, open_repository, project_root
+from pytest_sdbatch.commands.ab.trees import (
+    Trees,
+    both_trees,
+    link_data,
+    paths_outside,
+    share_benchmarks,
+    temporary_folder,
+)
+
+Say = Callable[[str], None]
+_SHORT = 8  # digits of a commit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Base and candidate, and what the candidate's benchmarks are."""
+
+    base: Side
+    candidate: Side
+    collected: Collected
+    callers_tree: Path | None  # from which neither may import; None: two environments run the same files
+    shared: tuple[str, ...] = ()  # what both have from the candidate, relative to their trees
+
+
+@contextmanager
+def commits(base: str, words: Sequence[str], *, setup: str | None, say: Say) -> Iterator[Sides]:
+    """Make ready the commit *base* and the working tree, each with an environment of its own.
+
+    Raises:
+        NoComparison: where there is no such base, nothing differs, or a side cannot be made.
+    """
+    here = Path.cwd().resolve()
+    repository = open_repository(here)
+    there, head = repository.commit_of(base), repository.commit_of("HEAD")
+    changed, new = repository.changes()
+    _check(repository, words, here=here, same=there == head and not changed and not new, base=base)
+    state = f"the working tree at {head[:_SHORT]}"
+    if changed or new:
+        state += f" with {units.count(len(changed), 'changed file')} and {len(new)} new"
+    say(f"base {base} ({there[:_SHORT]}), candidate {state}")
+    with both_trees(repository, there, head) as trees:
+        link_data(trees, (), words, called_in=here)
+        labels = {"base": f"{base} ({there[:_SHORT]})", "candidate": state}
+        project = project_root(here, repository, marks=environment.MARKS)
+        sides = {
+            name: _side(name, tree, trees, project=project, here=here, setup=setup, label=labels[name], say=say)
+            for name, tree in (("base", trees.base), ("candidate", trees.candidate))
+        }
+        collected = collect(sides["candidate"], words, folder=trees.folder)
+        shared = _share(trees, collected, project=project)
+        sides["base"].called_in.mkdir(parents=True, exist_ok=True)
+        yield Sides(
+            base=sides["base"],
+            candidate=sides["candidate"],
+            collected=replace(collected, root=_in_callers_tree(collected.root, trees)),
+            callers_tree=repository.root,
+            shared=shared,
+        )
+
+
+@contextmanager
+def environments(base_python: str, words: Sequence[str]) -> Iterator[Sides]:
+    """Make ready another Python and this one, which run the same files.
+
+    Raises:
+        NoComparison: if that is no Python.
+    """
+    python = Path.cwd() / Path(base_python).expanduser()  # not resolved: a link tells its environment
+    if not (python.is_file() and os.access(python, os.X_OK)):
+        raise NoComparison(f"--base-python {base_python}: no program", fix="name a Python: .venv-old/bin/python")
+    candidate = Side(
+        name="candidate", label=sys.executable, python=Path(sys.executable), called_in=Path.cwd(), variables=None
+    )
+    base = replace(candidate, name="base", label=str(python), python=python)
+    with temporary_folder() as folder:
+        yield Sides(
+            base=base,
+            candidate=candidate,
+            collected=collect(candidate, words, folder=folder),
+            callers_tree=None,
+        )
+
+
+def _check(repository: Repository, words: Sequence[str], *, here: Path, same: bool, base: str) -> None:
+    if same:
+        raise NoComparison(
+            f"--base {base} is what is checked out, and nothing is changed: there is no candidate",
+            fix="check the candidate out, or change something",
+        )
+    outside = paths_outside(words, called_in=here, root=repository.root)
+    if outside:
+        raise NoComparison(
+            f"{outside[0]}: a relative path that leads out of the repository",
+            why="each side runs in a checkout of its own, from where it would lead elsewhere",
+            fix=f"give {(here / outside[0]).resolve()}",
+        )
+    plugin = Path(pytest_sdbatch.__file__).resolve()
+    if plugin.is_relative_to(repository.root) and not any(map(plugin.is_relative_to, environment.shared_folders())):
+        raise NoComparison(
+            "pytest-sdbatch itself lies in this repository",
+            why="what measures must be the same on both sides",
+            fix="install it into the environment: pip install pytest-sdbatch",
+        )
+
+
+def _side(
+    name: str, tree: Path, trees: Trees, *, project: Path, here: Path, setup: str | None, label: str, say: Say
+) -> Side:
+    """Make the environment of a side, with its project in it or on its path."""
+    root = trees.repository.root
+    at, own = tree / project.relative_to(root), tree.parent / "environment"
+    python = environment.make_environment(own, project=root)
+    kept = [_moved(Path(entry), root, tree) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    variables = environment.variables_for(own, (), kept)
+    if setup is not None:
+        environment.set_up(setup, at, variables, side=name)
+        problem = None if environment.is_installed(own) else "--setup installed nothing"
+    elif at.is_dir():
+        problem = environment.install(python, at, variables)
+    else:
+        problem = "it has no such folder"
+    if problem is None:
+        say(f"{name}: installed into an environment of its own")
+    else:
+        folders = environment.source_folders(at)
+        variables = environment.variables_for(own, folders, kept)
+        say(f"{name}: not installed ({problem}); its modules are found by path")
+    return Side(
+        name=name,
+        label=label,
+        python=python,
+        called_in=tree / here.relative_to(root),
+        variables=variables,
+        folders=(tree, own, root),
+        but_not=environment.shared_folders(),
+    )
+
+
+def _moved(entry: Path, root: Path, tree: Path) -> Path:
+    """Return where an entry of the caller's path is on a side."""
+    entry = entry.absolute()
+    within = entry.resolve()
+    return tree / within.relative_to(root) if within.is_relative_to(root) else entry
+
+
+def _share(trees: Trees, collected: Collected, *, project: Path) -> tuple[str, ...]:
+    """Give the base the candidate's benchmarks; return what it was given, relative to the tree."""
+    root = trees.candidate / project.relative_to(trees.repository.root)
+    files = [path for path in (*collected.files, *collected.conftests) if path.is_relative_to(trees.candidate)]
+    if collected.configuration is not None and collected.configuration.is_relative_to(trees.candidate):
+        files.append(collected.configuration)
+    # What a benchmark imports from beside it belongs to it; but a benchmark beside the code is one file of many.
+    beside = {path.parent for path in collected.files if path.is_relative_to(trees.candidate)}
+    folders = sorted({_relative(folder, trees) for folder in beside if not (root / "src").is_relative_to(folder)})
+    single = sorted({_relative(path, trees) for path in files})
+    share_benchmarks(trees, single, folders)
+    link_data(trees, folders, (), called_in=trees.repository.root)
+    return tuple(path.as_posix() for path in (*folders, *single))
+
+
+def _relative(path: Path, trees: Trees) -> Path:
+    return path.relative_to(trees.candidate)
+
+
+def _in_callers_tree(path: Path, trees: Trees) -> Path:
+    inside = path.is_relative_to(trees.candidate)
+    return trees.repository.root / _relative(path, trees) if inside else Path.cwd()
+
+
+def described(side: Side) -> Mapping[str, str]:
+    """Return what a machine is told of a side."""
+    return {"name": side.name, "what": side.label, "python": str(side.python)}

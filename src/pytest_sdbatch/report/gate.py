@@ -1,0 +1,70 @@
+"""What the gate in pytest says: why a test failed, and the last line of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
+from pytest_sdbatch.analysis.exact import LEAST_BYTES
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.report.comparison import regression_texts
+from pytest_sdbatch.report.escape import plain
+
+
+def own_failure(
+    name: str, *, broken: Sequence[str], worse: CaseVerdict | None, baseline: str | None, memory_tolerance: float
+) -> str:
+    """Return why the test of a case failed by itself.
+
+    Args:
+        name: node id with the parameters.
+        broken: limits, in words.
+        worse: what is worse than the baseline beyond doubt; None: nothing, or not looked at.
+        baseline: its name.
+        memory_tolerance: the share by which peak memory may grow.
+
+    """
+    lines = [plain(f"{'over limit' if broken else 'regressed'}: {name}")]
+    lines += [f"  limit: {plain(text)}" for text in broken]
+    if worse is not None:
+        is_memory = worse.estimate is not None
+        change = f" ({units.change(worse.estimate)})" if worse.estimate is not None else ""
+        lines.append(f"  {'peak memory' if is_memory else 'outcome'}: {plain(worse.reason)}{change}")
+        if is_memory:
+            lines.append(f"  budget: {units.share(memory_tolerance)}, at least {units.memory(LEAST_BYTES)}")
+        lines.append(f"  baseline: {plain(baseline or '')}")
+    return "\n".join(lines)
+
+
+def regression(case: CaseComparison, comparison: Comparison, *, baseline: str) -> str:
+    """Return why the test of a case failed after all ran: numbers, interval, budget, explanation."""
+    then, now = (units.count(len(side), "run") for side in (case.base, case.candidate))
+    lines = [plain(f"regressed: {case.name}"), *regression_texts(case, comparison)]
+    return "\n".join([*lines, f"  baseline: {plain(baseline)}, {then} of it and {now} of this code"])
+
+
+def settling(comparison: Comparison, *, commit: str | None, arguments: str) -> Iterator[str]:
+    """Yield what settles the cases that are inconclusive; nothing where none is.
+
+    Args:
+        comparison: of the baseline with this run.
+        commit: that the baseline was recorded at; None: not known.
+        arguments: of pytest, for a shell.
+
+    """
+    unclear = comparison.count(Verdict.INCONCLUSIVE)
+    if unclear:
+        command = f"sdbatch ab --base {commit or 'REF'} -- {arguments}"
+        yield f"inconclusive: {units.count(unclear, 'case')}; both versions side by side settle it: {plain(command)}"
+
+
+def counted(comparison: Comparison) -> str:
+    """Return how many cases were compared, and what was found, in a few words."""
+    compared = units.count(comparison.count(*COMPARED), "case")
+    found = [
+        f"{units.count(comparison.count(verdict))} {verdict}"
+        for verdict in (Verdict.REGRESSED, Verdict.NEW, Verdict.MISSING, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE)
+        if comparison.count(verdict)
+    ]
+    return f"{compared} compared, {', '.join(found) or 'none regressed'}"

@@ -1,0 +1,86 @@
+"""A comparison as Markdown, for a pull request or the summary of a job: the verdict first, the worst cases first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
+from pytest_sdbatch.analysis.verdict import Verdict
+from pytest_sdbatch.report.comparison import (
+    MOST_ROWS,
+    change_text,
+    detectable_of,
+    heading,
+    interval_text,
+    legend,
+    note_of,
+    regression_texts,
+    summary_line,
+)
+from pytest_sdbatch.report.escape import markdown
+
+_ORDER = (
+    Verdict.REGRESSED,
+    Verdict.INCOMPARABLE,
+    Verdict.ACCEPTED,
+    Verdict.MISSING,
+    Verdict.INCONCLUSIVE,
+    Verdict.NEW,
+    Verdict.IMPROVED,
+    Verdict.UNCHANGED,
+)
+_PLAIN = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED)  # need no reason in the table
+_UNKNOWN = "-"
+
+
+def comparison_markdown(comparison: Comparison, *, lines: Sequence[str] = ()) -> str:
+    """Return *comparison* as Markdown, all text from outside escaped.
+
+    Args:
+        comparison: of both sides.
+        lines: what the reader should know besides.
+
+    """
+    return "\n".join([*_document(comparison, lines), ""])
+
+
+def _document(comparison: Comparison, lines: Sequence[str]) -> Iterator[str]:
+    yield "## sdbatch"
+    yield ""
+    yield f"**{markdown(summary_line(comparison))}**"
+    yield ""
+    yield from (f"- {markdown(text)}" for text in (*heading(comparison), *lines))
+    shown = sorted(comparison.cases, key=lambda case: _ORDER.index(case.verdict))[:MOST_ROWS]
+    yield ""
+    yield "| case | base | now | change | 95 % interval | finds | memory | verdict |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---|"
+    paired = comparison.pairs is not None
+    yield from (_row(case, paired=paired) for case in shown)
+    yield ""
+    yield from (f"{markdown(text)}  " for text in legend(comparison, shown))
+    for case in comparison.cases:
+        if case.verdict is Verdict.REGRESSED:
+            yield ""
+            yield f"**regressed: {markdown(case.name)}**"
+            yield ""
+            yield from (f"- {markdown(text)}" for text in regression_texts(case, comparison))
+
+
+def _row(case: CaseComparison, *, paired: bool) -> str:
+    time, detectable = case.time, detectable_of(case)
+    estimate = None if time is None else time.estimate
+    interval = None if time is None else time.interval
+    memory = None if case.memory is None else case.memory.estimate
+    verdict = case.verdict.value if case.verdict in _PLAIN else f"{case.verdict.value}: {note_of(case, paired=paired)}"
+    cells = [
+        case.name,
+        _UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
+        _UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
+        _UNKNOWN if estimate is None else change_text(estimate),
+        _UNKNOWN if interval is None else interval_text(interval),
+        _UNKNOWN if detectable is None else change_text(detectable),
+        _UNKNOWN if memory is None else units.change(memory),
+        verdict,
+    ]
+    return f"| {' | '.join(map(markdown, cells))} |"

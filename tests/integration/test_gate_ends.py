@@ -1,0 +1,196 @@
+"""How a run with --sd-baseline or --sd-gate ends: each exit status, and what is refused before it measures."""
+
+from __future__ import annotations
+
+import pytest
+from benchmark_run import RunBenchmark
+from gated import GATE, SIZES, RecordBaseline, device, ended
+
+from pytest_sdbatch.devices.fake import FakeDevice
+
+
+@pytest.mark.parametrize("gate", [(), ("--sd-gate",)])
+def test_a_missing_baseline_ends_with_12_and_the_command_that_records_one(
+    run_benchmark: RunBenchmark, record: RecordBaseline, gate: tuple[str, ...]
+) -> None:
+    """Before anything is measured, with the gate and without; what is stored is named."""
+    record(name="other")
+
+    result = run_benchmark("--sd-baseline=main", SIZES, *gate)
+
+    assert result.run.ret == 12
+    assert "no baseline main of this device" in result.text
+    assert "stored for some device: other" in result.text
+    assert "sdbatch sweep --processes=5 --sd-save=main -- " in result.text
+    assert not result.records
+
+
+def test_a_baseline_of_other_devices_alone_is_missing(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """The name is there, the file of this device is not: that is known once the device is."""
+    record()
+
+    result = run_benchmark(*GATE, device=FakeDevice(name="another"))
+
+    assert result.run.ret == 12
+    assert "no baseline main of this device" in result.text
+    assert not result.records
+
+
+def test_a_baseline_that_cannot_be_read_ends_with_12(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """The message names the file and the key; nothing is measured."""
+    path = record()
+    path.write_text(path.read_text().replace('"started_at":', '"started_att":', 1))
+
+    result = run_benchmark(*GATE)
+
+    assert result.run.ret == 12
+    assert path.name in result.text
+    assert "started_att" in result.text
+    assert not result.records
+
+
+def test_a_baseline_can_be_any_file(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """A path ends in .json; it is looked for when pytest is configured."""
+    path = record()
+
+    found = run_benchmark(f"--sd-baseline={path}", "--sd-gate", SIZES, device=device())
+    missing = run_benchmark("--sd-baseline=other.json", SIZES)
+
+    assert found.run.ret == 0
+    assert missing.run.ret == 12
+    assert "other.json" in missing.text
+
+
+def test_a_gate_without_anything_to_keep_ends_with_12(run_benchmark: RunBenchmark) -> None:
+    """Nothing is ever silently ungated."""
+    result = run_benchmark("--sd-gate", SIZES)
+
+    assert result.run.ret == 12
+    assert "no baseline was named, and none of them has a limit" in result.text
+    assert not result.records
+
+
+def test_a_gate_in_the_configuration_file_is_no_matter_of_other_tests(
+    run_benchmark: RunBenchmark, pytester: pytest.Pytester
+) -> None:
+    """A plain pytest passes though the baseline is missing; one that would measure ends with 12."""
+    pytester.makeini("[pytest]\nsd_gate = yes\nsd_baseline = main\n")
+
+    plain = run_benchmark("-x", source="def test_plain(): pass\n")
+    measuring = run_benchmark(SIZES)
+
+    assert (plain.run.ret, measuring.run.ret) == (0, 12)
+    assert not measuring.records
+
+
+def test_a_gate_that_measured_nothing_ends_with_12(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """All benchmarks skipped, or none collected: a green end would be a lie."""
+    record()
+    plain = "def test_plain(): pass\n"
+
+    result = run_benchmark(*GATE, source=plain)
+
+    assert ended(result) == (12, "sdbatch: gate: no benchmark was measured, so nothing was compared (exit status 12)")
+
+
+def test_incomparable_runs_end_with_12(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """Another seed is another picture; the last line counts what could not be compared."""
+    record()
+
+    shown = run_benchmark("--sd-baseline=main", SIZES, "-o", "sd_seed=7", device=device())
+    gated = run_benchmark(*GATE, "-o", "sd_seed=7", device=device())
+
+    assert shown.run.ret == 0
+    assert ended(gated) == (12, "sdbatch: gate: 0 cases compared, 2 incomparable (exit status 12)")
+    assert "incomparable: seed 0 -> 7" in gated.text
+
+
+def test_inconclusive_is_the_last_line_and_fails_only_where_asked(
+    run_benchmark: RunBenchmark, record: RecordBaseline
+) -> None:
+    """Runs that differ by several percent exclude no slowdown; the command that settles it is printed."""
+    record(factors=(1.0, 1.06, 0.95, 1.03, 0.97))
+
+    passed = run_benchmark(*GATE, device=device(0.99))
+    failed = run_benchmark(*GATE, "-o", "sd_fail_on=inconclusive", device=device(0.99))
+
+    assert (ended(passed)[0], ended(failed)[0]) == (0, 11)
+    for result in (passed, failed):
+        assert "inconclusive: 2 cases" in ended(result)[1]
+        assert "sdbatch ab --base REF -- " in ended(result)[1]
+        assert "--sd-gate" not in ended(result)[1].partition("--base")[2]
+    assert "(exit status 11)" in ended(failed)[1]
+
+
+def test_foreign_processes_end_with_13(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """What the device told of itself was not this code's alone; without the gate a mark in the table is enough."""
+    record()
+    crowded = device()
+    crowded.sensors.neighbours = 1
+
+    assert run_benchmark("--sd-baseline=main", SIZES, device=crowded).run.ret == 0
+    status, last = ended(run_benchmark(*GATE, device=crowded))
+    assert status == 13
+    assert "other processes used the device during 2 cases (exit status 13)" in last
+
+
+def test_a_device_throttled_throughout_ends_with_13(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """Each round was slowed down by heat: neither slower nor as fast as before is known of the code."""
+    record()
+    source = """
+        def test_generate(sd_benchmark, fake_device):
+            def generate(batch):
+                fake_device.sensors.hw_thermal_s += 0.01
+                return fake_device.generate(batch)
+
+            sd_benchmark(generate)
+    """
+    hot = device(1.5)
+    hot.sensors.hw_thermal_s = 0.0
+
+    status, last = ended(run_benchmark(*GATE, device=hot, source=source))
+
+    assert (status, "2 cases throttled in every round" in last) == (13, True)
+
+
+def test_pytests_own_status_goes_before_all_others(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """A failed test is 1, also where the environment was invalid."""
+    record()
+    source = "def test_generate(sd_benchmark, fake_device):\n    assert not sd_benchmark(fake_device.generate)\n"
+    crowded = device()
+    crowded.sensors.neighbours = 1
+
+    assert run_benchmark(*GATE, device=crowded, source=source).run.ret == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--benchmark-compare-fail=mean:5%",), "two gates"),
+        (("--sd-resume",), "a resumed run has cases of two"),
+        (("--benchmark-disable",), "nothing is measured"),
+    ],
+)
+def test_what_contradicts_the_gate_is_refused(
+    run_benchmark: RunBenchmark, record: RecordBaseline, arguments: tuple[str, ...], said: str
+) -> None:
+    """Exit status 4 with the reason, when pytest is configured."""
+    record()
+
+    result = run_benchmark(*GATE, *arguments)
+
+    assert result.run.ret == 4
+    assert said in result.text
+    assert not result.records
+
+
+def test_a_plan_or_a_check_compares_nothing(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """--sd-plan runs nothing; --benchmark-disable measures nothing, and says so."""
+    record()
+
+    planned = run_benchmark(*GATE, "--sd-plan")
+    checked = run_benchmark("--sd-baseline=main", "--benchmark-disable", device=device(9.0))
+
+    assert (planned.run.ret, checked.run.ret) == (0, 0)
+    assert "compared" not in planned.text
+    assert "nothing is compared or gated: nothing is measured" in checked.text

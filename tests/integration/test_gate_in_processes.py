@@ -1,0 +1,157 @@
+"""The gate as a user runs it: a baseline of five processes, suspects again in fresh ones, all that pytest shows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+COMMAND = (sys.executable, "-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "sweep")
+# A device whose processes differ a little, and whose calls take as many times as long as the file says.
+CONFTEST = """
+from pathlib import Path
+
+import pytest
+from pytest_sdbatch.devices.fake import FakeDevice
+
+HERE = Path(__file__).parent
+PROCESSES = HERE / "processes"
+PROCESSES.mkdir(exist_ok=True)
+NUMBER = len(list(PROCESSES.iterdir()))
+(PROCESSES / str(NUMBER)).touch()
+SLOWER = [float(text) for text in (HERE / "slower").read_text().split()]
+FACTOR = (1.0, 1.002, 0.999, 1.001, 0.998)[NUMBER % 5]
+DEVICE = FakeDevice(
+    seconds_per_call=0.1 * FACTOR * SLOWER[min(NUMBER, len(SLOWER) - 1)], seconds_per_image=0.1 * FACTOR
+)
+
+
+def pytest_sdbatch_make_device(name):
+    return DEVICE
+
+
+@pytest.fixture
+def fake_device():
+    return DEVICE
+"""
+TEST = """
+def test_it(sd_benchmark, fake_device):
+    sd_benchmark(fake_device.generate)
+"""
+PLAIN = ("-p", "no:randomly", "--sd-batch-sizes=1,32")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a project with a baseline of five processes, by the real command."""
+    project = tmp_path_factory.mktemp("recorded")
+    (project / "conftest.py").write_text(CONFTEST)
+    (project / "test_it.py").write_text(TEST)
+    (project / "slower").write_text("1")
+    command = [*COMMAND, "--processes=5", "--sd-save=main", "--", "test_it.py", *PLAIN]
+    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return project
+
+
+@pytest.fixture
+def project(recorded: Path, tmp_path: Path) -> Path:
+    """Return a copy of it, whose processes are counted anew."""
+    copy = tmp_path / "project"
+    shutil.copytree(recorded, copy)
+    shutil.rmtree(copy / "processes")
+    return copy
+
+
+def gate(project: Path, *words: str) -> tuple[int, str]:
+    """Run the gate in *project*; return the exit status and what was printed."""
+    command = [sys.executable, "-m", "pytest", "test_it.py", "--sd-baseline=main", "--sd-gate", *PLAIN, *words]
+    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, check=False)
+    return ended.returncode, ended.stdout
+
+
+def test_a_slower_call_fails_its_test_once_all_have_run(project: Path) -> None:
+    """Slower in every process: a second, failed report, in the summary, in JUnit, for --lf and under a worker and -x.
+
+    The suspect ran in three processes more; the other case, a thirtieth of whose time is the call, is none of them.
+    """
+    (project / "slower").write_text("1.12")
+
+    status, text = gate(project, "-n1", "-x", "--junitxml=out.xml")
+
+    assert status == 1
+    assert text.rstrip().splitlines()[-1] == "sdbatch: gate: 2 cases compared, 1 regressed"
+    assert "1 case looks slower than main; again in 3 fresh processes" in text
+    assert "time: 200 ms -> 212 ms per call, +6.0 %" in text
+    assert "baseline: main, 5 runs of it and 4 runs of this code" in text
+    assert "FAILED test_it.py::test_it[fp32-64x64-s4-b1x1] - regressed" in text
+    assert "1 failed, 2 passed" in text
+    suite = ET.parse(project / "out.xml").getroot()[0]
+    assert suite.attrib["failures"] == "1"
+    failures = [case for case in suite if case.find("failure") is not None]
+    assert [case.attrib["name"] for case in failures] == ["test_it[fp32-64x64-s4-b1x1]"]
+    assert "b1x1" in (project / ".pytest_cache/v/cache/lastfailed").read_text()
+    assert len(list((project / "processes").iterdir())) == 1 + 1 + 3  # controller, worker, and the fresh ones
+
+
+def test_one_slow_process_is_not_red(project: Path) -> None:
+    """The three processes that follow are as fast as ever: it was the machine, and not the code."""
+    (project / "slower").write_text("1.12 1")
+
+    status, text = gate(project)
+
+    assert status == 0
+    assert "again in 3 fresh processes" in text
+    last = text.rstrip().splitlines()[-1]
+    assert last.startswith("sdbatch: gate: 2 cases compared, 1 inconclusive; inconclusive: 1 case; ")
+    assert "sdbatch ab --base " in last
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the console tells all processes at once")
+def test_a_run_that_is_stopped_meanwhile_ends_its_process_too(project: Path, tmp_path: Path) -> None:
+    """Exit status 2, as of any Ctrl-C; no verdict, no process and no file is left behind."""
+    (project / "slower").write_text("1.12")
+    left = tmp_path / "left"
+    left.mkdir()
+    command = [sys.executable, "-u", "-m", "pytest", "test_it.py", "--sd-baseline=main", "--sd-gate", *PLAIN]
+    variables = {**os.environ, "TMPDIR": str(left)}
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, env=variables) as run:
+        assert run.stdout is not None
+        next(line for line in run.stdout if "again in 3 fresh processes" in line)
+        while not (project / "processes" / "1").exists():  # the first of them has come to its conftest
+            time.sleep(0.05)
+        run.send_signal(signal.SIGTERM)
+        text = run.stdout.read()
+
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
+    assert "not compared with main: the run did not come to its end" in text
+    assert "regressed" not in text
+    assert not list(left.glob("sdbatch-*"))
+    assert len(list((project / "processes").iterdir())) == 2
+
+
+def test_nothing_that_looks_slower_runs_nothing_again(project: Path) -> None:
+    """The usual end: one process, exit status 0."""
+    status, text = gate(project)
+
+    assert (status, "fresh process" in text) == (0, False)
+    assert len(list((project / "processes").iterdir())) == 1
+
+
+def test_workers_that_share_the_machine_end_with_12(project: Path) -> None:
+    """Before any of them starts: the baseline was recorded by one process alone."""
+    status, text = gate(project, "-n2")
+
+    assert status == 12
+    assert "a run of 2 workers cannot be compared with the baseline main" in text
+    assert "do:  add -n0" in text
+    assert len(list((project / "processes").iterdir())) == 1

@@ -1,0 +1,89 @@
+"""What ``sdbatch ab`` makes of its words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pytest_sdbatch.analysis.ab import Acceptance
+from pytest_sdbatch.commands.ab import command_line
+from pytest_sdbatch.commands.ab.command_line import read
+from pytest_sdbatch.commands.sweep import QUIET, SUITE
+
+
+def test_what_stands_behind_the_dashes_is_pytests() -> None:
+    """As are options before them that are not ours; the shipped suite is run where there are no dashes."""
+    ours = read(["--base=main", "-k", "fast", "--minutes", "3", "--", "benchmarks/", "--sd-batch-sizes=1"])
+    suite = read(["--base", "main", "--sd-batch-sizes=1,4"])
+
+    assert ours.arguments == ("-k", "fast", "benchmarks/", "--sd-batch-sizes=1", *QUIET)
+    assert (ours.base, ours.base_python, ours.minutes) == ("main", None, 3.0)
+    assert suite.arguments == (*SUITE, "--sd-batch-sizes=1,4", *QUIET)
+
+
+def test_the_rules_have_the_gates_defaults() -> None:
+    """One percent may be called regressed, five must be excluded."""
+    given = read(["--base=main"])
+
+    assert (given.tolerance, given.margin, given.fail_on, given.report_only) == (0.01, 0.05, "regressed", False)
+
+
+def test_acceptances_are_a_case_or_metric_and_a_reason() -> None:
+    """A node id holds colons; the first that a space follows ends it."""
+    given = read(["--base=main", "--accept", "b.py::test_x[a-b1x1]: needed: see 12", "--accept=time: all"])
+
+    assert given.accept == (
+        Acceptance(what="b.py::test_x[a-b1x1]", reason="needed: see 12"),
+        Acceptance(what="time", reason="all"),
+    )
+
+
+@pytest.mark.parametrize(("words", "fixed"), [(["--sd-steps=8"], True), (["-o", "sd_steps=8"], True), ([], False)])
+def test_steps_that_were_asked_for_are_known(words: list[str], fixed: bool) -> None:
+    """They are never made fewer to end in time."""
+    assert read(["--base=main", "--", *words]).fixes_steps is fixed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--base"),
+        (["--base=a", "--base-python=b"], "not allowed with"),
+        (["--base=a", "--accept=b1x1"], "CASE: REASON"),
+        (["--base=a", "--accept=: why"], "CASE: REASON"),
+        (["--base=a", "--minutes=0"], "not a number above 0"),
+        (["--base=a", "--minutes=nan"], "not a number above 0"),
+        (["--base=a", "--tolerance=1"], "not a share"),
+        (["--base=a", "--report=x.html"], "name it .md"),
+        (["--base=a", "--report=nowhere/x.md"], "there is no folder nowhere"),
+        (["--base=a", "--", "--sd-report=x.json"], "--sd-report=x.json: not with ab"),
+        (["--base=a", "--", "--sd-plan"], "--sd-plan: not with ab"),
+        (["--base=a", "--", "-n", "2"], "-n: not with ab"),
+        (["--base=a", "--", "-nauto"], "-nauto: not with ab"),
+    ],
+)
+def test_a_wrong_command_line_is_2(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is made or run."""
+    with pytest.raises(SystemExit) as ended:
+        read(words)
+
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_help_lists_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order in which they apply."""
+    with pytest.raises(SystemExit):
+        read(["--help"])
+
+    text = capsys.readouterr().out.partition("the first that applies:")[2]
+    assert [int(number) for number in re.findall(r"^ +(\d+)  ", text, re.MULTILINE)] == [
+        command_line.INVALID_ENVIRONMENT,
+        command_line.NOT_COMPARED,
+        command_line.REGRESSED,
+        command_line.STOPPED,
+        command_line.INCONCLUSIVE,
+        command_line.GOOD,
+        2,
+    ]

@@ -1,0 +1,246 @@
+"""The pairs of a job, with processes that write their run at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.pairs import PairRunner
+from pytest_sdbatch.commands.ab.process import Collected, Ended, Side
+from pytest_sdbatch.commands.ab.proof import Code
+from pytest_sdbatch.commands.ab.sides import Sides
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
+from pytest_sdbatch.storage.run_file import write_run
+
+NAME = "test_x.py::test_it[fp32-8x8-s4-b{}x1]"
+
+
+def name_of(batch_size: int) -> str:
+    """Return the name of a case."""
+    return NAME.format(batch_size)
+
+
+class Processes:
+    """Stands for processes: each takes what it is told to, and writes a run of what it was asked for."""
+
+    def __init__(self, *sizes: int, seconds: float = 10.0, round_s: float = 0.1, **changes: Any) -> None:
+        self.sizes = sizes
+        self.seconds = seconds
+        self.round_s = round_s
+        self.changes = changes
+        self.asked: list[tuple[str, Sequence[str] | None, str | None, tuple[str, ...]]] = []
+        self.stop_at: int | None = None  # which process is stopped
+        self.state: dict[str, Outcome] = {}  # by side
+        self.code = {"base": "b", "candidate": "c"}
+        self.silent: str | None = None  # the side that leaves no run
+
+    def __call__(
+        self,
+        side: Side,
+        arguments: Sequence[str],
+        *,
+        stem: Path,
+        names: Sequence[str] | None,
+        steps: str | None,
+        until_s: float | None,
+    ) -> Ended:
+        """Write what a process would."""
+        self.asked.append((side.name, names, steps, tuple(arguments)))
+        ended = Ended(
+            status=0,
+            stopped=self.stop_at == len(self.asked),
+            seconds=self.seconds,
+            run_file=stem.with_suffix(".json"),
+            output=stem.with_suffix(".log"),
+            code=code(self.code[side.name]),
+            collected={},
+        )
+        ended.output.write_text("the end\n")
+        if self.silent == side.name:
+            return replace(ended, status=3)
+        outcome = self.state.get(side.name, Outcome.OK)
+        records = [
+            record(size, int(steps or 4), outcome, self.round_s)
+            for size in self.sizes
+            if names is None or name_of(size) in names
+        ]
+        environment = Environment(must_match={"device_kind": "cpu"}, drift={}, shown={})
+        run = Run(
+            id=f"run{len(self.asked)}", started_at="now", environment=environment, options={}, records=tuple(records)
+        )
+        write_run(ended.run_file, [run])
+        return ended
+
+
+def record(batch_size: int, steps: int, outcome: Outcome, round_s: float) -> Record:
+    """Return a case of ten rounds, if it went well."""
+    rounds = (
+        tuple(Round(wall_s=round_s, cpu_s=0.0, call_s=(round_s,)) for _ in range(10)) if outcome.has_numbers else ()
+    )
+    case = Case(
+        model=None, dtype="fp32", device="cpu", height=8, width=8, steps=steps, batch_size=batch_size, batch_count=1
+    )
+    reason = None if outcome is Outcome.OK else "broken"
+    return Record(test="test_x.py::test_it", case=case, outcome=outcome, rounds=rounds, reason=reason)
+
+
+def code(digest: str, plugin: str = "p") -> Code:
+    """Return what a process imported."""
+    return Code(plugin_version="1", plugin_hash=plugin, modules={"app": ("/x/tree/app.py", digest)}, rest={})
+
+
+class Job:
+    """A runner, its processes, and what it said."""
+
+    def __init__(
+        self, folder: Path, processes: Processes, *, minutes: float | None = None, fixed_steps: bool = False
+    ) -> None:
+        side = Side(name="base", label="main", python=Path("python"), called_in=folder, variables=None)
+        cases = dict.fromkeys(map(name_of, processes.sizes))
+        self.said: list[str] = []
+        self.runner = PairRunner(
+            Sides(
+                base=side,
+                candidate=replace(side, name="candidate", label="the working tree"),
+                collected=Collected(cases=cases, files=(), conftests=(), configuration=None, root=folder),
+                callers_tree=Path("/work"),
+            ),
+            ["benchmarks/"],
+            folder=folder,
+            plugin=code("x"),
+            deadline_s=None if minutes is None else time.monotonic() + 60 * minutes,
+            fixed_steps=fixed_steps,
+            say=self.said.append,
+            run=processes,
+        )
+
+
+def test_sides_take_turns(tmp_path: Path) -> None:
+    """AB BA BA AB, BA AB AB BA, and so on: what drifts meets both alike."""
+    processes = Processes(1)
+    job = Job(tmp_path, processes)
+
+    first, more = job.runner.more(None, 2), job.runner.more((name_of(1),), 8)
+
+    assert (len(first), len(more)) == (2, 8)
+    assert "".join(side[0] for side, *_ in processes.asked) == "bccbcbbc" + "cbbcbccb" + "bccb"
+    assert first[0][0].file == "main"
+    assert {names and tuple(names) for _, names, *_ in processes.asked[4:]} == {(name_of(1),)}
+
+
+def test_progress_and_time_are_told(tmp_path: Path) -> None:
+    """What a process did, what the job takes once that is known, and what is left."""
+    job = Job(tmp_path, Processes(1, 4))
+
+    job.runner.more(None, 2)
+
+    assert job.said == [
+        "pair 1, base: 2 cases in 10.0 s",
+        "pair 1, candidate: 2 cases in 10.0 s",
+        "in all about 1 min 52 s where 4 more pairs of one case decide, at most 3 min 20 s (10 pairs of all cases)",
+        "1 more pair of all cases: about 20 s left",
+        "pair 2, candidate: 2 cases in 10.0 s",
+        "pair 2, base: 2 cases in 10.0 s",
+    ]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_stopped_it_gives_the_whole_pairs(tmp_path: Path, at: int) -> None:
+    """Half a pair is none, and its file is gone; nothing is run after that."""
+    processes = Processes(1)
+    processes.stop_at = at
+    job = Job(tmp_path, processes)
+
+    came = job.runner.more(None, 2)
+
+    assert len(came) == (at - 1) // 2
+    assert job.runner.interrupted
+    assert not job.runner.out_of_time
+    assert len(list(tmp_path.glob("*.json"))) == 2 * len(came)
+
+
+def test_a_pair_that_does_not_fit_is_not_begun(tmp_path: Path) -> None:
+    """What was run by then is given."""
+    job = Job(tmp_path, Processes(1, seconds=100.0, round_s=0.01), minutes=3)
+
+    assert len(job.runner.more(None, 2)) == 1
+    assert job.runner.out_of_time
+    assert not job.runner.interrupted
+
+
+def test_a_short_time_is_fitted_into(tmp_path: Path) -> None:
+    """Fewer rounds and steps from the first process on, which is run again; then without the longest cases."""
+    processes = Processes(1, 4, seconds=60.0, round_s=2.9)  # two cases of 29 s, 2 s of its own
+    job = Job(tmp_path, processes, minutes=1)
+
+    came = job.runner.more(None, 2)
+
+    assert [steps for _, _, steps, _ in processes.asked][:2] == ["4", "1"]
+    assert processes.asked[1][3] == ("benchmarks/", "-o", "sd_max_rounds=5")
+    assert "to end in time: at most 5 rounds, 1 step" in job.said
+    assert len(job.runner.left_out) == 1
+    assert all(set(run.cases).isdisjoint(job.runner.left_out) for pair in came for run in pair)
+
+
+def test_steps_that_were_asked_for_stay(tmp_path: Path) -> None:
+    """Then cases are left out sooner; nobody runs a process again for that."""
+    processes = Processes(1, 4, seconds=60.0, round_s=2.9)
+    job = Job(tmp_path, processes, minutes=3, fixed_steps=True)
+
+    job.runner.more(None, 1)
+
+    assert {steps for _, _, steps, _ in processes.asked} == {None}
+    assert len(processes.asked) == 2
+
+
+def refused(job: Job) -> NoComparison:
+    """Return why the first pairs are refused."""
+    with pytest.raises(NoComparison) as found:
+        job.runner.more(None, 2)
+    return found.value
+
+
+def test_a_base_that_ran_nothing_ends_the_job(tmp_path: Path) -> None:
+    """Without a run, or with broken cases alone; its last words are in the message."""
+    silent, broken = Processes(1), Processes(1)
+    silent.silent = "base"
+    broken.state = {"base": Outcome.CRASHED}
+
+    for number, processes in enumerate((silent, broken)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        error = refused(Job(folder, processes))
+        assert error.what.startswith("the base ran none of 1 case that the candidate runs")
+        assert "the end" in error.why
+
+
+def test_broken_on_both_sides_is_no_comparison(tmp_path: Path) -> None:
+    """Else a job in which nothing runs would be green."""
+    processes = Processes(1)
+    processes.state = dict.fromkeys(("base", "candidate"), Outcome.CRASHED)
+
+    assert refused(Job(tmp_path, processes)).what == "no case ran to its end on either side"
+
+
+def test_a_candidate_that_leaves_no_run_ends_the_job(tmp_path: Path) -> None:
+    """A process that dies is no verdict."""
+    processes = Processes(1)
+    processes.silent = "candidate"
+
+    assert refused(Job(tmp_path, processes)).what == "a process of the candidate left no run (exit status 3)"
+
+
+def test_the_same_code_ends_the_job_after_a_pair(tmp_path: Path) -> None:
+    """Before anything else is run."""
+    processes = Processes(1)
+    processes.code = dict.fromkeys(("base", "candidate"), "same")
+
+    assert refused(Job(tmp_path, processes)).what == "both sides ran the same code"
+    assert len(processes.asked) == 2
