@@ -145,7 +145,7 @@ def test_a_variant_that_imitates_a_later_part_stays_apart() -> None:
 @given(CASES)
 def test_an_id_holds_only_characters_that_nothing_trips_over(case: Case) -> None:
     """Shells, tables, HTML, terminals and pytest's own brackets see letters, digits and a few harmless signs."""
-    assert SAFE.fullmatch(case.id)
+    assert SAFE.fullmatch(case.id.replace(":", ""))  # between a variant and its value
 
 
 @given(st.text(), st.text())
