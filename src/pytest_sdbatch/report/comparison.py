@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 500
 _UNKNOWN = "-"
 _LONGEST_CASE = 28
+_MOST_PAIRS = 1000  # beyond it nobody runs them
 _MOST = 10.0  # the largest relative change that is written out: beyond it digits say nothing
 _COLUMNS = (
     Column("case", "case", left=True),
@@ -116,10 +117,12 @@ def note_of(case: CaseComparison, *, paired: bool) -> str:
     detectable = detectable_of(case)
     if not paired or case.verdict is not Verdict.INCONCLUSIVE or case.time is None or detectable is None:
         return case.reason
-    finds = f"{units.count(case.time.pairs, 'pair')} find {change_text(detectable)} or more"
-    if not case.time.needs_more:
+    finds = f"{units.count(case.time.pairs, 'pair')} can find {change_text(detectable)}"
+    needed = case.time.needs_more
+    if not needed:
         return f"{case.reason}; {finds}"
-    return f"{case.reason}; {finds}, its tolerance takes {units.count(case.time.needs_more, 'pair')} more"
+    more = units.count(needed, "pair") if needed <= _MOST_PAIRS else f"over {units.count(_MOST_PAIRS, 'pair')}"
+    return f"{case.reason}; {finds}, it takes {more} more to find its tolerance"
 
 
 def heading(comparison: Comparison) -> Iterator[str]:

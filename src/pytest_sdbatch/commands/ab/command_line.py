@@ -76,7 +76,7 @@ def read(words: Sequence[str]) -> Given:
     at = words.index("--") if "--" in words else len(words)
     parser = _parser()
     found, rest = parser.parse_known_args(list(words[:at]))
-    arguments = (*(() if at < len(words) else SUITE), *rest, *words[at + 1 :])
+    arguments = [*(() if at < len(words) else SUITE), *map(_relative, (*rest, *words[at + 1 :]))]
     for word in arguments:
         name = word.partition("=")[0]
         if name in _REFUSED or (word.startswith("-n") and word[2:].isalnum()):
@@ -153,6 +153,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", metavar="FILE.md", type=_report, help="write the verdicts as Markdown, too")
     parser.add_argument("--json", action="store_true", help="print the verdicts for machines; progress goes to stderr")
     return parser
+
+
+def _relative(word: str) -> str:
+    """Return *word*, a path below the current folder as seen from there: each side has such a folder of its own."""
+    path, colons, rest = word.partition("::")
+    within = Path(path).is_absolute() and Path(path).is_relative_to(Path.cwd())
+    return f"{Path(path).relative_to(Path.cwd())}{colons}{rest}" if within else word
 
 
 def _minutes(text: str) -> float:

@@ -95,7 +95,11 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
             say=say,
         )
         config = Config(tolerance=given.tolerance, margin=given.margin)
-        comparison = compare_pairs(runner.more, config, left_out=lambda: runner.left_out)
+        try:
+            comparison = compare_pairs(runner.more, config, left_out=lambda: runner.left_out)
+        except SdbatchError:
+            say(_where(folder))
+            raise
     if not comparison.pairs and runner.interrupted:
         raise KeyboardInterrupt
     comparison, idle = accept(comparison, given.accept)
@@ -155,8 +159,12 @@ def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid
         yield "there was no time for more pairs: what had not been decided by then is inconclusive"
     for acceptance in idle:
         yield f"--accept {acceptance.what}: nothing that regressed is called so"
-    shown = Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder
-    yield f"runs and outputs: {shown}"
+    yield _where(folder)
+
+
+def _where(folder: Path) -> str:
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return f"runs and outputs: {shown}"
 
 
 def status_of(

@@ -14,7 +14,7 @@ from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.process import STEPS, Ended, RunProcess, Side, run_process
 from pytest_sdbatch.commands.ab.proof import Code, check_different, check_plugin, check_same_as_before
-from pytest_sdbatch.commands.ab.schedule import LONGEST_PAIRS, Cost, Fit, cost_of, fit
+from pytest_sdbatch.commands.ab.schedule import LONGEST_PAIRS, Cost, Fit, cost_of, fit, mean_cost
 from pytest_sdbatch.commands.ab.sides import Say, Sides
 
 _BASE, _CANDIDATE = "base", "candidate"
@@ -60,7 +60,7 @@ class PairRunner:
         self._say = say
         self._run = run
         self._first: dict[str, Code] = {}
-        self._cost: Cost | None = None
+        self._costs: dict[str, Cost] = {}  # of a process of all cases, by side
         self._pairs = 0
         self._fitted = deadline_s is None
         self.left_out: dict[str, Measured] = {}
@@ -87,9 +87,9 @@ class PairRunner:
         return came
 
     def _has_time(self, cases: tuple[str, ...] | None) -> bool:
-        if self._deadline_s is None or self._cost is None:
+        if self._deadline_s is None or not self._costs:
             return True
-        needed_s = 2 * self._cost.process_s(cases)
+        needed_s = 2 * mean_cost(self._costs.values()).process_s(cases)
         self.out_of_time = time.monotonic() + needed_s > self._deadline_s
         return not self.out_of_time
 
@@ -129,7 +129,7 @@ class PairRunner:
             run = self._read(side, ended)
             self._say(f"pair {self._pairs + 1}, {name}: {units.count(len(run.cases), 'case')} in {_took(ended)}")
             if cases is None and run.cases:
-                self._cost = _cost(ended, run)
+                self._costs[name] = _cost(ended, run)
             if self._fitted or not self._fit(ended, run):
                 return ended, self._without_left_out(run)
             ended.run_file.unlink()
@@ -172,10 +172,12 @@ class PairRunner:
     def _fit(self, ended: Ended, run: SideRun) -> bool:
         """Make the job smaller if it must be, once; return whether this process has to be run again for it."""
         self._fitted = True
-        if self._deadline_s is None or self._cost is None:
+        if self._deadline_s is None or not self._costs:
             return False
         left_s = self._deadline_s - time.monotonic() + ended.seconds
-        made = fit(self._cost, left_s=left_s, steps=None if self._steps is None else int(self._steps))
+        made = fit(
+            mean_cost(self._costs.values()), left_s=left_s, steps=None if self._steps is None else int(self._steps)
+        )
         if made.rounds is not None:
             self._arguments += ["-o", f"sd_max_rounds={made.rounds}"]
         if made.steps is not None:
@@ -190,16 +192,17 @@ class PairRunner:
         return replace(run, cases={name: m for name, m in run.cases.items() if name not in self.left_out})
 
     def _tell_time(self, cases: tuple[str, ...] | None, *, left: int) -> None:
-        if self._cost is None:
+        if not self._costs:
             return
+        cost = mean_cost(self._costs.values())
         if self._pairs == 1:
             self._say(
-                f"in all about {units.duration(self._cost.expected_s)} where 4 more pairs of one case decide, "
-                f"at most {units.duration(self._cost.longest_s)} ({LONGEST_PAIRS} pairs of all cases)"
+                f"in all about {units.duration(cost.expected_s)} where 4 more pairs of one case decide, "
+                f"at most {units.duration(cost.longest_s)} ({LONGEST_PAIRS} pairs of all cases)"
             )
         if left:
             more = units.count(left, "more pair")
-            self._say(f"{more} of {_which(cases)}: {units.time_left(left * 2 * self._cost.process_s(cases))}")
+            self._say(f"{more} of {_which(cases)}: {units.time_left(left * 2 * cost.process_s(cases))}")
 
 
 def _base_ran_nothing(ended: Ended, cases: int) -> NoComparison:

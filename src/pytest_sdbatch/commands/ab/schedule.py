@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS
@@ -53,6 +54,19 @@ def cost_of(process_s: float, rounds: Mapping[str, tuple[int, float]]) -> Cost:
     """Return the cost of a process that took *process_s*, with rounds and their mean seconds by case."""
     cases = {name: CaseCost(rounds=count, round_s=round_s) for name, (count, round_s) in rounds.items()}
     return Cost(own_s=max(0.0, process_s - sum(case.seconds for case in cases.values())), cases=cases)
+
+
+def mean_cost(costs: Collection[Cost]) -> Cost:
+    """Return the mean of the costs of both sides, or of the one that is known; a case counts where it was run."""
+    names = dict.fromkeys(name for cost in costs for name in cost.cases)
+    found = {name: [cost.cases[name] for cost in costs if name in cost.cases] for name in names}
+    return Cost(
+        own_s=fmean(cost.own_s for cost in costs),
+        cases={
+            name: CaseCost(rounds=max(case.rounds for case in of), round_s=fmean(case.round_s for case in of))
+            for name, of in found.items()
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

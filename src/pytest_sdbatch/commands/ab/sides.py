@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def commits(base: str, words: Sequence[str], *, setup: str | None, say: Say) -> 
             for name, tree in (("base", trees.base), ("candidate", trees.candidate))
         }
         collected = collect(sides["candidate"], words, folder=trees.folder)
-        shared = _share(trees, collected, project=project)
+        shared = _share(trees, collected, words, project=project, here=here)
         sides["base"].called_in.mkdir(parents=True, exist_ok=True)
         yield Sides(
             base=sides["base"],
@@ -160,30 +160,25 @@ def _moved(entry: Path, root: Path, tree: Path) -> Path:
     return tree / within.relative_to(root) if within.is_relative_to(root) else entry
 
 
-def _share(trees: Trees, collected: Collected, *, project: Path) -> tuple[str, ...]:
+def _share(trees: Trees, collected: Collected, words: Sequence[str], *, project: Path, here: Path) -> tuple[str, ...]:
     """Give the base the candidate's benchmarks; return what it was given, relative to the tree."""
-    root = trees.candidate / project.relative_to(trees.repository.root)
-    files = [path for path in (*collected.files, *collected.conftests) if path.is_relative_to(trees.candidate)]
+    root = trees.repository.root
+    there = [path for path in (*collected.files, *collected.conftests) if path.is_relative_to(trees.candidate)]
     if collected.configuration is not None and collected.configuration.is_relative_to(trees.candidate):
-        files.append(collected.configuration)
-    # What a benchmark imports from beside it belongs to it; but a benchmark beside the code is one file of many.
-    beside = {path.parent for path in collected.files if path.is_relative_to(trees.candidate)}
-    folders = sorted({_relative(folder, trees) for folder in beside if not (root / "src").is_relative_to(folder)})
-    single = sorted({_relative(path, trees) for path in files})
-    share_benchmarks(trees, single, folders)
-    link_data(trees, folders, (), called_in=trees.repository.root)
-    return tuple(path.as_posix() for path in (*folders, *single))
-
-
-def _relative(path: Path, trees: Trees) -> Path:
-    return path.relative_to(trees.candidate)
+        there.append(collected.configuration)
+    files = {path.relative_to(trees.candidate) for path in there}
+    tests = {path.relative_to(trees.candidate) for path in collected.files if path.is_relative_to(trees.candidate)}
+    # What a benchmark imports from beside it, or from the folder that was named, belongs to it; code does not.
+    named = {(here / word).resolve() for word in words if not word.startswith("-")}
+    named = {path.relative_to(root) for path in named if path.is_relative_to(root)}
+    source = (project / "src").relative_to(root)
+    folders = {test.parent for test in tests} | {path for path in named if any(path in test.parents for test in tests)}
+    folders = {folder for folder in folders if not source.is_relative_to(folder)}
+    share_benchmarks(trees, sorted(files), sorted(folders))
+    link_data(trees, sorted(folders), (), called_in=root)
+    return tuple(path.as_posix() for path in (*sorted(folders), *sorted(files)))
 
 
 def _in_callers_tree(path: Path, trees: Trees) -> Path:
     inside = path.is_relative_to(trees.candidate)
-    return trees.repository.root / _relative(path, trees) if inside else Path.cwd()
-
-
-def described(side: Side) -> Mapping[str, str]:
-    """Return what a machine is told of a side."""
-    return {"name": side.name, "what": side.label, "python": str(side.python)}
+    return trees.repository.root / path.relative_to(trees.candidate) if inside else Path.cwd()

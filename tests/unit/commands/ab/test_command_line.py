@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,15 @@ def test_what_stands_behind_the_dashes_is_pytests() -> None:
     assert ours.arguments == ("-k", "fast", "benchmarks/", "--sd-batch-sizes=1", *QUIET)
     assert (ours.base, ours.base_python, ours.minutes) == ("main", None, 3.0)
     assert suite.arguments == (*SUITE, "--sd-batch-sizes=1,4", *QUIET)
+
+
+def test_paths_are_those_of_each_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An absolute one would lead both sides into the working tree; one from elsewhere stays."""
+    monkeypatch.chdir(tmp_path)
+
+    given = read(["--base=main", "--", f"{tmp_path}/benchmarks/test_x.py::test_it", "/elsewhere/x.py"])
+
+    assert given.arguments[:2] == ("benchmarks/test_x.py::test_it", "/elsewhere/x.py")
 
 
 def test_the_rules_have_the_gates_defaults() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sdbatch.commands.ab.schedule import Cost, Fit, cost_of, fit
+from pytest_sdbatch.commands.ab.schedule import Cost, Fit, cost_of, fit, mean_cost
 
 COST = cost_of(70.0, {"small": (20, 1.0), "large": (10, 4.0)})  # 10 s of its own, 20 and 40 s of rounds
 
@@ -18,6 +18,16 @@ def test_a_process_is_its_own_time_and_that_of_its_cases() -> None:
     assert COST.process_s(["small", "unknown"]) == pytest.approx(30)
     assert COST.expected_s == pytest.approx(2 * (2 * 70 + 4 * 40))
     assert COST.longest_s == pytest.approx(1400)
+
+
+def test_both_sides_count_the_same() -> None:
+    """A slow candidate is known once its first process has ended; a case of one side costs what it does there."""
+    slow = cost_of(110.0, {"small": (10, 3.0), "new": (10, 1.0)})
+
+    found = mean_cost([COST, slow])
+
+    assert found.own_s == pytest.approx(40)
+    assert {name: case.seconds for name, case in found.cases.items()} == {"small": 40, "large": 40, "new": 10}
 
 
 @pytest.mark.parametrize(
