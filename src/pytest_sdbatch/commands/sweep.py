@@ -126,6 +126,7 @@ class Reader(Generic[T]):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int:
+        """In place of pytest's own, which would collect and run."""
         from pytest_sdbatch.bridges import pytest_options
         from pytest_sdbatch.host import Host
 
