@@ -140,12 +140,12 @@ def _run(processes: int, arguments: Sequence[str], folder: Path) -> _Ended:
             # A run is handed in by a process that was asked for a report.
             status, stopped = run_child(one_process(file, [*arguments, f"--sd-report={file}"]), output=log)
             statuses.append(status)
-            files += [file] if file.exists() else []
-            if stopped or status not in _ENDED:
-                said = _last_lines(log)
-                break
+            left_a_run = file.exists()
+            files += [file] if left_a_run else []
             if status and not said:
                 said = _last_lines(log)
+            if stopped or status not in _ENDED or not left_a_run:  # the next one would end the same
+                break
             each_s = (time.monotonic() - start) / number
             left = units.time_left(each_s * (processes - number)) if number < processes else "done"
             _tell(f"process {number} of {processes} ended; {units.duration(each_s)} each, {left}")
