@@ -142,7 +142,7 @@ def _run(processes: int, arguments: Sequence[str], folder: Path) -> _Ended:
             statuses.append(status)
             left_a_run = file.exists()
             files += [file] if left_a_run else []
-            if status and not said:
+            if (status or not left_a_run) and not said:
                 said = _last_lines(log)
             if stopped or status not in _ENDED or not left_a_run:  # the next one would end the same
                 break
