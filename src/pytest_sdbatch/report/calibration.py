@@ -79,9 +79,9 @@ def _stored(found: Calibration) -> Iterator[str]:
 
 def _advice(worst: CaseCalibration, most: Detectable, found: Calibration) -> Iterator[str]:
     yield (
-        f"{_name(worst, found)} is noisy: nothing below {_slowdown(most.in_a_job)} is found. What helps: a quiet "
-        "machine (end other work on it); clocks that its administrator has fixed; longer calls, such as more steps or "
-        "a larger batch; more pairs or runs"
+        f"{_name(worst, found)} is noisy: nothing below {units.share(min(most.in_a_job, _MOST))} is found. What helps: "
+        "a quiet machine (end other work on it); clocks that its administrator has fixed; longer calls, such as more "
+        "steps or a larger batch; more pairs or runs"
     )
 
 
