@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +20,7 @@ from pytest_sdbatch.storage.run_file import read_run_file, write_run
 
 TITLE = "Files"
 RECORDS, ROUNDS, TIMES = 10_000, 30, 5
+COMPARE = "import sys; from pytest_sdbatch.cli import main; sys.exit(main())"
 STAGES = {"text_encoder": 0.02, "denoiser": 0.8, "scheduler": 0.01, "vae": 0.15}
 
 
@@ -37,6 +41,8 @@ def run() -> list[Line]:
             written.append(_seconds(write_run, path, [run]))
             read.append(_seconds(read_run_file, path))
         size = path.stat().st_size / 2**20
+        write_run(folder / "other.json", [replace(run, id="other")])
+        compared = [_seconds(_compare, path, folder / "other.json") for _ in range(TIMES)]
         journal = Journal(folder / "journal", run)
         entries = [Entry(record=record, options={}) for record in wired[:50]]
         journalled = [_seconds(journal.add, entry) * 1e3 for entry in entries]
@@ -51,6 +57,12 @@ def run() -> list[Line]:
             met=min(written) < 1,
         ),
         Line(what="the same, read and checked", figure=median_and_range(read, "s"), goal="< 1 s", met=min(read) < 1),
+        Line(
+            what="`sdbatch compare` of two such files, the whole command",
+            figure=median_and_range(compared, "s"),
+            goal="< 3 s",
+            met=min(compared) < 3,
+        ),
         Line(what="one record into the journal, to the disk", figure=median_and_range(journalled, "ms")),
         Line(what="one record into plain builtins and back", figure=median_and_range(encoded, "ms")),
     ]
@@ -60,6 +72,11 @@ def _seconds(action: Callable[..., object], *arguments: object) -> float:
     start = time.perf_counter()
     action(*arguments)
     return time.perf_counter() - start
+
+
+def _compare(base: Path, candidate: Path) -> None:
+    command = [sys.executable, "-c", COMPARE, "compare", str(base), "--candidate", str(candidate)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def _through_plain(record: Record) -> Record:

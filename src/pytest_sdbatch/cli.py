@@ -1,4 +1,4 @@
-"""The command ``sdbatch``: a sweep without a test file, comparing runs, and the list of models and variants."""
+"""The command ``sdbatch``: a sweep without a test file, comparisons, what a machine detects, the list of models."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_sdbatch.commands import compare
+from pytest_sdbatch.commands.calibrate import calibrate
 from pytest_sdbatch.commands.sweep import QUIET, SUITE, sweep
 from pytest_sdbatch.errors import SdbatchError
 
@@ -45,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing.add_argument("folders", nargs="*", type=_folder, help="folders whose conftest.py adds some (default: this)")
     listing.set_defaults(run=lambda given: models(given.folders))
     compare.add_parser(commands)
+    commands.add_parser(
+        "calibrate",
+        add_help=False,
+        help="what can this machine detect? Runs the same code in several processes (sdbatch calibrate --help)",
+    )
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
         return sweep(words[1:])
@@ -52,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pytest_sdbatch.commands.ab.job import ab
 
         return ab(words[1:])
+    if words[:1] == ["calibrate"]:  # and of its words most
+        return calibrate(words[1:])
     given = parser.parse_args(words)
     return int(given.run(given))
 

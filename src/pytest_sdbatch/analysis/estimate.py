@@ -15,7 +15,9 @@ Run: TypeAlias = Mapping[str, Sequence[float]]  # case id -> seconds of the roun
 Locations: TypeAlias = Mapping[str, float]  # case id -> location of a run's rounds, in ln s
 
 FEWEST_PAIRS = 4  # no test of a case stands on fewer
+POWER = 0.8  # the share of slow jobs in which the minimum detectable effect is found
 _TWO_SIDED_95 = 0.975
+_LARGEST_LOG = 700.0  # a float ends at e^709
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,29 @@ def p_value(estimate: Estimate, *, against: float = 0.0) -> float:
     from scipy.special import stdtr  # here: importing the package stays light
 
     return float(stdtr(estimate.freedom, -apart / estimate.error))
+
+
+def detection_reach(freedom: int, *, tail: float) -> float:
+    """Return how many standard errors a slowdown must measure, to be found in 80 % of jobs by a test at *tail*."""
+    return student_quantile(freedom, 1 - tail) + student_quantile(freedom, POWER)
+
+
+def minimum_detectable_effect(error: float, freedom: int, *, tail: float, against: float = 0.0) -> float:
+    """Return the smallest slowdown, as a share, that a test finds in 80 % of jobs.
+
+    Args:
+        error: standard error of the mean ln-ratio.
+        freedom: its degrees of freedom, at least 1.
+        tail: the share of clean jobs in which the test may reject; for Holm's procedure that of its strictest step.
+        against: the ln-ratio that the test is against.
+
+    """
+    return relative(against + detection_reach(freedom, tail=tail) * error)
+
+
+def relative(log_ratio: float) -> float:
+    """Return a ln-ratio as a relative change: ln 1.05 is 0.05. Never infinite."""
+    return math.expm1(min(log_ratio, _LARGEST_LOG))
 
 
 @lru_cache(maxsize=1024)

@@ -6,11 +6,15 @@ import math
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.config import Config
-from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, Estimate, student_quantile
+from pytest_sdbatch.analysis.estimate import (
+    FEWEST_PAIRS,
+    Estimate,
+    detection_reach,
+    minimum_detectable_effect,
+    relative,
+)
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
-_POWER = 0.8  # for which the minimum detectable effect is given
-_LARGEST_LOG = 700.0  # a float ends at e^709
 _MOST_PAIRS = 10**9
 
 
@@ -73,24 +77,22 @@ def with_numbers(
         p: of the test.
 
     """
-    change = _relative(estimate.mean)
+    change = relative(estimate.mean)
     if estimate.freedom == 0:
         return CaseVerdict(verdict=verdict, reason=reason, estimate=change, pairs=estimate.pairs)
-    reach = student_quantile(estimate.freedom, 1 - tail) + student_quantile(estimate.freedom, _POWER)
     needed = None
     if tolerance > 0:
+        reach = detection_reach(estimate.freedom, tail=tail)
         needed = math.ceil(min((reach * estimate.spread / math.log1p(tolerance)) ** 2, _MOST_PAIRS))
     return CaseVerdict(
         verdict=verdict,
         reason=reason,
         estimate=change,
-        interval=(_relative(estimate.lower), _relative(estimate.upper)),
+        interval=(relative(estimate.lower), relative(estimate.upper)),
         p=p,
         pairs=estimate.pairs,
-        minimum_detectable_effect=_relative(against + reach * estimate.error),
+        minimum_detectable_effect=minimum_detectable_effect(
+            estimate.error, estimate.freedom, tail=tail, against=against
+        ),
         needs_more=None if needed is None else max(0, needed - estimate.pairs),
     )
-
-
-def _relative(log_ratio: float) -> float:
-    return math.expm1(min(log_ratio, _LARGEST_LOG))

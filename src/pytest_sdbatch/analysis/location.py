@@ -101,9 +101,12 @@ def half_width(log_values: Sequence[float], *, confidence: float = 0.95, cut: fl
     error = yuen_standard_error(log_values, cut=cut)
     from scipy.special import stdtrit  # here: the import costs more than the rest of the plugin
 
-    count = len(log_values)
-    freedom = count - 2 * _trimmed_count(count, cut=cut) - 1
-    return float(stdtrit(freedom, (1 + confidence) / 2)) * error
+    return float(stdtrit(yuen_freedom(len(log_values), cut=cut), (1 + confidence) / 2)) * error
+
+
+def yuen_freedom(count: int, *, cut: float = 0.2) -> int:
+    """Return the degrees of freedom of :func:`yuen_standard_error` of *count* values, 5 or more."""
+    return count - 2 * _trimmed_count(count, cut=cut) - 1
 
 
 def interval(seconds: Sequence[float], *, confidence: float = 0.95) -> Interval | None:

@@ -45,7 +45,12 @@ def suspects(estimates: Mapping[str, Estimate], config: Config) -> tuple[str, ..
     error = math.sqrt(math.fsum(squares) / len(squares)) if squares else 0.0
     found = []
     for case, estimate in estimates.items():
-        clear = max(_ERRORS * error, math.log1p(config.tolerance_of(case)))
-        if estimate.mean >= min(math.log1p(config.screen_effect), clear):
+        if estimate.mean >= suspect_from(error, case, config):
             found.append(case)
     return tuple(found)
+
+
+def suspect_from(error: float, case: str, config: Config) -> float:
+    """Return the mean ln-ratio from which *case* is a suspect; *error* is that of a mean, pooled over the cases."""
+    clear = max(_ERRORS * error, math.log1p(config.tolerance_of(case)))
+    return min(math.log1p(config.screen_effect), clear)

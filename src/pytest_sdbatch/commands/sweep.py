@@ -6,10 +6,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pytest
 
@@ -30,6 +30,7 @@ QUIET = (
     "ignore:Module already imported so cannot be rewritten; pytest_sdbatch:pytest.PytestAssertRewriteWarning",
 )
 _OPTION = "--processes"
+T = TypeVar("T")
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)  # how a process ends that the next one may follow
 
 
@@ -47,17 +48,17 @@ def sweep(words: Sequence[str]) -> int:
         return int(pytest.ExitCode.USAGE_ERROR)
     if processes is None:
         return run_pytest(arguments)
-    reader = _Reader()
+    reader = Reader(_asked)
     status = run_pytest(arguments, reader)
     if reader.asked is None:
         return status or run_pytest(arguments)  # refused; or help, a plan: nothing to repeat
     return _repeat(processes, arguments, reader.asked)
 
 
-def run_pytest(arguments: Sequence[str], *plugins: object) -> int:
-    """Run pytest under the name of this command and return its exit status."""
+def run_pytest(arguments: Sequence[str], *plugins: object, name: str = "sdbatch sweep") -> int:
+    """Run pytest under the *name* of a command and return its exit status."""
     try:
-        status = int(pytest.main(list(arguments), plugins=[_Named(), *plugins]))
+        status = int(pytest.main(list(arguments), plugins=[_Named(name), *plugins]))
         sys.stdout.flush()  # now: what fails while the interpreter ends is printed by it
         return status
     except BrokenPipeError:  # as pytest's own command does: `| head` has read enough
@@ -68,16 +69,19 @@ def run_pytest(arguments: Sequence[str], *plugins: object) -> int:
 class _Named:
     """Lets pytest's usage and errors name the command that was typed."""
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+
     def pytest_addoption(self, parser: pytest.Parser) -> None:
-        parser.prog = "sdbatch sweep"
+        parser.prog = self._name
 
 
 def _read(words: Sequence[str]) -> tuple[int | None, list[str]]:
     """Return the number of processes, if it was given, and the arguments of pytest."""
     from pytest_sdbatch.grid.axes import parse_count
 
-    at = words.index("--") if "--" in words else len(words)
-    processes, before = None, list(words[:at])
+    before, behind = split(words)
+    processes = None
     for index, word in enumerate(before):
         name, equals, value = word.partition("=")
         if name == _OPTION:
@@ -85,7 +89,18 @@ def _read(words: Sequence[str]) -> tuple[int | None, list[str]]:
             processes = parse_count(value if equals else taken[-1], option=_OPTION)
             del before[index : index + len(taken)]
             break
-    return processes, [*(() if at < len(words) else SUITE), *before, *words[at + 1 :], *QUIET]
+    return processes, pytest_arguments(before, behind)
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """Return the words before ``--`` and those behind it; None: there is no ``--``."""
+    at = words.index("--") if "--" in words else len(words)
+    return list(words[:at]), list(words[at + 1 :]) if at < len(words) else None
+
+
+def pytest_arguments(before: Sequence[str], behind: Sequence[str] | None) -> list[str]:
+    """Return what pytest is given for the words around ``--``: without it the shipped suite is run."""
+    return [*(SUITE if behind is None else ()), *before, *(behind or ()), *QUIET]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +113,21 @@ class _Asked:
     save_anyway: bool
 
 
-class _Reader:
-    """Lets pytest read its configuration, takes what this process needs of it, and ends there."""
+class Reader(Generic[T]):
+    """Lets pytest read its configuration, takes what a command needs of it, and ends there.
 
-    def __init__(self) -> None:
-        self.asked: _Asked | None = None
+    Args:
+        ask: returns that, or refuses what was typed by an SdbatchError.
+
+    """
+
+    def __init__(self, ask: Callable[[Host], T]) -> None:
+        self._ask = ask
+        self.asked: T | None = None  # None: refused; or help, a plan: nothing to repeat
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int:
+        """In place of pytest's own, which would collect and run."""
         from pytest_sdbatch.bridges import pytest_options
         from pytest_sdbatch.host import Host
 
@@ -114,7 +136,7 @@ class _Reader:
         try:
             host = Host(config, pytest_options.read_options(config))
             if not host.options.switch("plan"):
-                self.asked = _asked(host)
+                self.asked = self._ask(host)
         except SdbatchError as error:
             raise pytest.UsageError(str(error)) from None
         return 0

@@ -11,7 +11,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison, sound_of
 from pytest_sdbatch.analysis.growth import growth
-from pytest_sdbatch.analysis.noise import noisy_runs
+from pytest_sdbatch.analysis.restless import noisy_runs
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
