@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.analysis.comparison import (
     CaseComparison,
@@ -113,15 +114,17 @@ def accept(comparison: Comparison, acceptances: Sequence[Acceptance]) -> tuple[C
 def invalid_environment(comparison: Comparison) -> str | None:
     """Return why nothing that was measured can be believed; None where it can.
 
-    One process that met an invalid environment is enough; throttled it must be throughout.
+    One process that met other users of the device is enough, and one case that was throttled in every run of a side.
     """
-    everywhere = [m for case in comparison.cases for m in (*case.base, *case.candidate)]
-    invalid = next((m for m in everywhere if m.state == Outcome.INVALID_ENVIRONMENT.value), None)
-    if invalid is not None:
-        return f"invalid environment: {invalid.reason or 'no reason was recorded'}"
-    if everywhere and all(m.state == Outcome.THROTTLED.value for m in everywhere):
-        return "throttled throughout"
-    return None
+    sides = [side for case in comparison.cases for side in (case.base, case.candidate) if side]
+    invalid = [m for side in sides for m in side if m.state == Outcome.INVALID_ENVIRONMENT.value]
+    if invalid:
+        return f"invalid environment: {invalid[0].reason or 'no reason was recorded'}"
+    crowded = {m.place for side in sides for m in side if m.foreign_processes}
+    if crowded:
+        return f"other processes used the device during {units.count(len(crowded), 'case')}"
+    throttled = {side[0].place for side in sides if all(m.state == Outcome.THROTTLED.value for m in side)}
+    return f"{units.count(len(throttled), 'case')} throttled in every round" if throttled else None
 
 
 class _Pairs:

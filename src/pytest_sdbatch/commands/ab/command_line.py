@@ -25,7 +25,7 @@ are run, as by `sdbatch sweep`; conftest.py files of the current folder count fo
 candidate's benchmarks, at 4 steps where neither an option, a marker nor the configuration says how many.
 
 exit status, the first that applies:
-  13  invalid environment: an invalid one was met, or every case was throttled
+  13  invalid environment: other processes used the GPU, or a case was throttled in every round
   12  no comparison: no such base, no case is on both sides, both sides ran the same code, incomparable cases
   10  a case regressed
  130  it was stopped before it was done
