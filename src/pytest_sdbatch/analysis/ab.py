@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.analysis.comparison import (
     CaseComparison,
@@ -58,9 +59,10 @@ def compare_pairs(
     design = design_of({name: sides for name, sides in sound.items() if all(sides)})
     shared = replace(rules, design=design, alpha=rules.alpha / 2 if varying else rules.alpha)
     time = decide((), (), pairs.source(_seconds), shared)
-    memory = decide((), (), pairs.source(lambda run: _peaks(run, varying)), replace(shared, design=None))
+    in_memory = replace(shared, design=None, tolerance=rules.memory_tolerance)
+    memory = decide((), (), pairs.source(lambda run: _peaks(run, varying)), in_memory)
     base, candidate = pairs.sides()
-    cases = [_case(name, base, candidate, time, memory) for name in names_of(base, candidate)]
+    cases = [_case(name, base, candidate, time, memory, rules) for name in names_of(base, candidate)]
     cases += [
         CaseComparison(name=name, place=measured.place, verdict=Verdict.INCONCLUSIVE, reason=_NO_ROOM)
         for name, measured in left_out().items()
@@ -112,15 +114,17 @@ def accept(comparison: Comparison, acceptances: Sequence[Acceptance]) -> tuple[C
 def invalid_environment(comparison: Comparison) -> str | None:
     """Return why nothing that was measured can be believed; None where it can.
 
-    One process that met an invalid environment is enough; throttled it must be throughout.
+    One process that met other users of the device is enough, and one case that was throttled in every run of a side.
     """
-    everywhere = [m for case in comparison.cases for m in (*case.base, *case.candidate)]
-    invalid = next((m for m in everywhere if m.state == Outcome.INVALID_ENVIRONMENT.value), None)
-    if invalid is not None:
-        return f"invalid environment: {invalid.reason or 'no reason was recorded'}"
-    if everywhere and all(m.state == Outcome.THROTTLED.value for m in everywhere):
-        return "throttled throughout"
-    return None
+    sides = [side for case in comparison.cases for side in (case.base, case.candidate) if side]
+    invalid = [m for side in sides for m in side if m.state == Outcome.INVALID_ENVIRONMENT.value]
+    if invalid:
+        return f"invalid environment: {invalid[0].reason or 'no reason was recorded'}"
+    crowded = {m.place for side in sides for m in side if m.foreign_processes}
+    if crowded:
+        return f"other processes used the device during {units.count(len(crowded), 'case')}"
+    throttled = {side[0].place for side in sides if all(m.state == Outcome.THROTTLED.value for m in side)}
+    return f"{units.count(len(throttled), 'case')} throttled in every round" if throttled else None
 
 
 class _Pairs:
@@ -183,7 +187,7 @@ def _varying(sides: tuple[Sequence[SideRun], Sequence[SideRun]]) -> frozenset[st
 
 
 def _case(
-    name: str, base: Sequence[SideRun], candidate: Sequence[SideRun], time: Decision, memory: Decision
+    name: str, base: Sequence[SideRun], candidate: Sequence[SideRun], time: Decision, memory: Decision, config: Config
 ) -> CaseComparison:
     there, here = both_sides(base, candidate, name)
     facts = moved_among(there, here)
@@ -197,18 +201,20 @@ def _case(
     found = time.verdicts.get(name)
     on_time = untested if found is None or found.verdict in (Verdict.NEW, Verdict.MISSING) else found
     return case_comparison(
-        name, there, here, facts, None, on_time, _memory(name, there, here, memory), drift_counts=False
+        name, there, here, facts, None, on_time, _memory(name, there, here, memory, config), drift_counts=False
     )
 
 
-def _memory(name: str, there: Sequence[Measured], here: Sequence[Measured], memory: Decision) -> CaseVerdict | None:
+def _memory(
+    name: str, there: Sequence[Measured], here: Sequence[Measured], memory: Decision, config: Config
+) -> CaseVerdict | None:
     if name in memory.verdicts:
         return memory.verdicts[name]
     sides = sound_of(there), sound_of(here)
     if not any(m.peak_bytes for side in sides for m in side):
         return None
     late = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason="it began to vary within a run after the screening")
-    return memory_verdict(*sides) or late
+    return memory_verdict(*sides, tolerance=config.memory_tolerance_of(name)) or late
 
 
 def _outcome(there: Sequence[Measured], here: Sequence[Measured]) -> CaseVerdict | None:

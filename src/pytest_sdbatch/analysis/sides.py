@@ -33,6 +33,7 @@ class Measured:
     stages_ns: Mapping[str, Sequence[int | None]] = field(default_factory=dict)  # by stage, of each round; as stored
     clocks_mhz: Sequence[int | None] = ()  # of the device, as each round ended
     cold_start_s: float | None = None
+    foreign_processes: int | None = None  # others on the device, at least so many; None: not known
     facts: Facts
 
 

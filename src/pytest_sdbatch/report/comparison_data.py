@@ -21,7 +21,7 @@ def comparison_data(comparison: Comparison, *, status: int) -> dict[str, Any]:
         "exit_status": status,
         "base": [_run(run) for run in comparison.base],
         "candidate": [_run(run) for run in comparison.candidate],
-        "tolerance": config.tolerance,
+        "tolerance": dict(config.tolerance) if isinstance(config.tolerance, Mapping) else config.tolerance,
         "margin": config.margin,
         "drift": config.drift,
         "more_runs_needed": comparison.more_runs,

@@ -25,7 +25,7 @@ are run, as by `sdbatch sweep`; conftest.py files of the current folder count fo
 candidate's benchmarks, at 4 steps where neither an option, a marker nor the configuration says how many.
 
 exit status, the first that applies:
-  13  invalid environment: an invalid one was met, or every case was throttled
+  13  invalid environment: other processes used the GPU, or a case was throttled in every round
   12  no comparison: no such base, no case is on both sides, both sides ran the same code, incomparable cases
   10  a case regressed
  130  it was stopped before it was done
@@ -39,6 +39,8 @@ _REFUSED = {
     "--sd-report": "each process writes a run file of its own; --report=FILE.md writes the report",
     "--sd-save": "the runs of two sides are no baseline",
     "--sd-resume": "a verdict needs fresh processes",
+    "--sd-baseline": "the base is run anew, in turn with the candidate",
+    "--sd-gate": "this is a gate of its own: its exit status says what it found",
     "--sd-plan": "to see the cases: pytest BENCHMARKS --sd-plan",
     "--collect-only": "to see the cases: pytest BENCHMARKS --sd-plan",
     "--co": "to see the cases: pytest BENCHMARKS --sd-plan",
@@ -62,7 +64,7 @@ class Given:
     report: Path | None
     as_json: bool
     fail_on: str
-    tolerance: float
+    tolerance: float | None  # None: the budget of each case
     margin: float
 
     @property
@@ -127,17 +129,19 @@ def _parser() -> argparse.ArgumentParser:
         type=_minutes,
         help="end within so many: with fewer rounds, steps or cases; what is not done by then is inconclusive",
     )
-    for name, default, text in (
-        ("tolerance", "1%", "the smallest slowdown that may be called regressed"),
-        ("margin", "5%", "the slowdown that unchanged excludes"),
-    ):
-        parser.add_argument(
-            f"--{name}",
-            metavar="SHARE",
-            type=partial(share, name=name),
-            default=default,
-            help=f"{text} (default: {default})".replace("%", "%%"),
-        )
+    parser.add_argument(
+        "--tolerance",
+        metavar="SHARE",
+        type=partial(share, name="tolerance"),
+        help="the smallest slowdown that may be called regressed (default: the budget of a case, else 1%%)",
+    )
+    parser.add_argument(
+        "--margin",
+        metavar="SHARE",
+        type=partial(share, name="margin"),
+        default="5%",
+        help="the slowdown that unchanged excludes (default: 5%%)",
+    )
     parser.add_argument(
         "--accept",
         metavar="'CASE: REASON'",

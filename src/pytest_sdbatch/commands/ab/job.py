@@ -78,7 +78,7 @@ class _Say:
 
 def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
     from pytest_sdbatch.analysis.ab import accept, compare_pairs, invalid_environment
-    from pytest_sdbatch.analysis.config import Config
+    from pytest_sdbatch.commands.ab.budgets import config_for
     from pytest_sdbatch.commands.ab.one_side import code_of_this_process
     from pytest_sdbatch.commands.ab.pairs import PairRunner
 
@@ -94,7 +94,7 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
             fixed_steps=given.fixes_steps,
             say=say,
         )
-        config = Config(tolerance=given.tolerance, margin=given.margin)
+        config = config_for(given, sides.collected.budgets)
         try:
             comparison = compare_pairs(runner.more, config, left_out=lambda: runner.left_out)
         except SdbatchError:

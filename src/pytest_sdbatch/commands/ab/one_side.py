@@ -24,9 +24,12 @@ _LARGE_BYTES = 16 * 2**20  # of data whose size stands for its content
 class Ask:
     """Makes a pytest run measure what is asked for, and tells of what it collected."""
 
-    def __init__(self, *, run_file: Path | None, names: Sequence[str] | None, steps: str | None) -> None:
+    def __init__(
+        self, run_file: Path, *, names: Sequence[str] | None, left_out: Sequence[str], steps: str | None
+    ) -> None:
         self._run_file = run_file
         self._names = None if names is None else frozenset(names)
+        self._left_out = frozenset(left_out)
         self._steps = steps
         self.collected: dict[str, Any] = {}
 
@@ -34,8 +37,7 @@ class Ask:
         """Before the plugin itself is configured, which is done last."""
         from pytest_sdbatch.host import HAND_IN
 
-        if self._run_file is not None:
-            config.stash[HAND_IN] = self._run_file
+        config.stash[HAND_IN] = self._run_file
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Set the usual number of steps: anything that the project or the user says goes before it."""
@@ -52,12 +54,19 @@ class Ask:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
         """Leave the cases out that nobody asked for, once all others have had their say."""
         result = yield
-        if self._names is not None:
-            dropped = [item for item in items if _name_of(item) not in self._names]
-            items[:] = [item for item in items if _name_of(item) in self._names]
-            if dropped:
-                config.hook.pytest_deselected(items=dropped)
+        kept = [item for item in items if self._is_wanted(item)]
+        dropped = [item for item in items if not self._is_wanted(item)]
+        if dropped:
+            items[:] = kept
+            config.hook.pytest_deselected(items=dropped)
         return result
+
+    def _is_wanted(self, item: pytest.Item) -> bool:
+        from pytest_sdbatch.bridges.pytest_items import full_name_of
+        from pytest_sdbatch.host import host_of
+
+        name = full_name_of(item, host_of(item.config))
+        return name not in self._left_out and (self._names is None or name in self._names)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -65,33 +74,21 @@ class Ask:
         from pytest_sdbatch.bridges import pytest_items, screen
         from pytest_sdbatch.host import host_of
 
-        config = session.config
-        benchmarks = [item for item in session.items if _name_of(item) is not None and pytest_items.measures(item)]
-        recorded = screen.recorded_seconds(host_of(config)) if benchmarks and self._run_file is None else {}
+        config, host = session.config, host_of(session.config)
+        if not config.option.collectonly:
+            return
+        named = [(item, name) for item in session.items if (name := pytest_items.full_name_of(item, host)) is not None]
+        recorded = screen.recorded_seconds(host) if named else {}
         plugins = [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, ModuleType)]
-        seconds = {}
-        for item in benchmarks:
-            case = pytest_items.case_of_item(item, host_of(config))
-            seconds[_name_of(item)] = recorded.get(case.id) if case is not None else None
+        cases = {name: pytest_items.case_of_item(item, host) for item, name in named}
         self.collected = {
-            "cases": seconds,
-            "files": sorted({str(item.path) for item in benchmarks}),
+            "cases": {name: recorded.get(case.id) for name, case in cases.items() if case is not None},
+            "budgets": {name: dict(pytest_items.options_of(item, host).budget()) for item, name in named},
+            "files": sorted({str(item.path) for item, _ in named}),
             "conftests": sorted(str(p.__file__) for p in plugins if str(p.__file__).endswith("conftest.py")),
             "configuration": None if config.inipath is None else str(config.inipath),
             "root": str(config.rootpath),
         }
-
-
-def _name_of(item: pytest.Item) -> str | None:
-    """Return what a comparison calls the case of *item*; None where it is no benchmark of ours."""
-    from pytest_sdbatch.bridges import pytest_items
-    from pytest_sdbatch.host import host_of
-    from pytest_sdbatch.storage.benchmark_schema import full_name
-
-    case = pytest_items.case_of_item(item, host_of(item.config))
-    if case is None or not isinstance(item, pytest.Function):
-        return None
-    return full_name(pytest_items.name_of_test(item, case), case)
 
 
 def code_of_this_process(folders: Sequence[Path], but_not: Sequence[Path]) -> Code:
@@ -162,8 +159,7 @@ def main(request_file: str) -> int:
     """Run pytest as the file *request_file* asks for, and write down what it imported, and collected, beside it."""
     path = Path(request_file)
     request = json.loads(path.read_text(encoding="utf-8"))
-    run_file = None if request["run_file"] is None else Path(request["run_file"])
-    ask = Ask(run_file=run_file, names=request["names"], steps=request["steps"])
+    ask = Ask(Path(request["run_file"]), names=request["names"], left_out=request["left_out"], steps=request["steps"])
     status = run_pytest(request["arguments"], ask)
     code = code_of_this_process(*([Path(name) for name in request[key]] for key in ("folders", "but_not")))
     said = {

@@ -118,7 +118,8 @@ class PairRunner:
                 side,
                 self._arguments,
                 stem=self._folder / f"pair-{self._pairs + 1:02}-{name}",
-                names=self._names(cases),
+                names=cases,
+                left_out=self.left_out,
                 steps=self._steps,
                 until_s=self._deadline_s,
             )
@@ -133,11 +134,6 @@ class PairRunner:
             if self._fitted or not self._fit(ended, run):
                 return ended, self._without_left_out(run)
             ended.run_file.unlink()
-
-    def _names(self, cases: tuple[str, ...] | None) -> Sequence[str] | None:
-        if cases is not None or not self.left_out:
-            return cases
-        return [name for name in self._made.collected.cases if name not in self.left_out]
 
     def _read(self, side: Side, ended: Ended) -> SideRun:
         from pytest_sdbatch.storage.sides import read_side_runs

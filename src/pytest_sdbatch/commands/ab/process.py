@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ class Collected:
     """What pytest collected of the candidate."""
 
     cases: Mapping[str, float | None]  # by name, the seconds that a stored run of this device took; None: not known
+    budgets: Mapping[str, Mapping[str, float]]  # by name, what a marker or an option allows, by metric
     files: tuple[Path, ...]  # with benchmarks
     conftests: tuple[Path, ...]
     configuration: Path | None
@@ -70,6 +71,7 @@ class RunProcess(Protocol):
         *,
         stem: Path,
         names: Sequence[str] | None,
+        left_out: Collection[str],
         steps: str | None,
         until_s: float | None,
     ) -> Ended:
@@ -82,6 +84,7 @@ def run_process(
     *,
     stem: Path,
     names: Sequence[str] | None = None,
+    left_out: Collection[str] = (),
     measures: bool = True,
     steps: str | None = STEPS,
     until_s: float | None = None,
@@ -93,6 +96,7 @@ def run_process(
         arguments: of pytest.
         stem: of the files that it writes: ``.json`` for the run, ``.log`` for its output.
         names: of the cases to run; None: all.
+        left_out: names of cases that are not run.
         measures: whether it writes a run.
         steps: for cases that nobody gave a number; None: the usual ones of the model.
         until_s: ``time.monotonic()`` at which it is stopped.
@@ -101,8 +105,9 @@ def run_process(
     run_file, request, said = (stem.with_suffix(suffix) for suffix in (".json", ".ask", ".said"))
     given = [*arguments, *([f"--sd-report={run_file}"] if measures else _SILENT), "--continue-on-collection-errors"]
     asked = {
-        "run_file": str(run_file) if measures else None,
+        "run_file": str(run_file),
         "names": None if names is None else list(names),
+        "left_out": list(left_out),
         "steps": steps,
         "arguments": given,
         "folders": [str(folder) for folder in side.folders],
@@ -124,15 +129,17 @@ def run_process(
         seconds=seconds,
         run_file=run_file,
         output=output,
-        code=None
-        if found is None
-        else Code(
-            plugin_version=found["plugin_version"],
-            plugin_hash=found["plugin_hash"],
-            modules={name: (file, digest) for name, (file, digest) in found["modules"].items()},
-            rest=found["rest"],
-        ),
+        code=None if found is None else _code_of(found),
         collected={} if found is None else found["collected"],
+    )
+
+
+def _code_of(said: Mapping[str, Any]) -> Code:
+    return Code(
+        plugin_version=said["plugin_version"],
+        plugin_hash=said["plugin_hash"],
+        modules={name: (file, digest) for name, (file, digest) in said["modules"].items()},
+        rest=said["rest"],
     )
 
 
@@ -155,6 +162,7 @@ def collect(side: Side, arguments: Sequence[str], *, folder: Path) -> Collected:
         )
     return Collected(
         cases=found["cases"],
+        budgets=found["budgets"],
         files=tuple(map(Path, found["files"])),
         conftests=tuple(map(Path, found["conftests"])),
         configuration=None if found["configuration"] is None else Path(found["configuration"]),

@@ -30,10 +30,13 @@ def check_plugin(found: Code, mine: Code, *, side: str) -> None:
     """
     if found.plugin_hash == mine.plugin_hash:
         return
+    versions = f"{found.plugin_version} where this is {mine.plugin_version}"
+    if found.plugin_version == mine.plugin_version:
+        versions = f"{mine.plugin_version} with other files"
     raise NoComparison(
-        f"the {side} measures with another pytest-sdbatch: {found.plugin_version} where this is {mine.plugin_version}",
-        why="the files of the package differ, so that the same code could come out at another time",
-        fix="install the same pytest-sdbatch on both sides",
+        f"the {side} measures with another pytest-sdbatch: {versions}",
+        why="the same code could come out at another time",
+        fix="install the same pytest-sdbatch on both sides, and leave it alone while it runs",
     )
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.errors import SdbatchError
@@ -47,9 +47,14 @@ class Repository:
         )
 
     def changes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the paths that differ from HEAD, and those that git does not know and does not ignore."""
+        """Return the paths that differ from HEAD, and those that git does not know and does not ignore.
+
+        Without virtual environments, which older versions of Python make without telling git to ignore them.
+        """
         changed = _lines(_git(self.root, "diff", "--name-only", "--no-renames", "-z", "HEAD"))
-        return changed, _lines(_git(self.root, "ls-files", "--others", "--exclude-standard", "-z"))
+        new = _lines(_git(self.root, "ls-files", "--others", "--exclude-standard", "-z"))
+        environments = {PurePosixPath(path).parent for path in new if path.endswith("/pyvenv.cfg")}
+        return changed, tuple(path for path in new if environments.isdisjoint(PurePosixPath(path).parents))
 
     def ignored(self, folder: Path) -> tuple[str, ...]:
         """Return what git ignores below *folder*, relative to the root; of a folder that it ignores only its name."""

@@ -33,10 +33,10 @@ def test_paths_are_those_of_each_side(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_rules_have_the_gates_defaults() -> None:
-    """One percent may be called regressed, five must be excluded."""
+    """What may be called regressed is each case's budget; five percent must be excluded."""
     given = read(["--base=main"])
 
-    assert (given.tolerance, given.margin, given.fail_on, given.report_only) == (0.01, 0.05, "regressed", False)
+    assert (given.tolerance, given.margin, given.fail_on, given.report_only) == (None, 0.05, "regressed", False)
 
 
 def test_acceptances_are_a_case_or_metric_and_a_reason() -> None:
@@ -69,6 +69,7 @@ def test_steps_that_were_asked_for_are_known(words: list[str], fixed: bool) -> N
         (["--base=a", "--report=nowhere/x.md"], "there is no folder nowhere"),
         (["--base=a", "--", "--sd-report=x.json"], "--sd-report=x.json: not with ab"),
         (["--base=a", "--", "--sd-plan"], "--sd-plan: not with ab"),
+        (["--base=a", "--", "--sd-baseline=main"], "--sd-baseline=main: not with ab"),
         (["--base=a", "--", "-n", "2"], "-n: not with ab"),
         (["--base=a", "--", "-nauto"], "-nauto: not with ab"),
     ],

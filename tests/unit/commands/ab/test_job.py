@@ -22,7 +22,8 @@ from pytest_sdbatch.commands.ab.job import folder_for, status_of
 
 SAME = measured()
 WORSE = ended(1, "oom", "no memory")
-UNSURE = ended(1, "throttled")
+THROTTLED = ended(1, "throttled")
+UNSURE = measured(seconds=[1.0] * 3)
 WELL = measured(4)
 INVALID = ended(1, "invalid-environment", "others use it")
 ELSEWHERE = measured(facts=facts(must_match={"device_name": "Other card"}))
@@ -33,14 +34,14 @@ ELSEWHERE = measured(facts=facts(must_match={"device_name": "Other card"}))
     [
         ([SAME], [INVALID], {}, INVALID_ENVIRONMENT),
         ([SAME, WELL], [WORSE, INVALID], {}, INVALID_ENVIRONMENT),
-        ([UNSURE], [UNSURE], {}, INVALID_ENVIRONMENT),
+        ([THROTTLED, WELL], [THROTTLED, WELL], {}, INVALID_ENVIRONMENT),
         ([SAME], [ELSEWHERE], {}, NOT_COMPARED),
         ([SAME], [], {}, NOT_COMPARED),
         ([], [SAME], {}, NOT_COMPARED),
         ([SAME, WELL], [ELSEWHERE, ended(4, "oom")], {}, NOT_COMPARED),
         ([SAME], [WORSE], {}, REGRESSED),
         ([SAME], [WORSE], {"interrupted": True}, REGRESSED),
-        ([SAME, WELL], [WORSE, ended(4, "throttled")], {"fail_on": "inconclusive"}, REGRESSED),
+        ([SAME, WELL], [WORSE, measured(4, seconds=[1.0] * 3)], {"fail_on": "inconclusive"}, REGRESSED),
         ([SAME], [WORSE], {"report_only": True}, GOOD),
         ([SAME], [SAME], {"interrupted": True}, STOPPED),
         ([SAME, WELL], [UNSURE, WELL], {"interrupted": True, "fail_on": "inconclusive"}, STOPPED),

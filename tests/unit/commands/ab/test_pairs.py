@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Processes:
         *,
         stem: Path,
         names: Sequence[str] | None,
+        left_out: Collection[str],
         steps: str | None,
         until_s: float | None,
     ) -> Ended:
@@ -70,6 +71,7 @@ class Processes:
             record(size, int(steps or 4), outcome, self.round_s)
             for size in self.sizes
             if names is None or name_of(size) in names
+            if name_of(size).replace("-s4-", f"-s{steps}-") not in left_out
         ]
         environment = Environment(must_match={"device_kind": "cpu"}, drift={}, shown={})
         run = Run(
@@ -109,7 +111,7 @@ class Job:
             Sides(
                 base=side,
                 candidate=replace(side, name="candidate", label="the working tree"),
-                collected=Collected(cases=cases, files=(), conftests=(), configuration=None, root=folder),
+                collected=Collected(cases=cases, budgets={}, files=(), conftests=(), configuration=None, root=folder),
                 callers_tree=Path("/work"),
             ),
             ["benchmarks/"],
@@ -186,6 +188,7 @@ def test_a_short_time_is_fitted_into(tmp_path: Path) -> None:
     assert processes.asked[1][3] == ("benchmarks/", "-o", "sd_max_rounds=5")
     assert "to end in time: at most 5 rounds, 1 step" in job.said
     assert len(job.runner.left_out) == 1
+    assert {len(run.cases) for run in came[-1]} == {1}
     assert all(set(run.cases).isdisjoint(job.runner.left_out) for pair in came for run in pair)
 
 

@@ -87,6 +87,8 @@ def test_another_plugin_is_refused() -> None:
     check_plugin(code(), code(plugin_version="2"), side="base")
     with pytest.raises(NoComparison, match="the base measures with another pytest-sdbatch: 0 where this is 1"):
         check_plugin(code(plugin_version="0", plugin_hash="q"), code(), side="base")
+    with pytest.raises(NoComparison, match="the base measures with another pytest-sdbatch: 1 with other files"):
+        check_plugin(code(plugin_hash="q"), code(), side="base")
 
 
 def test_code_that_changes_during_the_job_is_refused() -> None:

@@ -68,6 +68,13 @@ def test_the_candidate_is_the_working_tree_the_base_its_commit(repository: Repos
     assert len(listed.stdout.splitlines()) == 1
 
 
+def test_an_environment_that_git_does_not_ignore_is_no_new_code(repository: Repository) -> None:
+    """Gigabytes of packages would be copied, and nothing of them is the candidate's."""
+    write(repository.root, env__pyvenv_dot_cfg="", env__lib__torch_dot_py="", new_dot_py="")
+
+    assert repository.changes() == ((), ("new.py",))
+
+
 def test_a_tree_that_cannot_be_made_leaves_nothing_behind(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
