@@ -107,7 +107,7 @@ def relative(log_ratio: float) -> float:
 
 
 @lru_cache(maxsize=1024)
-def student_quantile(freedom: int, probability: float) -> float:
+def student_quantile(freedom: float, probability: float) -> float:
     """Return the quantile of Student's t distribution."""
     from scipy.special import stdtrit  # scipy.stats.t.ppf, 100 times as fast
 

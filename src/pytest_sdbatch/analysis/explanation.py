@@ -1,8 +1,9 @@
 """What grew in a confirmed regression: the cost of a call, or that of an image. Never a hypothesis of its own.
 
-Seconds of a call lie on a line in the batch size b, t(b) = a + c b: a is paid per call, c per image. If the candidate's
-line is (1 + x) a + (1 + y) c b, case k is slower by w_k x + (1 - w_k) y with w_k = a / (a + c b_k). Small batches
-weigh the call, large ones the image, so that the cases of a group tell the two apart.
+Seconds of a call lie on a line in the batch size b, t(b) = a + c b: a is paid per call, c per image, as ``scaling``
+defines them. If the candidate's line is (1 + x) a + (1 + y) c b, case k is slower by w_k x + (1 - w_k) y with
+w_k = a / (a + c b_k). Small batches weigh the call, large ones the image, so that the cases of a group tell the two
+apart.
 """
 
 from __future__ import annotations
@@ -109,9 +110,11 @@ def _point(estimate: Estimate, base: Sequence[float], batch_size: int, batch_cou
 def _explain(group: str, points: Sequence[_Point]) -> Explanation | None:
     if len({point.batch_size for point in points}) < 2:
         return None
-    # Relative residuals: 1 = a / t + c b / t.
-    call_s, image_s = _solve([(1 / point.call_s, point.batch_size / point.call_s, 1.0, 1.0) for point in points])[0]
-    line = [call_s + image_s * point.batch_size for point in points]
+    from pytest_sdbatch.analysis.scaling import fit_line  # here: NumPy is loaded where there is something to explain
+
+    curve = fit_line([point.batch_size for point in points], [point.call_s for point in points])
+    call_s, image_s = curve.call_s, curve.image_s
+    line = [curve.seconds(point.batch_size) for point in points]
     misfit = max(abs(fit / point.call_s - 1) for fit, point in zip(line, points, strict=True))
     if call_s <= 0 or image_s <= 0 or misfit > _WORST_MISFIT:
         return None
