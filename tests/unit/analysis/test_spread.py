@@ -26,14 +26,14 @@ def test_a_case_alone_has_the_location_and_error_of_its_rounds(seconds: tuple[fl
     """The statistic that tables show, and Yuen's standard error."""
     found = spread_of([timing(seconds)])
 
-    assert found.logs == (pytest.approx(math.log(location_s(seconds))),)
-    assert found.errors == (pytest.approx(yuen_standard_error([math.log(value) for value in seconds])),)
+    assert found.logs == pytest.approx((math.log(location_s(seconds)),))
+    assert found.errors == pytest.approx((yuen_standard_error([math.log(value) for value in seconds]),))
     assert found.scope is Scope.WITHIN_RUN
 
 
 def test_a_round_of_several_calls_lies_at_one_call() -> None:
     """2 calls in 1 s are 0.5 s a call."""
-    assert spread_of([timing((1.0,) * 5, count=2)]).logs == (pytest.approx(math.log(0.5)),)
+    assert spread_of([timing((1.0,) * 5, count=2)]).logs == pytest.approx((math.log(0.5),))
 
 
 def test_cases_lend_each_other_their_spread() -> None:

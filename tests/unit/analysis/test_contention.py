@@ -1,0 +1,80 @@
+"""Contention: told from the processor's time, in simulated cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytest_sdbatch.analysis.contention import Use, contended
+
+
+def case(
+    *, rounds: int = 10, wall_s: float = 0.2, used: float = 1.9, others: float | None = 0.02, seed: int = 0
+) -> list[Use]:
+    """Return rounds of a case that keeps *used* cores at work beside *others*, each give or take 3 % of a core."""
+    random = np.random.default_rng(seed)
+    noise = 0.03 * random.standard_normal((rounds, 2))
+    return [
+        Use(
+            wall_s=wall_s,
+            own_s=(used + float(own)) * wall_s,
+            others_s=None if others is None else max(0.0, others + float(foreign)) * wall_s,
+        )
+        for own, foreign in noise
+    ]
+
+
+def test_a_quiet_machine_is_not_marked() -> None:
+    """Fewer than 5 % of cases; daemons take a percent or two."""
+    marked = [contended(case(seed=seed), threads=2, cores=2) for seed in range(200)]
+
+    assert sum(mark is not None for mark in marked) < 0.05 * 200
+
+
+def test_a_loop_that_keeps_a_core_busy_marks_the_case() -> None:
+    """At least 95 % of cases, and the words say how much was free."""
+    marked = [contended(case(used=1.35, others=0.65, seed=seed), threads=2, cores=2) for seed in range(200)]
+
+    assert sum(mark is not None for mark in marked) >= 0.95 * 200
+    assert marked[0] is not None
+    assert marked[0].startswith("2 threads had 1.3")
+
+
+def test_a_neighbour_that_leaves_enough_cores_is_none_of_ours() -> None:
+    """2 threads on 8 cores have theirs, whatever keeps 4 others busy."""
+    assert contended(case(others=4.0), threads=2, cores=8) is None
+
+
+def test_more_threads_than_cores_are_marked() -> None:
+    """4 threads on 2 cores wait for each other."""
+    assert contended(case(), threads=4, cores=2) is not None
+
+
+def test_a_round_that_waited_stands_out_without_the_system_s_word() -> None:
+    """Where nothing is known of others the ratio of CPU time to wall time still fell."""
+    rounds = [*case(others=None), Use(wall_s=0.3, own_s=1.9 * 0.2)]
+
+    assert contended(case(others=None), threads=2, cores=2) is None
+    mark = contended(rounds, threads=2, cores=2)
+    assert mark is not None
+    assert "1.27 cores at work where 1.88" in mark
+
+
+def test_a_case_too_short_for_the_clock_is_not_judged() -> None:
+    """Time of the processor is counted in steps of 10 ms."""
+    assert contended(case(wall_s=0.001, others=1.0), threads=2, cores=2) is None
+    assert contended([], threads=2, cores=2) is None
+
+
+@pytest.mark.parametrize(("threads", "cores"), [(0, 1), (1, 0)])
+def test_no_threads_and_no_cores_are_refused(threads: int, cores: int) -> None:
+    """They are read wrongly, not absent."""
+    with pytest.raises(ValueError, match="1 or more"):
+        contended(case(), threads=threads, cores=cores)
+
+
+@pytest.mark.parametrize("wall_s", [0.0, -1.0, float("nan")])
+def test_a_round_without_duration_is_refused(wall_s: float) -> None:
+    """It has no ratio."""
+    with pytest.raises(ValueError, match="longer than 0"):
+        contended([Use(wall_s=wall_s, own_s=1.0)], threads=1, cores=1)
