@@ -56,7 +56,7 @@ def sweeps(number: int, sizes: Sequence[int], *, floor: bool, unseen: float = 0.
     """Yield simulated sweeps, the same every time."""
     for index in range(number):
         random = np.random.default_rng([index, len(sizes), floor])
-        half = math.exp(random.uniform(*map(math.log, H)))
+        half = math.exp(random.uniform(math.log(H[0]), math.log(H[1])))
         end = math.exp(random.uniform(0.0, math.log(LARGEST_FLOOR))) if floor else 1.0
         yield measured({size: half + max(size, end) for size in sizes}, random, half=half, unseen=unseen)
 

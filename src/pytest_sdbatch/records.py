@@ -68,6 +68,7 @@ class Round:
     wall_s: float
     cpu_s: float  # process CPU time, all threads
     call_s: tuple[float, ...]  # one per call; on a GPU they overlap
+    machine_cpu_s: float | None = None  # of everything on the cores that this process may use; read for a CPU only
     stage_s: Mapping[str, float] | None = None  # seconds by stage, summed over the calls; None: see Record.stages
     peak_allocated_bytes: int | None = None  # torch allocator; None on a device without one
     peak_reserved_bytes: int | None = None

@@ -5,35 +5,29 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.location import FEWEST_FOR_LOCATION
+from pytest_sdbatch.records import Round
 
 _DRIFT = 0.15  # of the cores in use, from one round to the others of the case
 _TAKEN = 0.10  # of a core that was not free for our threads
-_SHORTEST_S = 0.1  # of a case: the system counts a processor's time in steps of 10 ms
+_TICK_S = 0.01  # in which systems count the time of a core
+_SHORTEST_S = 0.1  # of a case, below which a tick is too long to judge by
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """Whose the processor was during a round."""
-
-    wall_s: float  # > 0
-    own_s: float  # CPU time of this process, all threads
-    others_s: float | None = None  # CPU time of everything else on the machine; None: not known
-
-
-def contended(rounds: Sequence[Use], *, threads: int, cores: int) -> str | None:
+def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | None:
     """Return why the times of *rounds* include waiting for a processor, in words; None: nothing says so.
 
-    Two signs. Others used more than what this process left free: with as many threads as there are free cores, each
-    has its own. And the cores in use fell in some round, since work waits for its turn or does not, whatever the
+    Two signs. Others used more than what this process left free: with as many free cores as there are threads, each
+    has its own. And the cores at work fell in some round, since work waits for its turn or does not, whatever the
     system tells of others.
 
-    Known answer: on 2 cores with 2 threads, beside a loop that keeps 1 core busy, 1 core is free.
+    Known answer: 2 threads on 2 cores beside a loop that keeps 1 core busy have 1 core free, and are marked; on 4
+    cores they have 3 free, and are not.
 
     Args:
-        rounds: of one case.
+        rounds: of one case, on a CPU.
         threads: that the work is spread over.
         cores: that this process may use.
 
@@ -48,14 +42,13 @@ def contended(rounds: Sequence[Use], *, threads: int, cores: int) -> str | None:
     return _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
 
 
-def _crowded(rounds: Sequence[Use], *, threads: int, cores: int) -> str | None:
-    known = [one for one in rounds if one.others_s is not None]
-    wall_s = math.fsum(one.wall_s for one in known)
+def _crowded(rounds: Sequence[Round], *, threads: int, cores: int) -> str | None:
+    known = [(one.wall_s, one.machine_cpu_s - one.cpu_s) for one in rounds if one.machine_cpu_s is not None]
+    wall_s = math.fsum(wall for wall, _ in known)
     if wall_s < _SHORTEST_S:
         return None
-    taken = math.fsum(one.others_s or 0.0 for one in known) / wall_s
-    free = cores - taken
-    if threads <= free + _TAKEN:
+    free = cores - max(math.fsum(others for _, others in known), 0.0) / wall_s
+    if threads <= free + _TAKEN + 2 * _TICK_S * cores / wall_s:
         return None
     return (
         f"{units.count(threads, 'thread')} had {units.number(max(free, 0.0))} of {units.count(cores, 'core')} free: "
@@ -63,13 +56,12 @@ def _crowded(rounds: Sequence[Use], *, threads: int, cores: int) -> str | None:
     )
 
 
-def _drifted(rounds: Sequence[Use]) -> str | None:
-    if len(rounds) < 3 or math.fsum(one.wall_s for one in rounds) < _SHORTEST_S:
+def _drifted(rounds: Sequence[Round]) -> str | None:
+    if len(rounds) < FEWEST_FOR_LOCATION or math.fsum(one.wall_s for one in rounds) < _SHORTEST_S:
         return None
-    used = [one.own_s / one.wall_s for one in rounds]
-    usual = statistics.median(used)
-    lowest = min(used)
-    if usual <= 0 or lowest >= (1 - _DRIFT) * usual:
+    used = [one.cpu_s / one.wall_s for one in rounds]
+    usual, lowest = statistics.median(used), min(used)
+    if lowest >= (1 - _DRIFT) * usual:
         return None
     return (
         f"a round had {units.number(lowest)} cores at work where {units.number(usual)} are usual: "

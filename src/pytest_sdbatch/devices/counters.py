@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_sdbatch.devices.gpu import Xids
 from pytest_sdbatch.records import Reading
@@ -43,7 +43,7 @@ def slowdown_fields(driver: str | None) -> tuple[int, int, int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boundary:
-    """What the GPU told between two rounds. Energy and the four times are counted since the driver was loaded."""
+    """What the device told between two rounds. Energy and the four times are counted since the driver was loaded."""
 
     energy_millijoules: Reading
     sw_power_cap_ns: Reading  # the clock was lowered to keep the power limit: normal under full load
@@ -54,6 +54,7 @@ class Boundary:
     sm_clock_mhz: Reading
     ecc_uncorrected: Reading  # memory errors since the driver was loaded
     xids: Xids  # since the boundary before
+    machine_cpu_ns: Reading = field(default_factory=lambda: Reading(reason="the device is no CPU"))  # since it started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class Interval:
     hw_power_brake_s: Reading
     ecc_uncorrected: Reading  # new errors
     xids: Xids
+    machine_cpu_s: Reading
 
 
 def between(before: Boundary, after: Boundary) -> Interval:
@@ -79,6 +81,7 @@ def between(before: Boundary, after: Boundary) -> Interval:
         hw_power_brake_s=counted(before.hw_power_brake_ns, after.hw_power_brake_ns, per_unit=1e9),
         ecc_uncorrected=counted(before.ecc_uncorrected, after.ecc_uncorrected),
         xids=after.xids,
+        machine_cpu_s=counted(before.machine_cpu_ns, after.machine_cpu_ns, per_unit=1e9),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pytest_sdbatch.devices import host
 from pytest_sdbatch.devices.counters import Boundary
@@ -101,8 +102,8 @@ class CpuDevice:
         return Reading(reason="a CPU has no memory of its own")
 
     def boundary(self) -> Boundary:
-        """Return why nothing is known."""
-        return _SILENT
+        """Return how long the cores worked, for whomever, and why nothing else is known."""
+        return replace(_SILENT, machine_cpu_ns=host.machine_cpu_ns())
 
     def energy_millijoules(self) -> Reading:
         """Return why it is not known."""

@@ -49,7 +49,9 @@ class Watch:
 def round_fields(before: Boundary, after: Boundary) -> dict[str, Any]:
     """Return fields of the Round that lay between two boundaries."""
     counts = between(before, after)
-    names = ("energy_joules", "sw_power_cap_s", "sw_thermal_s", "hw_thermal_s", "hw_power_brake_s")
+    names = (
+        "energy_joules", "sw_power_cap_s", "sw_thermal_s", "hw_thermal_s", "hw_power_brake_s", "machine_cpu_s",
+    )  # fmt: skip
     return {
         **{name: getattr(counts, name).value for name in names},
         "sm_clock_mhz": after.sm_clock_mhz.value,

@@ -29,6 +29,7 @@ _PEAKS = ("peak_allocated_bytes", "peak_reserved_bytes", "host_peak_bytes")
 _WHOLE = (*_PEAKS, "sm_clock_mhz", "temperature_celsius")  # columns that keep the name of Round
 # Columns of whole numbers in a smaller unit: name there, name in Round, parts of a unit.
 _SCALED = (
+    ("machine_cpu_ns", "machine_cpu_s", _NS),
     ("energy_mj", "energy_joules", 1e3),
     ("sw_power_cap_ns", "sw_power_cap_s", _NS),
     ("sw_thermal_ns", "sw_thermal_s", _NS),
@@ -49,6 +50,7 @@ class _Columns:
     wall_ns: list[_Count]
     cpu_ns: list[_Count]
     call_ns: list[list[_Count]]
+    machine_cpu_ns: list[_Count | None] | None = None
     host_peak_bytes: list[_Count | None] | None = None
     peak_allocated_bytes: list[_Count | None] | None = None
     peak_reserved_bytes: list[_Count | None] | None = None

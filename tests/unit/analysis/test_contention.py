@@ -5,20 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_sdbatch.analysis.contention import Use, contended
+from pytest_sdbatch.analysis.contention import contended
+from pytest_sdbatch.records import Round
+
+
+def reading(wall_s: float, own_s: float, others_s: float | None = None) -> Round:
+    """Return a round in which this process and others used the processor for so long."""
+    machine_s = None if others_s is None else own_s + others_s
+    return Round(wall_s=wall_s, cpu_s=own_s, call_s=(wall_s,), machine_cpu_s=machine_s)
 
 
 def case(
     *, rounds: int = 10, wall_s: float = 0.2, used: float = 1.9, others: float | None = 0.02, seed: int = 0
-) -> list[Use]:
+) -> list[Round]:
     """Return rounds of a case that keeps *used* cores at work beside *others*, each give or take 3 % of a core."""
     random = np.random.default_rng(seed)
     noise = 0.03 * random.standard_normal((rounds, 2))
     return [
-        Use(
-            wall_s=wall_s,
-            own_s=(used + float(own)) * wall_s,
-            others_s=None if others is None else max(0.0, others + float(foreign)) * wall_s,
+        reading(
+            wall_s,
+            (used + float(own)) * wall_s,
+            None if others is None else max(0.0, others + float(foreign)) * wall_s,
         )
         for own, foreign in noise
     ]
@@ -52,7 +59,7 @@ def test_more_threads_than_cores_are_marked() -> None:
 
 def test_a_round_that_waited_stands_out_without_the_system_s_word() -> None:
     """Where nothing is known of others the ratio of CPU time to wall time still fell."""
-    rounds = [*case(others=None), Use(wall_s=0.3, own_s=1.9 * 0.2)]
+    rounds = [*case(others=None), reading(0.3, 1.9 * 0.2)]
 
     assert contended(case(others=None), threads=2, cores=2) is None
     mark = contended(rounds, threads=2, cores=2)
@@ -77,4 +84,4 @@ def test_no_threads_and_no_cores_are_refused(threads: int, cores: int) -> None:
 def test_a_round_without_duration_is_refused(wall_s: float) -> None:
     """It has no ratio."""
     with pytest.raises(ValueError, match="longer than 0"):
-        contended([Use(wall_s=wall_s, own_s=1.0)], threads=1, cores=1)
+        contended([reading(wall_s, 1.0)], threads=1, cores=1)

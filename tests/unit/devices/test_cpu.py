@@ -114,9 +114,23 @@ def test_a_cpu_tells_nothing_between_rounds_and_says_why() -> None:
     """No figure is 0: energy, clocks, heat, errors and neighbours are unknown with their reason."""
     device = CpuDevice()
     told = device.boundary()
-    figures = [getattr(told, field.name) for field in dataclasses.fields(told) if field.name != "xids"]
+    known = ("xids", "machine_cpu_ns")
+    figures = [getattr(told, field.name) for field in dataclasses.fields(told) if field.name not in known]
     figures += [device.energy_millijoules(), device.processes().foreign, device.processes().own_bytes]
 
     assert {figure.value for figure in figures} == {None}
     assert {figure.reason for figure in figures} == {told.xids.reason} == {"a CPU has no driver that tells it"}
     assert device.spills_beyond_bytes().value is None
+
+
+def test_a_cpu_tells_how_long_its_cores_worked() -> None:
+    """0.3 s of work in this process are at least that of the machine's, to the system's steps of 10 ms."""
+    device = CpuDevice()
+    before, until = device.boundary().machine_cpu_ns.value, device.cpu_s() + 0.3
+    while device.cpu_s() < until:
+        sum(range(1000))
+    after = device.boundary().machine_cpu_ns.value
+
+    assert before is not None
+    assert after is not None
+    assert after - before >= 0.25e9

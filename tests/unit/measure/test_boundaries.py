@@ -42,6 +42,7 @@ def test_a_round_gets_what_was_counted_in_it_and_what_is_read_after_it() -> None
         "sw_thermal_s": 0.25,
         "hw_thermal_s": None,
         "hw_power_brake_s": None,
+        "machine_cpu_s": None,
         "sm_clock_mhz": 1755,
         "temperature_celsius": 71,
     }

@@ -339,6 +339,7 @@ def test_a_real_cpu_is_measured() -> None:
     assert 0.02 <= reading.wall_s < 1
     assert reading.cpu_s < 0.02
     assert sum(reading.call_s) <= reading.wall_s
+    assert reading.machine_cpu_s is not None
     if sys.platform == "linux":
         assert (reading.host_peak_bytes or 0) > 1 << 20
 
