@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from pytest_sdbatch.errors import OptionError, did_you_mean
-from pytest_sdbatch.grid import axes, limits
+from pytest_sdbatch.grid import axes, limits, prices
 
 
 class Origin(IntEnum):
@@ -28,7 +28,7 @@ class Option:
     """One row of the table."""
 
     name: str
-    kind: str  # integers, names, resolutions, count, number, seconds, share, choice, text, path, switch, budget, limit; see Options
+    kind: str  # integers, names, resolutions, count, number, seconds, share, choice, text, path, switch, budget, limit, price; see Options
     help: str
     default: str | None = None  # None: decided by the device or the model
     flag: str | None = None  # metavar of the command line flag; None: ini and marker only
@@ -92,6 +92,9 @@ TABLE: tuple[Option, ...] = (
     Option("case_timeout", "seconds", "seconds after which a case that has not ended ends its process; left out: never", group="decide"),
     Option("lease_seconds", "seconds", "seconds to wait for a GPU, or cores, that another benchmark uses", "86400", group="decide", marker=False),
     Option("sweet_spot", "share", "how much slower than the best the sweet spot may be", "5%", group="decide", marker=False),
+    Option("objective", "choice", "what the recommended split is best at", "throughput", flag="AIM", group="decide", choices=("throughput", "cost", "latency", "memory", "energy", "first-image"), marker=False),
+    Option("price", "price", "dollars an hour of the device: 2.49/h, or by device H100:2.49/h,L4:0.71/h", flag="PRICE", group="decide", marker=False),
+    Option("start", "choice", "what splits of --sd-images start from: warm, or cold with loading and compiling", "warm", group="decide", choices=("warm", "cold"), marker=False),
     Option("max_cases", "count", "refuse a larger grid", "10000", group="decide", marker=False),
     Option("save", "text", "store the run under this name for later comparisons", flag="NAME", group="keep", marker=False),
     Option("save_anyway", "switch", "store a run that is no good baseline: failed, noisy or interrupted", "no", group="keep", marker=False),
@@ -178,6 +181,10 @@ class Options:
         """Return what each metric must keep, in seconds, bytes or images; nothing where it was not given."""
         return {} if self.text(name) is None else limits.parse_limits(self._text(name), option=self.spelled(name))
 
+    def prices(self, name: str = "price") -> Mapping[str, float]:
+        """Return dollars per second by a part of the device's name; nothing where no price was given."""
+        return {} if self.text(name) is None else prices.parse_prices(self._text(name), option=self.spelled(name))
+
     def switch(self, name: str) -> bool:
         """Return whether a yes/no option is on."""
         text = self._text(name).strip().lower()
@@ -199,6 +206,7 @@ class Options:
             "count0": self.count, "number": self.number, "seconds": self.number, "share": self.number,
             "choice": self.choice, "switch": self.switch, "text": self._text, "path": self._text,
             "budget": self.budget, "limit": self.limit,
+            "price": self.prices,
         }  # fmt: skip
         for row in TABLE:
             if self.settings[row.name].text is not None:

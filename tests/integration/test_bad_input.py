@@ -82,9 +82,9 @@ def test_a_resolution_that_the_model_cannot_make_ends_the_run(run_benchmark: Run
     assert own.run.ret == 0
 
 
-def test_images_that_do_not_split_are_refused(run_benchmark: RunBenchmark) -> None:
-    """10 images do not split into batches of 4, and the message names the sizes that fit."""
-    result = run_benchmark("--sd-images=10", "--sd-batch-sizes=4")
+def test_images_that_fill_no_batch_are_refused(run_benchmark: RunBenchmark) -> None:
+    """10 images do not fill a batch of 16, and the message names the sizes that fit."""
+    result = run_benchmark("--sd-images=10", "--sd-batch-sizes=16")
 
     assert result.run.ret == USAGE_ERROR
     assert "1,2,5,10" in result.text

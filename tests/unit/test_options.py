@@ -25,6 +25,7 @@ VALUES: Mapping[str, tuple[str, object, str]] = {
     "path": ("a/path", "a/path", ""),
     "budget": ("time:3%", {"time": 0.03}, "time:3"),
     "limit": ("latency:4s", {"latency": 4.0}, "latency:4"),
+    "price": ("3.6/h", {"": 0.001}, "3.6"),
 }
 FLAGS = [row for row in TABLE if row.flag is not None]
 MARKERS = [row for row in TABLE if row.marker]
@@ -43,6 +44,7 @@ def value_in(options: Options, row: Option) -> object:
         "seconds": options.number,
         "share": options.number,
         "path": options.text,
+        "price": options.prices,
     }
     return accessors.get(row.kind, getattr(options, row.kind, options.text))(row.name)
 

@@ -16,6 +16,7 @@ from pytest_sdbatch.options import Origin
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.records import Fact, Record, Run
+    from pytest_sdbatch.report.splits import Question
 
 SECOND_REPORT = "sdbatch_second_report"  # attribute of the report that a test gets whose case regressed
 # How pytest ends that was neither stopped nor refused.
@@ -235,9 +236,30 @@ def summary(reporter: pytest.TerminalReporter, host: Host, exitstatus: pytest.Ex
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         kept = dict.fromkeys(host.kept, resuming.kept_from(host))
         table = terminal.render_table(records, width=width, color=reporter.hasmarkup, encoding=encoding, kept=kept)
-        sentences = answer.answer_sentences(records, within=host.options.number("sweet_spot"))
+        question = _question(host)
+        splits = answer.plan_table(records, question, width=width, color=reporter.hasmarkup, encoding=encoding)
+        sentences = answer.answer_sentences(records, question)
         wrapped = [textwrap.fill(sentence, width, subsequent_indent="    ") for sentence in sentences]
-        for line in [*table.splitlines(), *wrapped]:
+        for line in [*table.splitlines(), *splits.splitlines(), *wrapped]:
             reporter.write_line(line)
     for note in host.notes:
         reporter.write_line(note, red=note.startswith("ERROR"))
+
+
+def _question(host: Host) -> Question:
+    """Return what the options ask of the splits. Images that stronger axes set aside are no longer asked for."""
+    from pytest_sdbatch.analysis.splits import Objective
+    from pytest_sdbatch.grid.prices import price_of
+    from pytest_sdbatch.report.splits import Question
+
+    options, prices = host.options, host.options.prices()
+    axes = max(options.origin("batch_sizes"), options.origin("batch_counts"))
+    wanted = options.text("images") is not None and options.origin("images") >= axes
+    name = host.session.environment.must_match.get("device_name") if prices else None
+    return Question(
+        images=options.count("images") if wanted else None,
+        objective=Objective(options.choice("objective")),
+        price_per_s=price_of(prices, None if name is None else str(name)),
+        cold=options.choice("start") == "cold",
+        within=options.number("sweet_spot"),
+    )

@@ -140,7 +140,7 @@ def _models(
 
 
 def _splits(options: Options) -> dict[int, tuple[int, ...]]:
-    """Return the batch counts of each batch size: all splits of ``images``, unless a stronger origin gave an axis."""
+    """Return the batch counts of each batch size: those that ``images`` need, unless a stronger origin gave an axis."""
     axis_origin = max(options.origin("batch_sizes"), options.origin("batch_counts"))
     if not _has(options, "images") or axis_origin > options.origin("images"):
         return dict.fromkeys(options.integers("batch_sizes"), options.integers("batch_counts"))
@@ -158,11 +158,12 @@ def _splits(options: Options) -> dict[int, tuple[int, ...]]:
     fitting = divisors(images)
     sizes = fitting if options.origin("batch_sizes") < origin else options.integers("batch_sizes")
     for size in sizes:
-        if images % size:
+        if size > images:
             raise OptionError(
-                f"{options.spelled('batch_sizes')}: {images} images do not split into batches of {size}",
-                fix=f"use sizes of {','.join(map(str, fitting))}",
+                f"{options.spelled('batch_sizes')}: {images} images do not fill a batch of {size}",
+                fix=f"use sizes of at most {images}; those that leave no remainder are {','.join(map(str, fitting))}",
             )
+    # The full calls are measured; the answer plans the remainder, which is a call of another size.
     return {size: (images // size,) for size in sizes}
 
 

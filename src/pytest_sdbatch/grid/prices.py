@@ -1,21 +1,36 @@
-"""What a device costs by the hour: the grammar ``2.49/h``."""
+"""What devices cost by the hour: the grammar ``2.49/h``, or ``H100:2.49/h,L4:0.71/h`` by what their names hold."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from pytest_sdbatch.errors import OptionError
 from pytest_sdbatch.grid.axes import parse_number
 
 _HOUR_S = 3600.0
+_FORMS = "write it as 2.49/h, or by device as H100:2.49/h,L4:0.71/h"
 
 
-def parse_price(text: str, *, option: str) -> float:
-    """Return the dollars per second of ``2.49/h``.
+def parse_prices(text: str, *, option: str) -> dict[str, float]:
+    """Return dollars per second by a part of the device's name; ``""`` is every device.
 
     Raises:
-        OptionError: for anything but a number above 0 and ``/h``.
+        OptionError: for anything but numbers above 0 with ``/h``, or a name that appears twice.
 
     """
-    amount = text.strip()
-    if not amount.endswith("/h"):
-        raise OptionError(f"{option}={text}: no price per hour", fix="write it as 2.49/h")
-    return parse_number(amount.removesuffix("/h"), option=option, above=True) / _HOUR_S
+    found: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, amount = item.strip().rpartition(":")
+        if not amount.endswith("/h"):
+            raise OptionError(f"{option}={text}: {item.strip()!r} is no price per hour", fix=_FORMS)
+        if name.strip() in found:
+            raise OptionError(f"{option}={text}: {name.strip() or 'the price'} appears twice", fix=_FORMS)
+        found[name.strip()] = parse_number(amount.removesuffix("/h"), option=option, above=True) / _HOUR_S
+    return found
+
+
+def price_of(prices: Mapping[str, float], device_name: str | None) -> float | None:
+    """Return the dollars per second of a device: of the longest name that its own one holds; None: it has no price."""
+    own = (device_name or "").casefold()
+    fitting = [name for name in prices if name.casefold() in own]
+    return prices[max(fitting, key=len)] if fitting else None

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.sweet_spot import Point, best, sweet_spot
+from pytest_sdbatch.analysis.splits import Objective
+from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, choose
 from pytest_sdbatch.records import Outcome, Record, short_name
 from pytest_sdbatch.report.escape import plain
+from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table, timing_of
 from pytest_sdbatch.report.table import Row, rows, throughput
 
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
+_SWEEP = Question()
 
 
-def answer_sentences(records: Iterable[Record], *, within: float) -> list[str]:
+def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> list[str]:
     """Return what the figures answer: a sentence per test and group with at least two batch sizes.
 
     Only sound records of passed tests count. Tiny models carry no recommendation; a line says so.
 
     Args:
         records: of one run.
-        within: how many fewer images per second the sweet spot may make, as a share of the best.
+        question: what the user wants to know.
 
     """
-    table = rows(records)
+    by_key = {record.key: record for record in records}
+    table = rows(by_key.values())
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in table:
         groups.setdefault((row.test, row.group), []).append(row)
@@ -38,7 +43,13 @@ def answer_sentences(records: Iterable[Record], *, within: float) -> list[str]:
         if len({row.batch_size for row in members if row.answers}) < 2:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
-        sentences[-1] += _sentence(members, within=within)
+        asked = _asked(members, question)
+        if asked.images is not None:
+            sentences[-1] += split_sentence(plan_of(members, by_key, asked), asked)
+        elif question.objective in (Objective.THROUGHPUT, Objective.COST):
+            sentences[-1] += _sentence(members, by_key, question)
+        else:
+            sentences[-1] += _least(members, question.objective)
         if any(row.unreliable and row.answers for row in members):
             sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
     tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
@@ -62,20 +73,101 @@ def _names(tests: Iterable[str]) -> dict[str, str]:
     return {test: plain(test if name in shared else name) for test, name in short.items()}
 
 
-def _sentence(members: Sequence[Row], *, within: float) -> str:
+def plan_table(
+    records: Iterable[Record], question: Question, *, width: int, color: bool, encoding: str = "utf-8"
+) -> str:
+    """Return a table of every split of the images, by group, without a newline at the end; empty where none is asked.
+
+    Args:
+        records: of one run.
+        question: what the user wants to know.
+        width: columns of the screen.
+        color: whether to use ANSI colours.
+        encoding: of the screen.
+
+    """
+    by_key = {record.key: record for record in records}
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows(by_key.values()):
+        groups.setdefault((row.test, row.group), []).append(row)
+    names = _names(dict.fromkeys(test for test, _ in groups))
+    plans: dict[str, Plan] = {}
+    for (test, group), members in groups.items():
+        asked = _asked(members, question)
+        if asked.images is not None:
+            plan = plan_of(members, by_key, asked)
+            title = f"{units.count(asked.images, plan.unit)}, {group}"
+            plans[f"{names[test]}, {title}" if len(names) > 1 else title] = (
+                replace(plan, chosen=None) if is_tiny(members[0].model) else plan
+            )
+    return split_table(plans, question, width=width, color=color, encoding=encoding)
+
+
+def _asked(members: Sequence[Row], question: Question) -> Question:
+    """Return the question about one group: rows that split one number of images ask for the splits of it."""
+    images = {row.images for row in members}
+    if question.images is None and len(images) == 1 and len({row.batch_size for row in members}) > 1:
+        return replace(question, images=images.pop())
+    return question
+
+
+def _least(members: Sequence[Row], objective: Objective) -> str:
+    """Return the row with the smallest figure of *objective*, and the fastest one where that is another."""
+
+    def figure(row: Row) -> float | None:
+        if objective is Objective.MEMORY:
+            return row.peak_bytes
+        return row.joules_per_image if objective is Objective.ENERGY else row.call_s
+
+    def told(row: Row) -> str:
+        value, rate = figure(row) or 0.0, throughput(row.images_per_s or 0.0, row.frames)
+        if objective is Objective.MEMORY:
+            return f"{units.memory(value)} at the peak and {rate}"
+        if objective is Objective.ENERGY:
+            return f"{units.energy(value)} per {'image' if row.frames is None else 'video'} and {rate}"
+        return f"{units.duration(value)} a call and {rate}"
+
+    known = [row for row in members if row.answers and row.images_per_s is not None and figure(row) is not None]
+    if not known:
+        return f"no answer, because the {objective.value} of no row is known"
+    least = min(known, key=lambda row: (figure(row) or 0.0, -(row.images_per_s or 0.0), row.batch_size))
+    fastest = max(known, key=lambda row: (row.images_per_s or 0.0, -row.batch_size))
+    said = f"least {objective.value} has batch size {least.batch_size}, {told(least)}"
+    if fastest.batch_size == least.batch_size:
+        return f"{said}; no other is faster"
+    return f"{said}; fastest is batch size {fastest.batch_size}, {told(fastest)}"
+
+
+def _sentence(members: Sequence[Row], records: Mapping[tuple[str, str], Record], question: Question) -> str:
+    within = question.within
     points = [
-        Point(batch_size=row.batch_size, batch_count=row.batch_count, seconds_per_image=row.s_per_image)
+        Point(
+            batch_size=row.batch_size,
+            batch_count=row.batch_count,
+            seconds_per_image=row.s_per_image,
+            timing=timing_of(records[row.test, row.case]),
+        )
         for row in members
         if row.answers and row.s_per_image is not None
     ]
-    fastest, spot = best(points), sweet_spot(points, within=within)
+    choice = choose(points, within=within)
+    said = _chosen(members, points, choice, within=within)
+    if choice.scaling is not None and choice.scaling.rejected:
+        said += "; the times lie on no line, so that only measured ones were compared"
+    if question.price_per_s is not None:
+        said += f"; ${units.number(choice.spot.seconds_per_image * question.price_per_s * 1000)} per 1000"
+    return said
+
+
+def _chosen(members: Sequence[Row], points: Sequence[Point], choice: Choice, *, within: float) -> str:
+    fastest, spot = choice.best, choice.spot
     frames = members[0].frames  # part of the group's id, so the same for all
     named = {
         point: f"batch size {point.batch_size}"
         + (f" x count {point.batch_count}" if any(other.batch_count != 1 for other in points) else "")
         for point in points
     }
-    said = f"fastest is {named[fastest]} at {throughput(fastest.images_per_s, frames)}{_beyond(members, fastest)}"
+    said = f"fastest is {named[fastest]} at {throughput(fastest.images_per_s, frames)}{_beyond(members, choice)}"
     if spot.batch_size < fastest.batch_size:
         return (
             f"{said}; {named[spot]} is within {units.share(within)}"
@@ -99,11 +191,14 @@ def _sooner(less: Point, fastest: Point) -> str:
     return f" and answers {units.times(ratio)} sooner" if ratio >= _WORTH_SAYING else ""
 
 
-def _beyond(members: Sequence[Row], fastest: Point) -> str:
+def _beyond(members: Sequence[Row], choice: Choice) -> str:
     """Return what is known beyond the largest measured size, where that is the fastest."""
+    fastest = choice.best
     if any(row.counts and row.batch_size > fastest.batch_size for row in members):
         return ""
     larger = [row for row in members if row.batch_size > fastest.batch_size]
+    if not larger and choice.untested is not None:
+        return f" (at least: larger sizes should be faster yet, {choice.untested} is not tested)"
     if not larger:
         return " (larger sizes were not tried)"
     # What was skipped was skipped because of another one, which says more.

@@ -174,11 +174,17 @@ def test_images_and_batch_sizes_of_one_origin_give_the_batch_counts(origin: Orig
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_batch_sizes_that_do_not_divide_the_images_are_refused(origin: Origin) -> None:
-    """Rounding would measure another number of images than was asked for."""
-    error = refusal(options_of({origin: {"images": 12, "batch_sizes": "4,5"}}))
+def test_batch_sizes_that_do_not_divide_the_images_are_measured_in_their_full_calls(origin: Origin) -> None:
+    """10 images at 4 are 4+4+2: the plan adds the call of 2, which the grid has a case for."""
+    assert splits(options_of({origin: {"images": 10, "batch_sizes": "2,4"}})) == ["2x5", "4x2"]
 
-    assert "batches of 5" in error.what
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_batch_sizes_above_the_images_are_refused(origin: Origin) -> None:
+    """No call of 16 can be filled with 12 images."""
+    error = refusal(options_of({origin: {"images": 12, "batch_sizes": "4,16"}}))
+
+    assert "a batch of 16" in error.what
     assert "1,2,3,4,6,12" in error.fix
 
 

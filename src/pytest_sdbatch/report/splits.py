@@ -1,0 +1,224 @@
+"""What is known of every split of N images: a table, and the sentence that recommends one."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.memory_fit import MemoryFit, Peak, fit_memory
+from pytest_sdbatch.analysis.scaling import Scaling, fit
+from pytest_sdbatch.analysis.splits import Call, Objective, Split, Start, plan_splits, recommended
+from pytest_sdbatch.analysis.spread import Timing
+from pytest_sdbatch.pipelines.variants import is_compiled
+from pytest_sdbatch.records import Record
+from pytest_sdbatch.report.escape import plain
+from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+from pytest_sdbatch.report.table import UNKNOWN, Row
+
+_USABLE_MISFIT = 0.1  # of a time from the curve: beyond it nothing is read off it
+_WORTH_SAYING = 0.01  # of a time or memory; less would read "0 % faster"
+_COLUMNS = (
+    Column("split", "split", left=True),
+    Column("all", "all"),
+    Column("first", "first\nimage"),
+    Column("peak", "peak\nmemory", drop=1),
+    Column("energy", "energy", drop=3),
+    Column("cost", "$ per\n1000", drop=2),
+    Column("how", "", left=True),
+)
+_OPTIONAL = ("energy", "cost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the user wants to know of the splits."""
+
+    images: int | None = None  # to make; None: a sweep
+    objective: Objective = Objective.THROUGHPUT
+    price_per_s: float | None = None  # dollars of the device; None: not known
+    cold: bool = False  # whether the work starts with loading
+    within: float = 0.05  # how many fewer images/s are accepted, as a share of the best
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The splits of one group."""
+
+    splits: tuple[Split, ...]
+    cold_s: Mapping[int, float]  # seconds from a cold start, by batch size: what the whole work is paid for
+    chosen: Split | None  # the recommended one
+    unit: str  # "image" or "video"
+
+
+def timing_of(record: Record) -> Timing:
+    """Return what was timed of a case."""
+    run = tuple(reading.wall_s for reading in record.rounds)
+    return Timing(batch_size=record.case.batch_size, batch_count=record.case.batch_count, runs=(run,))
+
+
+def plan_of(members: Sequence[Row], records: Mapping[tuple[str, str], Record], question: Question) -> Plan:
+    """Return the plan of the rows of one group: of measured sizes, and read off the curve of powers of 2 between them.
+
+    Args:
+        members: rows of the group; those that do not answer are left out.
+        records: by :attr:`Record.key`.
+        question: with a number of images.
+
+    """
+    there = [row for row in members if row.answers]
+    images = question.images or 0
+    if not there:
+        return Plan(splits=(), cold_s={}, chosen=None, unit="image")
+    made = [records[row.test, row.case] for row in there]
+    calls = _calls(there, made, images)
+    compiled = is_compiled(made[0].case.variant)
+    load_s = max((float(record.load_s.value or 0.0) for record in made), default=0.0)
+    cold = Start(cold=True, load_s=load_s, compiled=compiled)
+    cold_splits = plan_splits(images, calls, cold)
+    splits = cold_splits if question.cold else plan_splits(images, calls, Start(compiled=compiled))
+    return Plan(
+        splits=splits,
+        cold_s={split.batch_size: split.seconds for split in cold_splits},
+        chosen=recommended(splits, objective=question.objective, within=question.within),
+        unit="image" if there[0].frames is None else "video",
+    )
+
+
+def _calls(there: Sequence[Row], made: Sequence[Record], images: int) -> dict[int, Call]:
+    found: dict[int, Call] = {}
+    extras = [row.cold_start_s - row.call_s for row in there if row.cold_start_s is not None and row.call_s is not None]
+    usual_s = max(statistics.median(extras), 0.0) if extras else 0.0
+    for row in sorted(there, key=lambda row: -(row.s_per_image or 0.0)):  # of several counts the fastest stands
+        call_s = row.call_s or 0.0
+        first_s = usual_s if row.cold_start_s is None else max(row.cold_start_s - call_s, 0.0)
+        joules = None if row.joules_per_image is None else row.joules_per_image * row.batch_size
+        spread = row.call_interval
+        found[row.batch_size] = Call(
+            seconds=call_s,
+            low_s=spread.low if spread else None,
+            high_s=spread.high if spread else None,
+            measured=True,
+            first_s=first_s,
+            peak_bytes=row.peak_bytes,
+            joules=joules,
+        )
+    curve, memory = _curve(made), _memory(there)
+    if curve is not None:
+        for size in _between(found, images):
+            seconds = curve.seconds(size)
+            peak = memory.predict(size).estimate if memory is not None else None
+            found[size] = Call(
+                seconds=seconds.estimate or 0.0,
+                low_s=seconds.low,
+                high_s=seconds.high,
+                measured=False,
+                first_s=usual_s,
+                peak_bytes=peak,
+            )
+    return found
+
+
+def _between(measured: Iterable[int], images: int) -> list[int]:
+    """Return powers of 2, and the remainders of all sizes, that were not measured but lie below one that was."""
+    known = set(measured)
+    powers = {2**k for k in range(max(known).bit_length()) if 2**k < max(known)}
+    sizes = {size for size in known | powers if size <= images}
+    remainders = {images % size for size in sizes if images % size}
+    return sorted((sizes | remainders) - known)
+
+
+def _curve(made: Sequence[Record]) -> Scaling | None:
+    if len({record.case.batch_size for record in made}) < 2:
+        return None
+    curve = fit([timing_of(record) for record in made])
+    return curve if curve.worst_misfit <= _USABLE_MISFIT else None
+
+
+def _memory(there: Sequence[Row]) -> MemoryFit | None:
+    peaks = [Peak(batch_size=row.batch_size, size_bytes=row.peak_bytes) for row in there if row.peak_bytes is not None]
+    return fit_memory({"all": peaks}) if len({peak.batch_size for peak in peaks}) > 1 else None
+
+
+def split_sentence(plan: Plan, question: Question) -> str:
+    """Return the recommended split, what it gains and what it costs.
+
+    ``16 images: 4x4, 3.10 s, 14 % faster than 1x16, 2.00 GiB less than 16x1; first image after 775 ms; $0.41 per 1000``
+    """
+    chosen, of = plan.chosen, units.count(question.images or 0, plan.unit)
+    if chosen is None:
+        lacking = "" if not plan.splits else f": none that was measured has a figure of {question.objective.value}"
+        return f"{of}: no split can be recommended{lacking}"
+    aim = "" if question.objective is Objective.THROUGHPUT else f", for {question.objective.value}"
+    parts = [f"{of}{aim}: {chosen.text}", units.duration(chosen.seconds), *_compared(plan, chosen)]
+    said = f"{', '.join(parts)}; first {plan.unit} after {units.duration(chosen.first_image_s)}"
+    if question.price_per_s is not None:
+        said += f"; {_dollars(plan, chosen, question.price_per_s)} per 1000"
+    return said
+
+
+def _compared(plan: Plan, chosen: Split) -> Iterable[str]:
+    """Yield the gain over the smallest and the largest batch, and what a faster split would gain."""
+    measured = [split for split in plan.splits if split.measured]
+    smallest, largest = measured[0], measured[-1]
+    fastest = min(measured, key=lambda split: (split.seconds, split.batch_size))
+    faster = smallest.seconds / chosen.seconds - 1
+    if smallest is not chosen and faster >= _WORTH_SAYING:
+        yield f"{units.share(faster)} faster than {smallest.text}"
+    slower = chosen.seconds / fastest.seconds - 1
+    if slower >= _WORTH_SAYING:
+        yield f"{units.share(slower)} slower than {fastest.text}"
+    if largest.peak_bytes is not None and chosen.peak_bytes is not None:
+        less = largest.peak_bytes - chosen.peak_bytes
+        if less >= _WORTH_SAYING * largest.peak_bytes and less > 0:
+            yield f"{units.memory(less)} less than {largest.text}"
+
+
+def _dollars(plan: Plan, split: Split, price_per_s: float) -> str:
+    """Return the dollars of 1000 images, the cold start shared by the images of the plan."""
+    return f"${units.number(plan.cold_s[split.batch_size] * price_per_s / split.images * 1000)}"
+
+
+def split_table(
+    plans: Mapping[str, Plan], question: Question, *, width: int, color: bool, encoding: str = "utf-8"
+) -> str:
+    """Return the splits of each group, by its title, as a table without a newline at the end; empty for no split.
+
+    Args:
+        plans: by title of the group.
+        question: that they answer.
+        width: columns of the screen.
+        color: whether to use ANSI colours.
+        encoding: of the screen.
+
+    """
+    blocks = [
+        Block((Cell(plain(title), "bold"),), tuple(_cells(plan, split, question) for split in plan.splits))
+        for title, plan in plans.items()
+        if plan.splits
+    ]
+    if not blocks:
+        return ""
+    rows = [row for block in blocks for row in block.rows]
+    shown = tuple(
+        column
+        for column in _COLUMNS
+        if column.key not in _OPTIONAL or any(row[column.key].text != UNKNOWN for row in rows)
+    )
+    return to_string(lay_out(shown, blocks, width=width, encoding=encoding), color=color, encoding=encoding)
+
+
+def _cells(plan: Plan, split: Split, question: Question) -> dict[str, Cell]:
+    price = question.price_per_s
+    how = "measured" if split.measured else "predicted"
+    texts = {
+        "split": f"  {split.text}",
+        "all": units.duration(split.seconds),
+        "first": units.duration(split.first_image_s),
+        "peak": UNKNOWN if split.peak_bytes is None else units.memory(split.peak_bytes),
+        "energy": UNKNOWN if split.joules is None else units.energy(split.joules),
+        "cost": UNKNOWN if price is None else _dollars(plan, split, price),
+        "how": f"{how}, recommended" if split is plan.chosen else how,
+    }
+    return {key: Cell(text) for key, text in texts.items()}

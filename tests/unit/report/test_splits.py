@@ -1,0 +1,175 @@
+"""The splits of N images: their table and the sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sdbatch.analysis.splits import Objective
+from pytest_sdbatch.records import Outcome, Reading, Record
+from pytest_sdbatch.report.answer import answer_sentences, plan_table
+from pytest_sdbatch.report.splits import Question
+
+if TYPE_CHECKING:
+    from tests.unit.report.conftest import Maker
+
+GIB = 2**30
+GROUP = "sd15-random-bf16-512x512-s20"
+SIXTEEN = Question(images=16)
+
+
+def record(maker: Maker, size: int, count: int, *, call_s: float, peak_gib: float = 4.0, cold_s: float = 0.0) -> Record:
+    """Return a sound record with a peak and a cold start of so much more than a call."""
+    return maker.record(
+        size,
+        count,
+        rounds=maker.rounds([call_s] * 5, count, peak_bytes=round(peak_gib * GIB)),
+        cold_start_s=Reading(value=call_s + cold_s),
+        load_s=Reading(value=2.0),
+    )
+
+
+@pytest.fixture
+def splits(sd15: Maker) -> list[Record]:
+    """Return the splits of 16 images; a call takes 0.1 s and an image 0.2 s, and 16 together are slower."""
+    return [
+        record(sd15, 1, 16, call_s=0.3, peak_gib=4.25, cold_s=1.0),
+        record(sd15, 2, 8, call_s=0.5, peak_gib=4.5, cold_s=1.0),
+        record(sd15, 4, 4, call_s=0.9, peak_gib=5.0, cold_s=1.0),
+        record(sd15, 8, 2, call_s=1.7, peak_gib=6.0, cold_s=1.0),
+        record(sd15, 16, 1, call_s=3.6, peak_gib=8.0, cold_s=1.0),
+    ]
+
+
+def table(records: list[Record], question: Question) -> list[list[str]]:
+    """Return the words of each line of the table, after its header."""
+    lines = plan_table(records, question, width=120, color=False).splitlines()
+    rule = next(number for number, line in enumerate(lines) if line.startswith("─"))
+    return [line.split() for line in lines[rule + 1 :]]
+
+
+def test_the_sentence_says_split_time_gain_memory_and_first_image(splits: list[Record]) -> None:
+    """4x4 is within 5 % of 8x2, and what it gains is said against both ends."""
+    question = replace(SIXTEEN, within=0.06)
+
+    assert answer_sentences(splits, question) == [
+        f"{GROUP}: 16 images: 4x4, 3.60 s, 33 % faster than 1x16, 5.9 % slower than 8x2, 3.00 GiB less than 16x1;"
+        " first image after 900 ms"
+    ]
+
+
+def test_a_price_shares_the_cold_start_among_the_images(splits: list[Record]) -> None:
+    """2 s of loading, 1 s more for the first call and 3.4 s, at 3.60 an hour for 16 images: 40 cents for 1000."""
+    (sentence,) = answer_sentences(splits, replace(SIXTEEN, price_per_s=0.001))
+
+    assert "16 images: 8x2, 3.40 s" in sentence
+    assert sentence.endswith("; $0.400 per 1000")
+
+
+def test_a_cold_start_comes_before_the_first_image(splits: list[Record]) -> None:
+    """Loading and the first call of its shape; beside them 4x4 is within 5 % of 8x2."""
+    (sentence,) = answer_sentences(splits, replace(SIXTEEN, cold=True))
+
+    assert "4x4, 6.60 s, 18 % faster than 1x16, 3.1 % slower than 8x2" in sentence
+    assert "first image after 3.90 s" in sentence
+
+
+def test_the_table_has_every_split(splits: list[Record]) -> None:
+    """Measured ones with their figures, and one of them recommended."""
+    assert table(splits, SIXTEEN) == [
+        ["16", "images,", GROUP],
+        ["1x16", "4.80", "s", "300", "ms", "4.25", "GiB", "measured"],
+        ["2x8", "4.00", "s", "500", "ms", "4.50", "GiB", "measured"],
+        ["4x4", "3.60", "s", "900", "ms", "5.00", "GiB", "measured"],
+        ["8x2", "3.40", "s", "1.70", "s", "6.00", "GiB", "measured,", "recommended"],
+        ["16x1", "3.60", "s", "3.60", "s", "8.00", "GiB", "measured"],
+    ]
+
+
+def test_sizes_that_were_not_measured_are_predicted_and_marked(sd15: Maker) -> None:
+    """10 images with 1, 2, 5 and 10 measured: 4+4+2 and 8+2 come from the curve, and are never recommended."""
+    sizes = ((1, 10), (2, 5), (5, 2), (10, 1))
+    records = [record(sd15, size, count, call_s=0.1 + 0.2 * size, peak_gib=4 + size / 4) for size, count in sizes]
+
+    rows = table(records, Question(images=10))
+
+    assert ["4+4+2", "2.30", "s", "900", "ms", "5.00", "GiB", "predicted"] in rows
+    assert ["8+2", "2.20", "s", "1.70", "s", "6.00", "GiB", "predicted"] in rows
+    assert [row[0] for row in rows if row[-1] == "recommended"] == ["5x2"]
+
+
+def test_a_remainder_that_was_measured_makes_a_measured_split(sd15: Maker) -> None:
+    """10 images at 4, where the grid has 2 as well; 8+2 stays a prediction."""
+    records = [record(sd15, 2, 5, call_s=0.5), record(sd15, 4, 2, call_s=0.7)]
+
+    rows = table(records, Question(images=10))
+
+    assert ["4+4+2", "1.90", "s", "700", "ms", "4.00", "GiB", "measured,", "recommended"] in rows
+
+
+def test_a_compiled_remainder_is_padded(sd15: Maker) -> None:
+    """Compiling for 2 images would take 30 s."""
+    compiled = sd15.group(variant="compile")
+    records = [record(compiled, 2, 5, call_s=0.5, cold_s=30.0), record(compiled, 4, 2, call_s=0.7, cold_s=30.0)]
+
+    (sentence,) = answer_sentences(records, Question(images=10))
+
+    assert "10 images: 4+4+4 (2 too many), 2.10 s" in sentence
+
+
+def test_a_curve_that_does_not_hold_predicts_nothing(sd15: Maker) -> None:
+    """A time that is off by 40 % says that others may be as well."""
+    records = [record(sd15, 1, 10, call_s=1.0), record(sd15, 5, 2, call_s=1.0), record(sd15, 10, 1, call_s=6.0)]
+
+    assert {row[-1] for row in table(records, Question(images=10))[1:]} <= {"measured", "recommended"}
+
+
+def test_each_objective_names_its_split(splits: list[Record]) -> None:
+    """The smallest batch takes least memory and answers first; nothing is known of energy."""
+    said = {
+        objective: answer_sentences(splits, replace(SIXTEEN, objective=objective))[0].partition(": ")[2]
+        for objective in (Objective.MEMORY, Objective.FIRST_IMAGE, Objective.ENERGY)
+    }
+
+    assert said[Objective.MEMORY].startswith("16 images, for memory: 1x16, 4.80 s, 41 % slower than 8x2")
+    assert said[Objective.FIRST_IMAGE].startswith("16 images, for first-image: 1x16")
+    assert said[Objective.ENERGY] == (
+        "16 images: no split can be recommended: none that was measured has a figure of energy"
+    )
+
+
+def test_tiny_models_have_splits_and_no_recommendation(sd15: Maker) -> None:
+    """Their table shows what the tool can say."""
+    tiny = sd15.group(model="tiny-sd")
+    records = [record(tiny, 1, 4, call_s=0.3), record(tiny, 2, 2, call_s=0.5), record(tiny, 4, 1, call_s=0.9)]
+
+    assert all(row[-1] == "measured" for row in table(records, Question(images=4))[1:])
+    assert answer_sentences(records, Question(images=4)) == [
+        "tiny-sd is for trying the tool; use --sd-models=sd15 for an answer"
+    ]
+
+
+def test_what_was_not_sound_is_no_split(splits: list[Record], sd15: Maker) -> None:
+    """A size that ran out of memory is neither measured nor read off the curve."""
+    records = [*splits[:-1], sd15.ended(16, Outcome.OOM, "memory")]
+
+    assert [row[0] for row in table(records, SIXTEEN)[1:]] == ["1x16", "2x8", "4x4", "8x2"]
+    assert table(records, SIXTEEN)[-1][-1] == "recommended"
+
+
+def test_videos_are_called_videos(sd15: Maker) -> None:
+    """A video counts as one image."""
+    wan = sd15.group(model="wan21-1.3b", frames=10)
+    records = [record(wan, 1, 4, call_s=0.3), record(wan, 4, 1, call_s=0.9)]
+
+    (sentence,) = answer_sentences(records, Question(images=4))
+
+    assert "4 videos: 4x1, 900 ms" in sentence
+    assert "first video after 900 ms" in sentence
+
+
+def test_a_sweep_has_no_table_of_splits(curve: list[Record]) -> None:
+    """Nobody asked for a number of images."""
+    assert plan_table(curve, Question(), width=120, color=False) == ""
