@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.splits import Objective
-from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, choose
+from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, choose, price_of
 from pytest_sdbatch.records import Outcome, Record, short_name
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table, timing_of
@@ -170,8 +170,9 @@ def _chosen(members: Sequence[Row], points: Sequence[Point], choice: Choice, *, 
     said = f"fastest is {named[fastest]} at {throughput(fastest.images_per_s, frames)}{_beyond(members, choice)}"
     if spot.batch_size < fastest.batch_size:
         return (
-            f"{said}; {named[spot]} is within {units.share(within)}"
-            f" ({throughput(spot.images_per_s, frames)}){_sooner(spot, fastest)}"
+            f"{said}; {named[spot]} is within {units.share(within)} ({throughput(spot.images_per_s, frames)}),"
+            f" costs {units.share(price_of(spot, fastest).more_per_image)} more per"
+            f" {'image' if frames is None else 'video'}{_sooner(spot, fastest)}"
         )
     smaller = [point for point in points if point.batch_size < fastest.batch_size]
     if not smaller:
@@ -187,8 +188,8 @@ def _chosen(members: Sequence[Row], points: Sequence[Point], choice: Choice, *, 
 
 
 def _sooner(less: Point, fastest: Point) -> str:
-    ratio = fastest.seconds_per_call / less.seconds_per_call
-    return f" and answers {units.times(ratio)} sooner" if ratio >= _WORTH_SAYING else ""
+    times = price_of(less, fastest).times_sooner
+    return f" and answers {units.times(times)} sooner" if times >= _WORTH_SAYING else ""
 
 
 def _beyond(members: Sequence[Row], choice: Choice) -> str:
