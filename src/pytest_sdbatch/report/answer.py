@@ -43,13 +43,7 @@ def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> 
         if len({row.batch_size for row in members if row.answers}) < 2:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
-        asked = _asked(members, question)
-        if asked.images is not None:
-            sentences[-1] += split_sentence(plan_of(members, by_key, asked), asked)
-        elif question.objective in (Objective.THROUGHPUT, Objective.COST):
-            sentences[-1] += _sentence(members, by_key, question)
-        else:
-            sentences[-1] += _least(members, question.objective)
+        sentences[-1] += _answer(members, by_key, question)
         if any(row.unreliable and row.answers for row in members):
             sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
     tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
@@ -111,19 +105,32 @@ def _asked(members: Sequence[Row], question: Question) -> Question:
     return question
 
 
+def _answer(members: Sequence[Row], records: Mapping[tuple[str, str], Record], question: Question) -> str:
+    """Return the answer of one group, in the terms of the question."""
+    asked = _asked(members, question)
+    if asked.images is not None:
+        return split_sentence(plan_of(members, records, asked), asked)
+    if question.objective in (Objective.THROUGHPUT, Objective.COST):
+        return _sentence(members, records, question)
+    said = _least(members, question.objective)
+    if question.objective == Objective.LATENCY and records[members[0].test, members[0].case].case.output_type != "pil":
+        said += "; without making PIL images of them: -o sd_output_type=pil"
+    return said
+
+
 def _least(members: Sequence[Row], objective: Objective) -> str:
     """Return the row with the smallest figure of *objective*, and the fastest one where that is another."""
 
     def figure(row: Row) -> float | None:
-        if objective is Objective.MEMORY:
+        if objective == Objective.MEMORY:
             return row.peak_bytes
-        return row.joules_per_image if objective is Objective.ENERGY else row.call_s
+        return row.joules_per_image if objective == Objective.ENERGY else row.call_s
 
     def told(row: Row) -> str:
         value, rate = figure(row) or 0.0, throughput(row.images_per_s or 0.0, row.frames)
-        if objective is Objective.MEMORY:
+        if objective == Objective.MEMORY:
             return f"{units.memory(value)} at the peak and {rate}"
-        if objective is Objective.ENERGY:
+        if objective == Objective.ENERGY:
             return f"{units.energy(value)} per {'image' if row.frames is None else 'video'} and {rate}"
         return f"{units.duration(value)} a call and {rate}"
 

@@ -150,7 +150,7 @@ def split_sentence(plan: Plan, question: Question) -> str:
     if chosen is None:
         lacking = "" if not plan.splits else f": none that was measured has a figure of {question.objective.value}"
         return f"{of}: no split can be recommended{lacking}"
-    aim = "" if question.objective is Objective.THROUGHPUT else f", for {question.objective.value}"
+    aim = "" if question.objective == Objective.THROUGHPUT else f", for {question.objective.value}"
     parts = [f"{of}{aim}: {chosen.text}", units.duration(chosen.seconds), *_compared(plan, chosen)]
     said = f"{', '.join(parts)}; first {plan.unit} after {units.duration(chosen.first_image_s)}"
     if question.price_per_s is not None:

@@ -122,6 +122,14 @@ def test_a_price_is_told_for_1000_images(sd15: Maker) -> None:
     assert answer_sentences(records, Question(price_per_s=0.001))[0].endswith("; $0.500 per 1000")
 
 
+def test_latency_is_that_of_finished_images(sd15: Maker) -> None:
+    """Tensors are not what a user waits for, which is said unless the case made PIL images."""
+    asked = Question(objective=Objective.LATENCY)
+
+    assert answer_sentences(sweep(sd15, b1=1.0, b4=2.0), asked)[0].endswith("-o sd_output_type=pil")
+    assert "sd_output_type" not in answer_sentences(sweep(sd15.group(output_type="pil"), b1=1.0, b4=2.0), asked)[0]
+
+
 @pytest.mark.parametrize(
     ("objective", "words"),
     [
