@@ -13,6 +13,7 @@ it does not need the quantity to be normal, and ends at 0 or at infinity where t
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ _REJECTED_BELOW = 0.01  # p of the lack of fit
 _FLOOR_BELOW = 0.05  # p of "there is no floor": missed, it bends h more than one too many widens it
 _LEAST_ERROR = 1e-6  # exact readings would weigh infinitely
 _COARSE_H = (0.0, *(10 ** (k / 10) for k in range(-30, 51)), math.inf)
-_ZOOMS = 36  # of the search for the best shape, each by 2.5
+_ZOOMS = 16  # of the search for the best shape, each by 5
 _PASSES = 8  # of the search for the region: of exact readings it is a millionth of the first grid
 _FINE = 241  # points of its grid
 _TINY = 1e-300
@@ -60,6 +61,13 @@ class Curve:
     def seconds(self, batch_size: float) -> float:
         """Return the seconds of a call of *batch_size* images."""
         return max(self.call_s + self.image_s * batch_size, self.floor_s or 0.0)
+
+    @property
+    def free_up_to(self) -> int:
+        """The largest batch size that takes no longer than one image; 1 where there is no floor."""
+        if self.floor_s is None or self.image_s <= 0:
+            return 1
+        return max(1, math.floor((self.floor_s - self.call_s) / self.image_s))
 
     @property
     def half_saturation(self) -> float | None:
@@ -143,10 +151,10 @@ def fit(timings: Sequence[Timing], *, confidence: float = 0.95) -> Scaling:
         raise ValueError("a line needs two batch sizes")
     spread = spread_of(timings)
     data = _Data.of([timing.batch_size for timing in timings], spread)
-    line = data.best(largest_end=1.0)
+    line = data.best()
     shape, parameters = line, 2
     if len(sizes) >= FEWEST_FOR_FLOOR:
-        floor = data.best(largest_end=float(sizes[-2]))
+        floor = data.best_floor(sizes)
         if _p_of_no_floor(line, floor, len(timings) - 3, spread.freedom) < _FLOOR_BELOW:
             shape, parameters = floor, 3
     left = len(timings) - parameters
@@ -175,7 +183,7 @@ def fit_line(sizes: Sequence[int], seconds: Sequence[float]) -> Curve:
     if len(set(sizes)) < 2:
         raise ValueError("a line needs two batch sizes")
     spread = spread_of([Timing(batch_size=size, runs=((value,),)) for size, value in zip(sizes, seconds, strict=True)])
-    return _curve(_Data.of(sizes, spread).best(largest_end=1.0))
+    return _curve(_Data.of(sizes, spread).best())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,27 +233,43 @@ class _Data:
         level = gaps @ self.weights / self.weights.sum()
         return level, ((gaps - level[:, None]) ** 2) @ self.weights
 
-    def best(self, *, largest_end: float) -> _Shape:
-        """Return the shape with the smallest squares: a coarse grid over all of them, then ever finer ones."""
-        shares, ends = _coarse(largest_end)
-        found = self._best_of(shares, ends)
-        share_step, end_step = _step_at(shares, found.share), _step_at(ends, found.end)
-        offsets = np.linspace(-2, 2, 11)
+    def best(self, *, end: float = 1.0) -> _Shape:
+        """Return the shape with the smallest squares under a floor up to *end*: a coarse grid, then ever finer ones."""
+        shares = _coarse(1.0)[0]
+        found = self._best_of(shares, end)
+        at = int(shares.searchsorted(found.share))
+        step = float(np.diff(shares)[max(at - 1, 0) : at + 1].max())
         for _ in range(_ZOOMS):
-            shares = np.clip(found.share + offsets * share_step, 0.0, 1.0)
-            ends = np.clip(found.end + offsets * end_step, 1.0, largest_end) if end_step else ends
-            closer = self._best_of(shares, ends)
+            closer = self._best_of(np.clip(found.share + np.linspace(-step, step, 21), 0.0, 1.0), end)
             found = closer if closer.squares < found.squares else found
-            share_step, end_step = 0.4 * share_step, 0.4 * end_step
+            step *= 0.2
         return found
 
-    def _best_of(self, shares: Values, ends: Values) -> _Shape:
-        share, end = (axis.ravel() for axis in np.meshgrid(shares, ends))
-        level, squares = self.profile(share, end)
+    def _best_of(self, shares: Values, end: float) -> _Shape:
+        level, squares = self.profile(shares, np.full_like(shares, end))
         at = int(squares.argmin())
-        return _Shape(
-            share=float(share[at]), end=float(end[at]), level=float(level[at]), squares=max(float(squares[at]), 0.0)
-        )
+        return _Shape(share=float(shares[at]), end=end, level=float(level[at]), squares=max(float(squares[at]), 0.0))
+
+    def best_floor(self, sizes: Sequence[int]) -> _Shape:
+        """Return the shape with a floor that has the smallest squares.
+
+        Between two neighbouring *sizes* the smaller ones give the floor, and the larger ones the line, each for
+        itself. Where the two meet elsewhere, the best floor of that stretch ends at one of its sizes.
+        """
+        found = [self.best(end=float(size)) for size in sizes[1:-1]]
+        for below, above in itertools.pairwise(sizes[:-1]):
+            over = self.sizes > below
+            line = self._only(over).best()
+            flat, weights = self.logs[~over], self.weights[~over]
+            floor = float(flat @ weights / weights.sum())
+            end = (math.exp(floor - line.level) - line.share) / (1 - line.share) if line.share < 1 else math.inf
+            if below <= end <= above:
+                squares = line.squares + float((flat - floor) ** 2 @ weights)
+                found.append(_Shape(share=line.share, end=end, level=line.level, squares=squares))
+        return min(found, key=lambda shape: shape.squares)
+
+    def _only(self, chosen: Any) -> _Data:
+        return _Data(sizes=self.sizes[chosen], logs=self.logs[chosen], weights=self.weights[chosen])
 
     def region(self, best: _Shape, threshold: float, *, largest_end: float, shared: float) -> _Region:
         """Return the shapes whose squares exceed the smallest by at most *threshold*: a grid in the box around them."""
@@ -272,12 +296,6 @@ class _Data:
 def _coarse(largest_end: float) -> tuple[Values, Values]:
     shares = np.array([h / (1 + h) if math.isfinite(h) else 1.0 for h in _COARSE_H])
     return shares, np.array([1.0]) if largest_end <= 1 else np.geomspace(1.0, largest_end, 41)
-
-
-def _step_at(axis: Values, value: float) -> float:
-    """Return the distance of *value* to its farther neighbour; 0 on an axis of one value."""
-    at = int(np.abs(axis - value).argmin())
-    return float(max(axis[min(at + 1, len(axis) - 1)] - axis[at], axis[at] - axis[max(at - 1, 0)]))
 
 
 def _around(axis: Values, inside: Values) -> tuple[float, float]:

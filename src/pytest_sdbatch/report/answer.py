@@ -161,6 +161,8 @@ def _sentence(members: Sequence[Row], records: Mapping[tuple[str, str], Record],
     said = _chosen(members, points, choice, within=within)
     if choice.scaling is not None and choice.scaling.rejected:
         said += "; the times lie on no line, so that only measured ones were compared"
+    elif choice.scaling is not None and choice.scaling.curve.free_up_to > 1:
+        said += f"; up to batch size {choice.scaling.curve.free_up_to} a larger batch is free: a call takes no longer"
     if question.price_per_s is not None:
         said += f"; ${units.number(choice.spot.seconds_per_image * question.price_per_s * 1000)} per 1000"
     return said

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sdbatch.analysis.estimate import Estimate
+from pytest_sdbatch.analysis.estimate import Estimate, estimate_of
 from pytest_sdbatch.analysis.explanation import Explanation, explain
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
@@ -61,6 +61,25 @@ def test_it_reads_as_a_sentence(call: float, image: float, text: str) -> None:
     (found,) = explained(call, image)
 
     assert str(found) == text
+
+
+@pytest.mark.parametrize(("call", "image"), [(0.1, 0.0), (0.0, 0.1)])
+def test_what_grew_is_named_at_the_noise_of_processes(call: float, image: float) -> None:
+    """10 % more of one part, from 8 pairs of processes that differ by 1 %: that part, and not the other."""
+    random = np.random.default_rng(6)
+    design = {f"b{size}": ("sd15", size, 1) for size in SIZES}
+    base = {case: math.log(CALL_S + IMAGE_S * size) for case, (_, size, _) in design.items()}
+    verdicts = dict.fromkeys(design, CaseVerdict(verdict=Verdict.REGRESSED, reason=""))
+    named = 0
+    for _ in range(100):
+        estimates = {}
+        for case, (_, size, _) in design.items():
+            grown = math.log(CALL_S * (1 + call) + IMAGE_S * (1 + image) * size) - base[case]
+            estimates[case] = estimate_of((grown + 0.01 * math.sqrt(2) * random.standard_normal(8)).tolist())
+        (found,) = explain(verdicts, estimates, [base], design)
+        named += (found.per_call.changed, found.per_image.changed) == (call > 0, image > 0)
+
+    assert named >= 90
 
 
 def test_a_change_within_chance_is_none() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq, least_squares
+from scipy.optimize import brentq, least_squares, minimize_scalar
 from scipy.stats import f as f_distribution
 
 from pytest_sdbatch.analysis.scaling import Bounds, Curve, fit, fit_line
@@ -66,9 +66,9 @@ def test_exact_times_give_back_the_floor(half: float, end: float) -> None:
     found = fit(sweep(half, 1.0, floor_s=half + end))
 
     assert found.floor_s is not None
-    assert found.floor_s.estimate == pytest.approx(half + end, rel=1e-4)
-    assert found.half_saturation.estimate == pytest.approx(half, rel=1e-2, abs=1e-2)
-    assert found.seconds(1).estimate == pytest.approx(half + end, rel=1e-4)
+    assert found.floor_s.estimate == pytest.approx(half + end, rel=1e-6)
+    assert found.half_saturation.estimate == pytest.approx(half, rel=1e-5)
+    assert found.seconds(1).estimate == pytest.approx(half + end, rel=1e-6)
 
 
 @given(H, SEEDS)
@@ -88,6 +88,27 @@ def test_the_line_is_that_of_least_squares(half: float, seed: int) -> None:
 
     ours = np.sum(residuals(np.log([max(curve.call_s, 1e-12), curve.image_s])) ** 2)
     assert ours <= np.sum(oracle.fun**2) * (1 + 1e-6) + 1e-9
+
+
+@given(H, st.floats(2.0, 8.0), SEEDS)
+@settings(max_examples=10)
+def test_no_floor_fits_better(half: float, end: float, seed: int) -> None:
+    """Brute force over where the floor ends, SciPy over the line above it."""
+    timings = sweep(half, 1.0, floor_s=half + end, noise=0.03, seed=seed)
+    spread = spread_of(timings)
+    sizes, logs = np.array(SIZES, dtype=float), np.array(spread.logs)
+    weights = np.array(spread.errors) ** -2.0
+    curve = fit(timings).curve
+
+    def squares(share: float, floor_end: float) -> float:
+        gaps = logs - np.log(share + (1 - share) * np.maximum(sizes, floor_end))
+        return float(weights @ (gaps - weights @ gaps / weights.sum()) ** 2)
+
+    ours = float(weights @ (logs - np.log([curve.seconds(size) for size in SIZES])) ** 2)
+    ends = np.linspace(1.0, 8.0, 71) if curve.floor_s is not None else [1.0]
+    for floor_end in ends:
+        oracle = minimize_scalar(squares, bounds=(0.0, 1.0), args=(floor_end,), method="bounded")
+        assert ours <= oracle.fun * (1 + 1e-6) + 1e-9
 
 
 @given(H, SEEDS)
@@ -295,6 +316,14 @@ def test_a_line_through_plain_numbers() -> None:
     assert (curve.call_s, curve.image_s) == pytest.approx((0.2, 0.1))
     assert curve.floor_s is None
     assert curve.seconds(3) == pytest.approx(0.5)
+
+
+def test_a_floor_says_up_to_which_batch_size_more_images_are_free() -> None:
+    """0.1 s a call and 0.2 s an image reach 0.7 s at 3 images."""
+    assert Curve(call_s=0.1, image_s=0.2, floor_s=0.701).free_up_to == 3
+    assert Curve(call_s=0.1, image_s=0.2, floor_s=0.69).free_up_to == 2
+    assert Curve(call_s=0.1, image_s=0.2, floor_s=0.31).free_up_to == 1
+    assert Curve(call_s=0.1, image_s=0.2).free_up_to == 1
 
 
 def test_what_has_no_curve_is_refused() -> None:

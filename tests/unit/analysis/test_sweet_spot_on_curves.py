@@ -152,6 +152,16 @@ def test_a_curve_that_still_rises_names_the_next_size_as_untested() -> None:
     assert choose(points(line(0.2))).untested is None
 
 
+def test_no_size_is_read_off_the_curve() -> None:
+    """Of h = 3.9 the asymptote's 95 % lie at 74, and a public sweep with that h ran out of memory above 16."""
+    found = choose(points(line(3.9), noise=0.005, seed=2))
+
+    assert found.scaling is not None
+    assert found.scaling.half_saturation.estimate == pytest.approx(3.9, rel=0.1)
+    assert found.spot.batch_size == 16
+    assert found.untested == 32
+
+
 def test_the_price_of_less() -> None:
     """6 % more per image, and 4 / 1.06 times sooner."""
     sixteen = Point(batch_size=16, batch_count=1, seconds_per_image=1.0)

@@ -115,6 +115,15 @@ def test_a_sweep_whose_curve_still_rises_says_what_is_not_tested(sd15: Maker) ->
     assert "on no line" not in sentence
 
 
+def test_a_floor_is_told_as_what_it_means(sd15: Maker) -> None:
+    """Up to 3 images a call takes the same 0.71 s: the device waits for the CPU."""
+    records = [sd15.record(size, call_s=max(0.71, 0.1 + 0.2 * size)) for size in (1, 2, 4, 8, 16)]
+
+    (sentence,) = answer_sentences(records)
+
+    assert sentence.endswith("; up to batch size 3 a larger batch is free: a call takes no longer")
+
+
 def test_a_price_is_told_for_1000_images(sd15: Maker) -> None:
     """An image in half a second at 3.60 an hour."""
     records = [sd15.record(size, call_s=0.5 * size) for size in (1, 2, 4)]
