@@ -88,7 +88,7 @@ TABLE: tuple[Option, ...] = (
     Option("gate", "switch", "fail what regressed against --sd-baseline, and what breaks a limit", "no", flag="", group="decide", marker=False),
     Option("fail_on", "choice", "what --sd-gate does not let pass: inconclusive ends with exit status 11", "regressed", group="decide", choices=("regressed", "inconclusive"), marker=False),
     Option("budget", "budget", "by how much a case may be worse than its baseline: time:3%,peak-memory:1%", group="decide"),
-    Option("limit", "limit", "what a case must keep: latency:4s,peak-memory:20GiB,images-per-s:1.5", group="decide"),
+    Option("limit", "limit", "what a case must keep: latency:4s,peak-memory:20GiB,images-per-s:1.5", flag="LIMITS", group="decide"),
     Option("case_timeout", "seconds", "seconds after which a case that has not ended ends its process; left out: never", group="decide"),
     Option("lease_seconds", "seconds", "seconds to wait for a GPU, or cores, that another benchmark uses", "86400", group="decide", marker=False),
     Option("sweet_spot", "share", "how much slower than the best the sweet spot may be", "5%", group="decide", marker=False),

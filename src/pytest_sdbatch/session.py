@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from pytest_sdbatch.analysis.limits import GROWING, broken_limits
 from pytest_sdbatch.errors import CannotRun, DoesNotFit, ModelError, SdbatchError
 from pytest_sdbatch.measure import validity
 from pytest_sdbatch.measure.attempt import Attempt
@@ -257,6 +258,26 @@ class BenchSession:
             return None
         how = "ran out of memory" if first.outcome is Outcome.OOM else "spilled into the host's memory"
         return f"batch size {first.case.batch_size} {how}"
+
+    def larger_than_allowed(self, test: str, case: Case, limits: Mapping[str, float]) -> str | None:
+        """Return the reason why *case* need not be tried: a smaller size of its group broke one of *limits*.
+
+        Only those count that a larger batch breaks by more; images per second may rise with it.
+        """
+        growing = {name: value for name, value in limits.items() if name in GROWING}
+        smaller = sorted(
+            (
+                record
+                for record in self._records.values()
+                if record.outcome is Outcome.OVER_LIMIT
+                and record.test == test
+                and record.case.group_id == case.group_id
+                and record.case.batch_size < case.batch_size
+            ),
+            key=lambda record: record.case.batch_size,
+        )
+        broken = ((record, broken_limits(record, growing)) for record in smaller)
+        return next((f"batch size {record.case.batch_size} took {said[0]}" for record, said in broken if said), None)
 
     def keep(self, record: Record) -> None:
         """Keep *record*; one of the same test and case replaces the earlier one."""

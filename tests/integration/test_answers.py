@@ -82,3 +82,21 @@ def test_what_cannot_be_read_is_refused_at_once(run_benchmark: RunBenchmark, arg
     assert result.run.ret == pytest.ExitCode.USAGE_ERROR
     assert argument.removeprefix("-o").removeprefix("--").partition("=")[0] in result.text
     assert result.records == {}
+
+
+@pytest.mark.parametrize(
+    ("limit", "outcomes", "reason"),
+    [
+        ("latency:0.4s", ["ok", "ok", "over-limit", "skipped"], "batch size 4 took 500 ms per call, at most 400 ms"),
+        ("peak-memory:2.5GiB", ["ok", "over-limit", "skipped", "skipped"], "batch size 2 took peak memory 3.00 GiB"),
+        ("images-per-s:6", ["over-limit", "ok", "ok", "ok"], "at least 6.00 images/s"),
+    ],
+)
+def test_a_limit_that_grows_with_the_batch_ends_the_ladder(
+    run_benchmark: RunBenchmark, limit: str, outcomes: list[str], reason: str
+) -> None:
+    """Larger sizes break it by more, and are skipped with the reason; images per second may rise yet."""
+    result = run_benchmark("--sd-batch-sizes=1,2,4,8", f"--sd-limit={limit}", device=device())
+
+    assert list(result.outcomes.values()) == outcomes
+    assert reason in words(result)

@@ -8,6 +8,8 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.records import Outcome, Record
 
+GROWING = frozenset({"latency", "peak_memory"})  # with the batch size, so that a larger one breaks them by more
+
 
 def broken_limits(record: Record, limits: Mapping[str, float], *, timed: bool = True) -> list[str]:
     """Return which of *limits* the numbers of *record* break, in words.
