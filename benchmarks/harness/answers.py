@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.harness import gate
+from benchmarks.harness.contenders import interleaved
+from benchmarks.harness.gate import run_cell
+from benchmarks.harness.jobs import Noise, Simulated
 from benchmarks.harness.report import Line, median_and_range
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.analysis.scaling import Bounds
@@ -17,6 +19,7 @@ from pytest_sdbatch.analysis.sweet_spot import Choice, Point, choose
 
 TITLE = "The answers"
 SWEEPS = 2000
+ATTRIBUTED = 500  # jobs
 NOISE = 0.03
 ROUNDS = 10
 H = (0.2, 12.0)  # log-uniform
@@ -124,10 +127,8 @@ def _falling(number: int) -> list[Line]:
 
 def _attributed(change: str, part: str) -> Line:
     """Let ``decide`` explain 10 % more of one part, where processes differ by 1 %."""
-    jobs = 500
-    found = gate.run_cell(
-        gate.interleaved, cases=4, noise=gate.Noise(between=0.01), jobs=jobs, change=change, slowdown=0.10
-    )
+    machine = Simulated(noise=Noise(between=0.01), cases=4)
+    found = run_cell(interleaved, machine, jobs=ATTRIBUTED, change=change, slowdown=0.10)
     return _share(
         f"10 % more {part} is called that and nothing else, of what was found", found.explained / found.hit, 0.9
     )
