@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 from compared import GIB, TEST, ended, facts, measured, side
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.ab import Acceptance, SidePair, accept, compare_pairs, invalid_environment
 from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
@@ -230,3 +232,28 @@ def test_other_processes_on_the_device_are_told() -> None:
 
     assert invalid_environment(compare_pairs(crowded.more)) == "other processes used the device during 1 case"
     assert invalid_environment(compare_pairs(once.more)) is None
+
+
+STATES = st.sampled_from(["ok", "oom", "skipped", "throttled", "crashed"])
+PAIRS = st.lists(st.tuples(*[st.dictionaries(st.integers(1, 4), STATES)] * 2), max_size=10)
+
+
+@given(PAIRS)
+def test_every_case_of_either_side_has_exactly_one_verdict(pairs: list[tuple[dict[int, str], dict[int, str]]]) -> None:
+    """Whatever ended how in which pair, and wherever the pairs end; what is as fast on both sides never regressed."""
+
+    def cases(side: int) -> Cases:
+        return lambda n: [measured(s) if word == "ok" else ended(s, word) for s, word in pairs[n][side].items()]
+
+    processes = Processes(cases(0), cases(1), most=len(pairs))
+
+    found = compare_pairs(processes.more)
+
+    run = [side for pair in pairs[: processes.made] for side in pair]
+    seen = {size for side in run[:4] for size in side}  # all cases are asked for in two pairs
+    assert {case.place.batch_size for case in found.cases} >= seen
+    assert len({case.name for case in found.cases}) == len(found.cases)
+    assert all(case.reason for case in found.cases)
+    assert found.pairs == processes.made
+    slower = [case for case in found.cases if case.verdict is Verdict.REGRESSED]
+    assert all(case.outcome is not None and case.time is None for case in slower)

@@ -6,7 +6,6 @@ import os
 import re
 import site
 import subprocess
-import sys
 import sysconfig
 import tomllib
 import venv
@@ -154,8 +153,3 @@ def source_folders(tree: Path) -> tuple[Path, ...]:
 def is_installed(environment: Path) -> bool:
     """Return whether something was installed into *environment*."""
     return any(own_folder(environment).glob("*.dist-info")) or any(own_folder(environment).glob("*.egg-link"))
-
-
-def this_python() -> Path:
-    """Return the Python that runs this process."""
-    return Path(sys.executable)
