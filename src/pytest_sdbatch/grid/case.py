@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ _ID = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=256)  # ten thousand cases are of a few models
 def escape_name(name: str) -> str:
     """Return *name* with every character that ids, shells or tables could trip over as ``%XX`` of its UTF-8 bytes.
 
