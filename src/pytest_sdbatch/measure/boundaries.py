@@ -80,14 +80,15 @@ def without_coarse_energy(rounds: Sequence[Round], updates: int | None) -> tuple
 
     Args:
         rounds: of one case.
-        updates: how often the counter was seen to move in one more such round; None: nobody looked.
+        updates: how often the counter was seen to move in the memory round, one more such round; None: nobody looked.
 
     """
     known = [reading.wall_s for reading in rounds if reading.energy_joules is not None]
     if not known or min(known) >= SHORTEST_ENERGY_S or (updates or 0) >= FEWEST_UPDATES:
         return tuple(rounds), None
-    seen = "" if updates is None else f", and the counter moved {units.count(updates, 'time')} in one"
-    reason = f"rounds last less than {units.duration(SHORTEST_ENERGY_S)}{seen}"
+    # Without the number, which the memory round holds: cases that differ in it alone share a line below the table.
+    few = f"in the memory round the energy counter moved fewer than {FEWEST_UPDATES} times"
+    reason = f"rounds last less than {units.duration(SHORTEST_ENERGY_S)}{'' if updates is None else f', and {few}'}"
     return tuple(replace(reading, energy_joules=None) for reading in rounds), reason
 
 
