@@ -68,12 +68,13 @@ class Round:
     wall_s: float
     cpu_s: float  # process CPU time, all threads
     call_s: tuple[float, ...]  # one per call; on a GPU they overlap
-    machine_cpu_s: float | None = None  # of everything on the cores that this process may use; read for a CPU only
     stage_s: Mapping[str, float] | None = None  # seconds by stage, summed over the calls; None: see Record.stages
-    peak_allocated_bytes: int | None = None  # torch allocator; None on a device without one
-    peak_reserved_bytes: int | None = None
+    # From here on: None where Environment.unknown says why.
+    machine_cpu_s: float | None = None  # of everything on the cores that this process may use; read for a CPU only
+    peak_allocated_bytes: int | None = None  # of torch's allocator: live tensors
+    peak_reserved_bytes: int | None = None  # and its segments
     host_peak_bytes: int | None = None  # resident high-water mark of the process during this round
-    energy_joules: float | None = None  # of the device; this and the rest: None where Environment.unknown says why
+    energy_joules: float | None = None  # of the device; None also where Record.energy_reason says why
     sw_power_cap_s: float | None = None  # for so long clocks were held down for the power limit: usual under load
     sw_thermal_s: float | None = None  # the same for heat, by the driver
     hw_thermal_s: float | None = None  # the same for heat, by the hardware

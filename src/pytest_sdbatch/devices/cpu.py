@@ -131,6 +131,7 @@ class CpuDevice:
         import torch
 
         model = host.cpu_model()
+        unknown: dict[str, Fact] = dict.fromkeys(("peak_allocated_bytes", "peak_reserved_bytes"), _NO_ALLOCATOR)
         return {
             "must_match": {
                 "device_kind": self.kind,
@@ -140,6 +141,6 @@ class CpuDevice:
                 "matmul_precision": torch.get_float32_matmul_precision(),
             },
             "drift": {},
-            "shown": {"cpu_capability": torch.backends.cpu.get_cpu_capability()},
-            "unknown": {} if model else {"device_name": "the system does not tell the CPU's model"},
+            "shown": {"cpu_capability": torch.backends.cpu.get_cpu_capability(), **dict.fromkeys(unknown)},
+            "unknown": unknown if model else {**unknown, "device_name": "the system does not tell the CPU's model"},
         }

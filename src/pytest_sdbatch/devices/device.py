@@ -149,6 +149,7 @@ class Device(Protocol):
     def facts(self) -> Mapping[str, Mapping[str, Fact]]:
         """Return what identifies the device, as ``must_match``, ``drift`` and ``shown`` of an Environment.
 
-        Where a value is None, ``unknown`` holds the reason under the same key.
+        Where a value is None, ``unknown`` holds the reason under the same key. A device without an allocator of torch
+        says so there of ``peak_allocated_bytes`` and ``peak_reserved_bytes``, which its rounds lack.
         """
         ...

@@ -29,7 +29,8 @@ class HostMemory:
     def __init__(self, *, proc: Path = PROC, cgroups: Path = CGROUPS) -> None:
         self._proc = proc
         self._cgroups = cgroups
-        self._no_peak: str | None = "the high-water mark was not reset yet"
+        self._no_peak: str | None = None  # why there is no high-water mark since the last reset
+        self.reset_peak()
 
     def reset_peak(self) -> None:
         """Forget the resident high-water mark. Where the system has no way to, :meth:`peak` says so."""

@@ -64,10 +64,12 @@ def reasons(boundary: Boundary) -> dict[str, str]:
     slowing = (boundary.sw_thermal_ns, boundary.hw_thermal_ns, boundary.hw_power_brake_ns)
     figures: dict[str, tuple[Reading, ...]] = {
         "energy": (boundary.energy_millijoules,),
+        "sw_power_cap": (boundary.sw_power_cap_ns,),
         "throttling": slowing,
         "sm_clock": (boundary.sm_clock_mhz,),
         "temperature": (boundary.temperature_celsius,),
         "ecc_errors": (boundary.ecc_uncorrected,),
+        "machine_cpu": (boundary.machine_cpu_ns,),
     }
     found = {
         name: str(reading.reason) for name, readings in figures.items() for reading in readings if reading.value is None

@@ -64,10 +64,11 @@ def read_environment(
 
 
 def unknown_figures(device: Device) -> dict[str, str]:
-    """Return why *device* does not tell what is read between rounds, by figure."""
-    foreign = device.processes().foreign
-    found = reasons(device.boundary())
-    return found if foreign.value is not None else {**found, "other_processes": str(foreign.reason)}
+    """Return why *device* does not tell what is read around rounds, by figure."""
+    # Not the peaks of an allocator, which may start the device for an answer: one that has none says so in its facts.
+    readings = {"other_processes": device.processes().foreign, "host_peak_bytes": device.host_peak()}
+    unread = {name: str(reading.reason) for name, reading in readings.items() if reading.value is None}
+    return {**reasons(device.boundary()), **unread}
 
 
 def _version(distribution: str, unknown: dict[str, str]) -> str | None:

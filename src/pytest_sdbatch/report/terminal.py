@@ -20,7 +20,8 @@ __all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "rende
 
 _PREFIX = "sdbatch: "
 _VERSIONS = ("torch", "diffusers", "transformers")
-# Figures of the device that tell whether a measurement may be believed, as Environment.unknown calls them.
+# Figures of the device that tell whether a measurement may be believed, as Environment.unknown calls them. Its other
+# reasons are of figures that no answer rests on, or that the table speaks of itself: peak memory.
 _SENSED = {
     "energy": "energy",
     "throttling": "throttling",

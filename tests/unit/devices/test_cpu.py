@@ -70,6 +70,15 @@ def test_facts_identify_cpu_threads_and_cores() -> None:
     assert {"device_name", "cores", "matmul_precision"} <= facts["must_match"].keys()
 
 
+def test_facts_say_why_there_are_no_peaks_of_an_allocator() -> None:
+    """Rounds on a CPU lack them, and the reason is the device's: given once, beside a fact that is None."""
+    facts = CpuDevice().facts()
+
+    for name in ("peak_allocated_bytes", "peak_reserved_bytes"):
+        assert facts["shown"][name] is None
+        assert str(facts["unknown"][name]).startswith("torch keeps no account of memory on a CPU")
+
+
 def test_released_memory_leaves_the_process() -> None:
     """What was freed does not stay resident, so that the next case's peak is its own."""
     device = CpuDevice()

@@ -74,9 +74,12 @@ def test_a_reset_that_is_not_permitted_is_told(tmp_path: Path) -> None:
     assert "cannot be reset" in (memory.peak().reason or "")
 
 
-def test_before_the_first_reset_there_is_no_peak() -> None:
-    """A high-water mark of unknown age is not reported."""
-    assert HostMemory().peak().value is None
+def test_a_peak_is_never_older_than_who_asks(tmp_path: Path) -> None:
+    """A high-water mark of unknown age is not reported: it is reset before the first reading."""
+    proc = make_proc(tmp_path, status="VmHWM:\t  100 kB\n", clear_refs="")
+
+    assert HostMemory(proc=proc).peak().value == 102_400
+    assert (proc / "self" / "clear_refs").read_text() == "5"
 
 
 @pytest.mark.parametrize("status", ["VmRSS:\t 7 kB\n", "VmHWM:\n", "VmHWM:\t 12 pages\n", ""])

@@ -81,10 +81,12 @@ def test_every_figure_that_a_device_does_not_tell_has_a_reason() -> None:
     device.sensors.temperature_celsius, device.sensors.xids = 40, []
 
     assert reasons(CpuDevice().boundary()) == dict.fromkeys(
-        ["energy", "throttling", "sm_clock", "temperature", "ecc_errors", "xid_faults"],
+        ["energy", "sw_power_cap", "throttling", "sm_clock", "temperature", "ecc_errors", "xid_faults"],
         "a CPU has no driver that tells it",
     )
-    assert reasons(device.boundary()).keys() == {"throttling", "sm_clock", "ecc_errors"}
+    assert reasons(device.boundary()).keys() == {
+        "sw_power_cap", "throttling", "sm_clock", "ecc_errors", "machine_cpu",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.devices.fake import FakeDevice
+from pytest_sdbatch.devices.host import HostMemory
 from pytest_sdbatch.measure.environment import read_environment
 from pytest_sdbatch.records import Environment, Fact
 
@@ -54,7 +55,21 @@ def test_figures_that_the_device_does_not_tell_have_a_reason_each(tmp_path: Path
     unknown = read_environment(CpuDevice(), folder=tmp_path, variables={}).unknown
 
     assert unknown.keys() >= {"energy", "throttling", "sm_clock", "temperature", "ecc_errors", "other_processes"}
-    assert unknown["energy"] == "a CPU has no driver that tells it"
+    assert unknown["energy"] == unknown["sw_power_cap"] == "a CPU has no driver that tells it"
+
+
+def test_peaks_that_the_device_does_not_know_have_a_reason_each(tmp_path: Path) -> None:
+    """Of a CPU those of torch's allocator, of a fake that of the host: a file without the column says why."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "clear_refs").touch()
+    (tmp_path / "self" / "status").write_text("VmHWM:\t  1 kB\n", encoding="utf-8")
+    cpu = read_environment(CpuDevice(memory=HostMemory(proc=tmp_path)), folder=tmp_path, variables={})
+    fake = read(tmp_path)
+
+    assert cpu.unknown["peak_allocated_bytes"] == cpu.unknown["peak_reserved_bytes"]
+    assert cpu.unknown["peak_reserved_bytes"].startswith("torch keeps no account of memory on a CPU")
+    assert "host_peak_bytes" not in cpu.unknown
+    assert {key for key in fake.unknown if key.endswith("_bytes")} == {"host_peak_bytes"}
 
 
 def test_classes_do_not_share_a_key(tmp_path: Path) -> None:
