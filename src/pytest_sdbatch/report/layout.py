@@ -24,6 +24,11 @@ class Column:
     left: bool = False  # aligned; figures are aligned to the right
     drop: int = 0  # where the width does not do, the column with the highest number goes first; 0: never
 
+    @property
+    def title(self) -> str:
+        """The header on one line."""
+        return self.header.replace("/\n", "/").replace("\n", " ")
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -54,13 +59,8 @@ def lay_out(columns: Sequence[Column], blocks: Sequence[Block], *, width: int, e
     from rich.cells import cell_len
     from rich.text import Text
 
-    def spelled(row: Mapping[str, Cell]) -> dict[str, Cell]:
-        return {key: Cell(encodable(cell.text, encoding), cell.style) for key, cell in row.items()}
-
-    header = _header(columns)
-    bodies = [[spelled(row) for row in block.rows] for block in blocks]
-    rows = [row for body in (header, *bodies) for row in body]
-    widths = {column.key: max(cell_len(row[column.key].text) for row in rows) for column in columns}
+    header, bodies = _header(columns), _spelled(blocks, encoding)
+    widths = _widths(columns, [header, *bodies])
     shown = _fitting(columns, widths, width)
 
     def line(row: Mapping[str, Cell]) -> Text:
@@ -79,6 +79,13 @@ def lay_out(columns: Sequence[Column], blocks: Sequence[Block], *, width: int, e
         lines.extend(Text(cell.text, cell.style) for cell in block.heading)
         lines.extend(line(row) for row in body)
     return lines
+
+
+def fitting(
+    columns: Sequence[Column], blocks: Sequence[Block], *, width: int, encoding: str = "utf-8"
+) -> tuple[Column, ...]:
+    """Return those of *columns* that :func:`lay_out` shows, given the same."""
+    return tuple(_fitting(columns, _widths(columns, [_header(columns), *_spelled(blocks, encoding)]), width))
 
 
 def to_string(lines: Iterable[Text], *, color: bool, encoding: str = "utf-8") -> str:
@@ -115,6 +122,21 @@ def _header(columns: Sequence[Column]) -> list[dict[str, Cell]]:
     height = max(map(len, headers.values()))
     padded = {key: [""] * (height - len(lines)) + lines for key, lines in headers.items()}
     return [{key: Cell(lines[at], "bold") for key, lines in padded.items()} for at in range(height)]
+
+
+def _spelled(blocks: Sequence[Block], encoding: str) -> list[list[dict[str, Cell]]]:
+    """Return the rows of each block with stand-ins for what *encoding* lacks."""
+    return [
+        [{key: Cell(encodable(cell.text, encoding), cell.style) for key, cell in row.items()} for row in block.rows]
+        for block in blocks
+    ]
+
+
+def _widths(columns: Sequence[Column], bodies: Sequence[Sequence[Mapping[str, Cell]]]) -> dict[str, int]:
+    """Return the places on screen that the widest text of each column takes."""
+    from rich.cells import cell_len
+
+    return {column.key: max(cell_len(row[column.key].text) for body in bodies for row in body) for column in columns}
 
 
 def _fitting(columns: Sequence[Column], widths: Mapping[str, int], width: int) -> list[Column]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from pytest_sdbatch import units
@@ -13,8 +13,8 @@ from pytest_sdbatch.options import TABLE, Options, Origin
 from pytest_sdbatch.records import Environment, Outcome, Record, short_name
 from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.escape import plain, shortened
-from pytest_sdbatch.report.layout import Block, Cell, lay_out, to_string
-from pytest_sdbatch.report.table import MEMORY_SOURCES, NOTHING_KEPT, Row, cells, columns, numbered_notes, rows
+from pytest_sdbatch.report.layout import Block, Cell, Column, fitting, lay_out, to_string
+from pytest_sdbatch.report.table import MEMORY_SOURCES, NOTHING_KEPT, UNKNOWN, Row, cells, columns, numbered_notes, rows
 
 __all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "render_table", "screen_width"]
 
@@ -151,7 +151,7 @@ def render_table(
 
     Args:
         records: of one run, in any order.
-        width: columns of the screen; where it does not do, the least important columns are left out.
+        width: columns of the screen; where it does not do, the least important columns are left out, and named below.
         color: whether to use ANSI colours.
         encoding: of the screen; what it lacks is replaced.
         kept: by :attr:`Record.key`, from which interrupted run a record was taken over, in words.
@@ -162,8 +162,14 @@ def render_table(
     shown = list(records)
     table = rows(shown, kept)
     notes = numbered_notes(table)
-    lines = lay_out(columns(table), list(_blocks(table, notes, width)), width=width, encoding=encoding)
-    below = [*_legend(shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
+    blocks, all_columns = list(_blocks(table, notes, width)), columns(table)
+    fit = fitting(all_columns, blocks, width=width, encoding=encoding)
+    lines = lay_out(fit, blocks, width=width, encoding=encoding)
+    below = [
+        *_legend(shown, {column.key for column in fit}),
+        *_without_room([column for column in all_columns if column not in fit], blocks),
+        *(f"({number}) {plain(note)}" for note, number in notes.items()),
+    ]
     for text in below:
         lines.extend(Text(line, "dim") for line in _wrapped(text, width, "    "))
     return to_string(lines, color=color, encoding=encoding)
@@ -239,21 +245,34 @@ def _style(row: Row) -> str:
     return _NOTABLE if row.counts or row.outcome in _NOTABLE_OUTCOMES else _BAD
 
 
-def _legend(records: Iterable[Record]) -> list[str]:
-    """Return what "peak memory", the interval and the figures of the device mean here."""
-    shown = list(records)
+def _legend(records: Sequence[Record], shown: Container[str]) -> list[str]:
+    """Return what the interval, "peak memory" and "on the device" mean here, as far as their columns are *shown*.
+
+    Why energy is not known is said at any width: where nobody knows it there is no column.
+    """
     meanings = dict.fromkeys(
         MEMORY_SOURCES[record.memory_source] if _is_torch_s(record.case) else f"as {record.case.device} tells it"
-        for record in shown
+        for record in records
         if record.outcome.has_numbers and record.memory_source in MEMORY_SOURCES
     )
     if not meanings:
         return []
-    lines = [f"within this run: 95 % interval of one process; peak memory: {' or '.join(meanings)}"]
-    if any(record.peak_device_bytes is not None for record in shown):
+    first = {
+        "spread": "within this run: 95 % interval of one process",
+        "peak": f"peak memory: {' or '.join(meanings)}",
+    }
+    lines = ["; ".join(text for key, text in first.items() if key in shown)]
+    if "device" in shown:
         lines.append("on the device: the most memory in use by all processes, in one more round that is not timed")
-    coarse = dict.fromkeys(record.energy_reason for record in shown if record.energy_reason is not None)
-    return [*lines, *(f"energy is not known of every case: {reason}" for reason in coarse)]
+    coarse = dict.fromkeys(record.energy_reason for record in records if record.energy_reason is not None)
+    return [*filter(None, lines), *(f"energy is not known of every case: {reason}" for reason in coarse)]
+
+
+def _without_room(left_out: Sequence[Column], blocks: Sequence[Block]) -> list[str]:
+    """Return a line that names the columns *left_out* of which a row has the figure; none where there is no such."""
+    rows_of_all = [row for block in blocks for row in block.rows]
+    known = [column.title for column in left_out if any(row[column.key].text != UNKNOWN for row in rows_of_all)]
+    return [f"no room here: {', '.join(known)} (wider screen, --sd-report)"] if known else []
 
 
 def _is_torch_s(case: Case) -> bool:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pytest_sdbatch.report.layout import Block, Cell, Column, encodable, lay_out, to_string
+from pytest_sdbatch.report.layout import Block, Cell, Column, encodable, fitting, lay_out, to_string
 
 COLUMNS = (
     Column("name", "name", left=True),
@@ -48,6 +48,25 @@ def test_figures_stand_on_the_right_and_names_on_the_left() -> None:
 def test_the_least_important_column_goes_first(width: int, header: str) -> None:
     """Columns leave in a fixed order, and those that must stay do."""
     assert text(Block((), (row(name="b1", figure="1"),)), width=width)[1] == header
+
+
+@pytest.mark.parametrize("width", [24, 23, 17, 3])
+def test_what_fits_can_be_asked_for(width: int) -> None:
+    """It is what is laid out, and lays out alike: a caller can name what is missing."""
+    block = Block((), (row(name="b1", figure="±1", most="long"),))
+    fit = fitting(COLUMNS, [block], width=width, encoding="ascii")
+    lines = text(block, width=width, encoding="ascii")
+
+    assert lines[1].split() == [column.title.removeprefix("a ") for column in fit]
+    assert to_string(lay_out(fit, [block], width=width), color=False).splitlines()[1] == lines[1]
+
+
+@pytest.mark.parametrize(
+    ("header", "title"), [("b1", "b1"), ("cold\nstart", "cold start"), ("text/\nVAE in %", "text/VAE in %")]
+)
+def test_the_title_of_a_column_is_its_header_on_one_line(header: str, title: str) -> None:
+    """Where a line breaks behind a slash there is no space."""
+    assert Column("key", header).title == title
 
 
 def test_wide_characters_keep_the_columns_straight() -> None:

@@ -168,6 +168,50 @@ def test_a_narrow_screen_leaves_the_device_out_first(width: int, shown: set[str]
     assert {key for key, word in words.items() if word in header} == shown
 
 
+def below(text: str) -> str:
+    """Return what stands below the last row of a table, on one line."""
+    return " ".join(text.rpartition("  ok")[2].split())
+
+
+@pytest.mark.parametrize(
+    ("width", "named"),
+    [
+        (80, "on the device, text/denoiser/VAE in %, energy per image, SM clock, hottest, power limited"),
+        (120, "SM clock, hottest, power limited"),
+    ],
+)
+def test_known_figures_without_room_are_named(width: int, named: str, sd15: Maker) -> None:
+    """In the order of the columns: whoever wants one sees that it was measured, and where it is."""
+    text = below(render_table([everything(sd15)], width=width, color=False))
+
+    assert text.endswith(f"no room here: {named} (wider screen, --sd-report)")
+
+
+def test_columns_without_a_figure_are_not_named(sd15: Maker) -> None:
+    """What nobody knows is not hidden by the screen; with room for all there is nothing to say."""
+    bare = replace(sd15.record(4), rounds=tuple(replace(one, stage_s=None) for one in sd15.record(4).rounds))
+
+    assert "no room" not in render_table([bare], width=80, color=False)
+    assert "no room" not in render_table([everything(sd15)], width=160, color=False)
+
+
+@pytest.mark.parametrize(
+    ("width", "explained"),
+    [
+        (160, ["within this run", "peak memory", "on the device"]),
+        (120, ["within this run", "peak memory", "on the device"]),
+        (100, ["within this run", "peak memory"]),
+        (50, ["peak memory"]),
+        (20, []),
+    ],
+)
+def test_only_columns_that_are_shown_are_explained(width: int, explained: list[str], sd15: Maker) -> None:
+    """A footnote to a column that is not there explains nothing."""
+    text = below(render_table([everything(sd15)], width=width, color=False))
+
+    assert [words for words in ("within this run", "peak memory", "on the device") if f"{words}: " in text] == explained
+
+
 def test_energy_that_a_counter_is_too_coarse_for_is_said_once(sd15: Maker) -> None:
     """Below the table, whatever number of rows lack it."""
     reason = "rounds last less than 2.00 s"

@@ -51,6 +51,7 @@ def test_the_table_at_80_columns(curve: list[Record], sd15: Maker) -> None:
             "  b64x1         -         -         -          -        -         -  skipped (2)",
             "within this run: 95 % interval of one process; peak memory: live tensors in",
             "    torch's allocator",
+            "no room here: text/denoiser/VAE in % (wider screen, --sd-report)",
             "(1) out of memory in the VAE decoder: 4.00 GiB asked for, 2.31 GiB free",
             "(2) batch size 16 ran out of memory",
         ]
@@ -92,6 +93,8 @@ def test_an_encoding_without_box_characters_gets_a_table_in_ascii(sd15: Maker) -
             "  b1x1    500 ms     +-0 %      2.00  4.00 GiB  ok",
             "within this run: 95 % interval of one process; peak memory:",
             "    live tensors in torch's allocator",
+            "no room here: per image, against b1, text/denoiser/VAE in %",
+            "    (wider screen, --sd-report)",
         ]
     )
 
