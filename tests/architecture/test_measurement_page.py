@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Outcome, Record, Round
+from pytest_sdbatch.report.table import COLUMNS
 from pytest_sdbatch.storage.codec import encode_record
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "measurement.md").read_text(encoding="utf-8")
@@ -28,3 +29,11 @@ def test_every_figure_of_a_round_is_named_as_the_class_and_as_the_file_have_it()
     assert {field.name for field in dataclasses.fields(Round)} - WORDS == set()
     assert {name for name in stored if name not in WORDS} == set()
     assert len(stored) == len(dataclasses.fields(Round))
+
+
+def test_every_column_of_the_device_has_a_sentence() -> None:
+    """Its header says neither of what it is the mean nor of what the percent."""
+    titles = [column.title for column in COLUMNS if column.key in ("energy", "clock", "heat", "cap")]
+
+    assert len(titles) == 4
+    assert [title for title in titles if f"| {title} | " not in PAGE] == []
