@@ -37,3 +37,10 @@ def test_every_column_of_the_device_has_a_sentence() -> None:
 
     assert len(titles) == 4
     assert [title for title in titles if f"| {title} | " not in PAGE] == []
+
+
+def test_every_outcome_has_a_row() -> None:
+    """What it means, and what becomes of the test."""
+    rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| [^|]+ \|$", PAGE.partition("## Outcomes")[2], flags=re.MULTILINE)
+
+    assert sorted(rows) == sorted(Outcome)

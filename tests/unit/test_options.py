@@ -297,6 +297,12 @@ def test_a_row_is_complete(row: Option) -> None:
     assert not row.singular or row.singular not in {other.name for other in TABLE}
 
 
+@EVERY_ROW
+def test_every_choice_is_named_where_the_option_is_explained(row: Option) -> None:
+    """The default stands beside the help text; what else can be chosen stands in it."""
+    assert [choice for choice in row.choices if choice != row.default and choice not in row.help] == []
+
+
 def test_spellings_are_unique() -> None:
     """No name stands for two options."""
     spellings = list(itertools.chain.from_iterable(row.spellings for row in TABLE))
