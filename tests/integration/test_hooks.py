@@ -12,6 +12,7 @@ from benchmark_run import Keeper, Result
 
 from pytest_sdbatch import Outcome
 from pytest_sdbatch.commands import sweep
+from pytest_sdbatch.devices.fake import FakeSensors
 from pytest_sdbatch.pipelines import build
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
 
@@ -91,7 +92,7 @@ def test_the_page_has_an_example_of_each_hook() -> None:
     """A hook without an example that runs is not documented."""
     text = {title: "\n".join(files.values()) for title, (files, _) in examples().items()}
 
-    assert list(text) == ["A model", "A variant", "A device"]
+    assert list(text) == ["A model", "A variant", "A device", "What a pretended device tells"]
     assert "def pytest_sdbatch_models(config)" in text["A model"]
     assert "def pytest_sdbatch_variants(config)" in text["A variant"]
     assert "def pytest_sdbatch_make_device(name)" in text["A device"]
@@ -138,6 +139,27 @@ def test_the_example_of_a_device(pytester: pytest.Pytester, run: Run) -> None:
     assert result.outcomes == {"b1x1": "ok", "b4x1": "ok", "b8x1": "ok", "b16x1": "oom"}
     rounds = result.records["fp32-64x64-s4-b4x1"].rounds
     assert [round_.wall_s for round_ in rounds] == pytest.approx([0.9] * len(rounds))
+
+
+def test_the_example_of_what_a_device_tells(pytester: pytest.Pytester, run: Run) -> None:
+    """Energy, clock, heat and the context are in the records; the hot case is throttled, its test passes."""
+    (result,) = follow("What a pretended device tells", pytester, run)
+
+    result.run.assert_outcomes(passed=3)
+    assert result.outcomes == {"b1x1": "ok", "b2x1": "ok", "b4x1": "throttled"}
+    records = list(result.records.values())
+    assert [record.joules_per_image for record in records] == pytest.approx([600.0, 450.0, 375.0])
+    assert [record.rounds[-1].temperature_celsius for record in records] == [60, 60, 87]
+    assert {one.sm_clock_mhz for record in records for one in record.rounds} == {1755}
+    assert [record.foreign_processes for record in records] == [0, 0, 0]
+    assert all(m and m.context.value == 512 << 20 for m in (record.memory_round for record in records))
+
+
+def test_the_page_names_every_sensor_and_so_does_its_help() -> None:
+    """Whoever pretends a device finds what it can tell without reading the source."""
+    page, told = PAGE.read_text(encoding="utf-8"), FakeSensors.__doc__ or ""
+
+    assert [name for name in vars(FakeSensors()) if f"`{name}`" not in page or f" {name}: " not in told] == []
 
 
 def test_a_device_that_a_project_does_not_know_is_left_to_the_plugin(pytester: pytest.Pytester, run: Run) -> None:

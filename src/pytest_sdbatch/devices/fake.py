@@ -26,7 +26,21 @@ class OutOfMemory(RuntimeError):
 class FakeSensors:
     """What a :class:`FakeDevice` tells of itself besides time: set an attribute when it shall change; None is unknown.
 
-    Energy, the four times and the errors are cumulative: only differences count.
+    Attributes:
+        energy_joules: taken so far; a device with ``watts`` adds to it.
+        sw_power_cap_s: for so long in all the power limit held the clocks down.
+        sw_thermal_s: for so long heat did, by the driver.
+        hw_thermal_s: for so long heat did, by the hardware.
+        hw_power_brake_s: for so long a signal of the power supply did.
+        temperature_celsius: now.
+        sm_clock_mhz: now.
+        ecc_uncorrected: memory errors so far that ECC could not correct.
+        xids: numbers of the driver's critical errors so far.
+        neighbours: other processes that use the device now.
+        neighbour_bytes: their memory now, or any that is not torch's; 0, and not None, for none.
+
+    Energy, the four times and the errors are cumulative: a round, or a case, has what was added meanwhile.
+
     """
 
     def __init__(self) -> None:
@@ -38,9 +52,9 @@ class FakeSensors:
         self.temperature_celsius: int | None = None
         self.sm_clock_mhz: int | None = None
         self.ecc_uncorrected: int | None = None
-        self.xids: list[int] | None = None  # numbers of the faults so far
-        self.neighbours: int | None = None  # other processes that use the device
-        self.neighbour_bytes = 0  # their memory, or any that is not torch's
+        self.xids: list[int] | None = None
+        self.neighbours: int | None = None
+        self.neighbour_bytes = 0
 
 
 class FakeDevice:
