@@ -144,6 +144,20 @@ def test_no_pipeline_is_loaded_by_two_workers(pytester: pytest.Pytester) -> None
     assert len({process for _, process, _ in loads}) == 2
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_plain_tests_behind_a_case_that_kills_its_worker_are_run(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    """The new worker gets everything that was left, single tests among it, and the session ends."""
+    pytester.makepyfile(test_it=BENCHMARK + "\n    def test_plain(): pass\n\n    def test_other(): pass\n")
+    monkeypatch.setenv("DIE_AT", "eager 2")
+
+    result = run_workers(pytester, "-n", workers, sizes="1,2")
+
+    result.assert_outcomes(passed=3, failed=1)
+    assert records_of(project)["2x1"].outcome is Outcome.CRASHED
+
+
 @pytest.mark.parametrize("size", ["1", "2"])
 def test_a_worker_that_dies_leaves_a_record_of_its_case(
     project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, size: str

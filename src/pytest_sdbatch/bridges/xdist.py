@@ -124,11 +124,36 @@ def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:
 
 def scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
     """Return the scheduler that keeps the cases of a pipeline in one worker; None where another way was asked for."""
-    return _scheduler(config, log) if config.getoption("dist") == _OUR_WAY else None
+    return PipelineScheduling(config, log) if config.getoption("dist") == _OUR_WAY else None
 
 
-def _scheduler(config: pytest.Config, log: Producer) -> Any:
-    from xdist.scheduler import LoadScheduling, LoadScopeScheduling
+class PipelineScheduling:
+    """xdist's own scheduler, until a worker has collected a benchmark."""
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        from xdist.scheduler import LoadScheduling
+
+        self._config, self._log = config, log
+        self._is_plain = True
+        self._chosen: Scheduling = LoadScheduling(config, log)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what xdist asks of a scheduler."""
+        return getattr(self._chosen, name)
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        """Take what *node* has collected."""
+        if self._is_plain and any(scope_of(node_id) != node_id for node_id in collection):
+            self._is_plain = False
+            nodes = self._chosen.nodes
+            self._chosen = _by_pipeline(self._config, self._log)
+            for known in nodes:
+                self._chosen.add_node(known)
+        self._chosen.add_node_collection(node, collection)
+
+
+def _by_pipeline(config: pytest.Config, log: Producer) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
 
     class ByPipeline(LoadScopeScheduling):  # type: ignore[misc]
         """Gives all cases of a pipeline to one worker, so that no two load it; other tests go where there is room."""
@@ -136,35 +161,35 @@ def _scheduler(config: pytest.Config, log: Producer) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return scope_of(nodeid)
 
-        def remove_node(self, node: WorkerController) -> str | None:
-            # Its base would give the test that killed this worker to the next one, and so on.
-            for unit in self.assigned_work.get(node, {}).values():
-                for node_id, completed in unit.items():
-                    if not completed:
-                        unit[node_id] = True
-                        super().remove_node(node)
-                        return str(node_id)
-            return super().remove_node(node)  # type: ignore[no-any-return]
-
-    class PipelineScheduling:
-        """xdist's own scheduler, until a worker has collected a benchmark."""
-
-        def __init__(self) -> None:
-            self._chosen: Scheduling = LoadScheduling(config, log)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._chosen, name)
-
         def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
-            plain = isinstance(self._chosen, LoadScheduling)
-            if plain and any(scope_of(node_id) != node_id for node_id in collection):
-                nodes = self._chosen.nodes
-                self._chosen = ByPipeline(config, log)
-                for known in nodes:
-                    self._chosen.add_node(known)
-            self._chosen.add_node_collection(node, collection)
+            super().add_node_collection(node, collection)
+            if node not in self.registered_collections:  # it collected other tests than those before it
+                node.shutdown()
 
-    return PipelineScheduling()
+        def remove_node(self, node: WorkerController) -> str | None:
+            # Its base would give the test that killed this worker to the next one, and so on; and units that are done,
+            # of which no worker would ever tell that they have ended.
+            work = self.assigned_work.get(node, {})
+            left = [(scope, node_id) for scope, unit in work.items() for node_id, ended in unit.items() if not ended]
+            for scope, node_id in left[:1]:
+                work[scope][node_id] = True
+            for scope in work.keys() - {scope for scope, _ in left[1:]}:
+                del work[scope]
+            super().remove_node(node)
+            return left[0][1] if left else None
+
+        def _reschedule(self, node: WorkerController) -> None:
+            if node not in self.registered_collections:  # it replaces another, and collects: asked again after that
+                return
+            super()._reschedule(node)
+            # A worker runs a test once it has the next one, or knows that there is none. Its base gives a unit whenever
+            # a test has ended: a new worker with one test would wait, and so would we.
+            while self.workqueue and not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+                self._assign_work_unit(node)
+            if not self.workqueue and not node.shutting_down:
+                node.shutdown()
+
+    return ByPipeline(config, log)
 
 
 def scope_of(node_id: str) -> str:
