@@ -20,6 +20,7 @@ from pytest_sdbatch.options import Options, Origin
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_sdbatch.bridges.faults import Watch
     from pytest_sdbatch.bridges.gate import Gate
     from pytest_sdbatch.bridges.live import Live
     from pytest_sdbatch.devices.device import Device
@@ -55,6 +56,8 @@ class Host:
         self.gate: Gate | None = None  # what this run is held to
         self.deselected: set[str] = set()  # benchmarks, by the names that run files have
         self.last_words: dict[str, dict[str, Any]] = {}  # of workers that ended themselves, by node id
+        self.settled: set[str] = set()  # benchmarks that have their record, by node id
+        self.watch: Watch | None = None  # of the benchmark that runs, where it has a time limit
         self.announced = False  # whether that controller has printed its header
         self.live: Live | None = None
         self.journal: Journal | None = None

@@ -280,14 +280,17 @@ class Recorder:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # the outermost: first it is decided whether the case hung
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         """Keep the record that a report carries, and print its line."""
         from pytest_sdbatch.bridges import faults, gate, screen
 
-        faults.hear(report, self._host)
-        gate.hear(report, self._host)
-        screen.keep(report, self._host)
+        with faults.told(report, self._host):
+            result = yield
+            faults.hear(report, self._host)
+            gate.hear(report, self._host)
+            screen.keep(report, self._host)
+        return result
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Take note of what was not asked for."""

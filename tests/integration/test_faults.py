@@ -44,7 +44,11 @@ CONFTEST = """
             if at("LOCK_AT", batch.case):
                 ctypes.PyDLL(None).sleep(100)  # keeps Python's lock
             return DEVICE.generate(batch)
-        return call
+        yield call
+        if at("HANG_AFTER", sd_case):
+            time.sleep(100)
+        if at("DIE_AFTER", sd_case):
+            os.kill(os.getpid(), 9)
 """
 BENCHMARK = """
     def test_generate(sd_benchmark, generate):
@@ -162,6 +166,44 @@ def test_a_hung_case_ends_its_worker(project: Path, pytester: pytest.Pytester, m
     assert [name for name, record in found.items() if record.outcome is not Outcome.OK] == ["eager 2x1"]
     assert found["eager 2x1"].outcome is Outcome.TIMEOUT
     assert found["eager 2x1"].reason == "did not end within case_timeout=10 s"
+
+
+def test_a_tear_down_that_hangs_takes_no_record_away(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The case is measured and stays so; the process ends all the same, says why, and the rest can be run."""
+    monkeypatch.setenv("HANG_AFTER", "eager 2")
+
+    result = run_it(pytester, "-o", "sd_case_timeout=5")
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*time.sleep(100)*", "*b2x1[]]: its tear-down did not end within case_timeout=5 s*"])
+    result.stdout.no_fnmatch_line("*this case again*")
+    (journal,) = (project / ".sdbatch").glob("*.jsonl")
+    assert "timeout" not in journal.read_text().replace("case_timeout", "")
+
+    run_it(pytester, "--sd-resume").assert_outcomes(passed=1, deselected=2)
+    assert set(outcomes(project).values()) == {Outcome.OK}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("HANG_AFTER", "measured, but then: its tear-down did not end within *"),
+        ("DIE_AFTER", "measured, but then: its worker died"),
+    ],
+)
+def test_a_worker_that_ends_in_a_tear_down_leaves_an_error_behind_the_case(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, how: str, said: str
+) -> None:
+    """As with every tear-down that fails the case has passed, and an error is counted beside it."""
+    monkeypatch.setenv(how, "eager 2")
+
+    result = run_it(pytester, "-n", "2", "-o", "sd_case_timeout=5")
+
+    result.assert_outcomes(passed=3, errors=1)
+    assert set(outcomes(project).values()) == {Outcome.OK}
+    result.stdout.fnmatch_lines(["*ERROR at teardown of *", f"measured, but then: {said}"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no sleep in the C library")

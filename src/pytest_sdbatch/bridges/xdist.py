@@ -106,7 +106,7 @@ def handed_up(node: WorkerController) -> str | None:
 
 
 def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:
-    """Let the report of a test whose worker died carry the record of its case."""
+    """Let the report of a test whose worker died carry the record of its case, where it had none yet."""
     from pytest_sdbatch.records import Outcome
     from pytest_sdbatch.storage.codec import encode_record
 
@@ -114,6 +114,11 @@ def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:
     if named is None or host.only_check:
         return
     words = host.last_words.pop(node_id, None)
+    if node_id in host.settled:  # it was measured, and counted: what went wrong is an error behind it, as pytest has it
+        report.when = "teardown"
+        why, text = (words["reason"], f"\n{words['text']}") if words is not None else ("its worker died", "")
+        report.longrepr = f"measured, but then: {why}{text}"
+        return
     outcome, reason = Outcome.CRASHED, "the worker that ran it died"
     if words is not None:
         outcome, reason = Outcome(words["outcome"]), words["reason"]

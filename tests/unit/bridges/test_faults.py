@@ -20,7 +20,7 @@ def test_a_case_that_ended_is_not_ended_again(monkeypatch: pytest.MonkeyPatch) -
 
     item: Any = None  # not looked at
     host: Any = None
-    faults._end_hung(item, host, 1.0, ended)
+    faults._end_hung(item, host, 1.0, ended, measured=False)
 
 
 def test_a_process_that_is_ending_begins_no_other_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +28,8 @@ def test_a_process_that_is_ending_begins_no_other_case(monkeypatch: pytest.Monke
     fired, begun = threading.Event(), threading.Event()
     release: list[threading.Lock] = []
 
-    def end(_item: object, _host: object, _limit_s: float, ending: threading.Lock) -> None:
+    def end(_item: object, _host: object, _limit_s: float, ending: threading.Lock, *, measured: bool) -> None:
+        assert not measured
         ending.acquire()
         release.append(ending)
         fired.set()
@@ -36,7 +37,7 @@ def test_a_process_that_is_ending_begins_no_other_case(monkeypatch: pytest.Monke
     monkeypatch.setattr(faults, "_limit_s", lambda _item, _host: 0.01)
     monkeypatch.setattr(faults, "_end_hung", end)
     item: Any = None
-    host: Any = None
+    host: Any = SimpleNamespace()
 
     def run() -> None:
         with faults.watched(item, host):
@@ -49,6 +50,46 @@ def test_a_process_that_is_ending_begins_no_other_case(monkeypatch: pytest.Monke
     assert not begun.wait(0.3)
     release[0].release()  # which the real one never does
     assert begun.wait(60)
+
+
+def report_of(**fields: object) -> pytest.TestReport:
+    """Return the report of a call, with a record unless *fields* say otherwise."""
+    values: dict[str, Any] = {"when": "call", "outcome": "passed", "sdbatch_record": {}, **fields}
+    return pytest.TestReport(nodeid="a", location=("a", 1, "a"), keywords={}, longrepr=None, **values)
+
+
+def test_a_case_that_is_told_of_is_not_ended_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit passes while its report goes out: from there on it is the tear-down's, which has some seconds more."""
+    began: list[tuple[float, bool]] = []
+
+    class Timer(threading.Timer):
+        def __init__(self, limit_s: float, *given: Any) -> None:
+            super().__init__(limit_s, *given)
+            began.append((limit_s, given[-1]["measured"]))
+
+    monkeypatch.setattr(os, "_exit", lambda _code: pytest.fail("the process was ended"))
+    monkeypatch.setattr(threading, "Timer", Timer)
+    monkeypatch.setattr(faults, "_limit_s", lambda _item, _host: 0.2)
+    item: Any = None
+    host: Any = SimpleNamespace(is_worker=True)
+
+    with faults.watched(item, host):
+        with faults.told(report_of(), host):
+            threading.Event().wait(0.5)
+        assert began == [(0.2, False), (5.0, True)]
+
+
+@pytest.mark.parametrize("fields", [{"when": "teardown"}, {"outcome": "rerun"}, {"when": "setup"}])
+def test_other_reports_end_no_case(fields: dict[str, object]) -> None:
+    """A set-up that passed, a tear-down, and an attempt that is followed by another leave the watch as it is."""
+    report = report_of(**fields)
+    if report.when == "setup":
+        del report.sdbatch_record  # type: ignore[attr-defined]
+    watch = SimpleNamespace(settle=lambda: pytest.fail("it was taken for ended"))
+    host: Any = SimpleNamespace(watch=watch)
+
+    with faults.told(report, host):
+        pass
 
 
 def test_a_device_that_another_process_holds_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
