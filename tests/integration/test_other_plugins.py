@@ -191,6 +191,16 @@ def test_codspeed_that_is_only_installed_changes_nothing(project: Path, pytester
     assert list(first) == list(second) == ["1x1", "2x1", "4x1"]
 
 
+def test_a_marker_that_nobody_has_declared_is_not_used(project: Path, pytester: pytest.Pytester) -> None:
+    """Without pytest-benchmark, and without codspeed, which declares the same marker, strict runs are not disturbed."""
+    result, records = run(
+        pytester, "-p", "no:benchmark", "-p", "no:codspeed", "-p", "no:randomly", "--strict-markers", "-W", "error"
+    )
+
+    result.assert_outcomes(passed=3)
+    assert len(records) == 3
+
+
 def test_filterwarnings_of_a_file_hold_too(project: Path, pytester: pytest.Pytester) -> None:
     """`filterwarnings = error` meets no warning of ours, in one process or several."""
     pytester.makeini("[pytest]\nfilterwarnings = error\n")

@@ -133,8 +133,11 @@ def check_options(config: pytest.Config) -> None:
 def mark_item(item: pytest.Item) -> None:
     """Give *item* the replay clock as its timer, beside what its own ``benchmark`` marker says.
 
-    pytest-benchmark reads the closest marker only, so that ours takes the other one's keywords over.
+    pytest-benchmark reads the closest marker only, so that ours takes the other one's keywords over. Where it is
+    switched off nobody reads the marker, and nobody has declared it.
     """
+    if not available(item.config):
+        return
     own = item.get_closest_marker("benchmark")
     if own is None:
         item.add_marker(pytest.mark.benchmark(timer=CLOCK), append=False)
