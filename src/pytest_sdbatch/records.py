@@ -101,7 +101,7 @@ class MemoryRound:
     before_load: Reading  # before the pipeline was loaded
     loaded: Reading  # and after that
     peak: Reading  # the highest of the time line
-    after: Reading  # when the outputs of the round were gone
+    after: Reading  # when the outputs of the round were gone: the last of the time line
     time_s: tuple[float, ...] = ()  # of each point of the time line, since the round began
     used_bytes: tuple[int, ...] = ()  # at each point of the time line
     energy_updates: int | None = None  # how often the device's energy counter moved; None: it has none

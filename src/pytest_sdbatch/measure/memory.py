@@ -64,6 +64,7 @@ def measure_memory(
     if reason is not None:
         device.release_memory()  # after the except block, as in the loop
     context = device.start()
+    after = sampler.read()  # a point of the time line too: no figure of the round lies above its peak
     time_s, used_bytes = thinned(sampler.points, MOST_POINTS)
     peak = Reading(value=max(used_bytes)) if used_bytes else Reading(reason=sampler.reason)
     unloaded = Reading(reason="the plugin did not load the pipeline")
@@ -74,7 +75,7 @@ def measure_memory(
         before_load=unloaded if loading is None else loading.before_load,
         loaded=unloaded if loading is None else loading.after_load,
         peak=peak,
-        after=device.in_use_bytes(),
+        after=after,
         time_s=time_s,
         used_bytes=used_bytes,
         energy_updates=sampler.energy_updates,
@@ -113,20 +114,21 @@ class _Sampler:
         return len(self._energies) - 1 if self._energies else None
 
     def __enter__(self) -> _Sampler:
-        self._read()
+        self.read()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self._read()
+        self.read()
 
     def _run(self) -> None:
         while not self._over.wait(self._every_s):
-            self._read()
+            self.read()
 
-    def _read(self) -> None:
+    def read(self) -> Reading:
+        """Return the memory in use, and keep it as a point."""
         time_s, used = self._device.wall_s() - self._start_s, self._device.in_use_bytes()
         if used.value is None:
             self.reason = used.reason
@@ -135,6 +137,7 @@ class _Sampler:
         energy = self._device.energy_millijoules()
         if energy.value is not None:
             self._energies.add(energy.value)
+        return used
 
 
 def _mark(device: Device, peak: Reading, context: ContextMemory, reserved: Reading) -> str | None:

@@ -85,7 +85,7 @@ def test_figures_before_the_round_are_passed_on() -> None:
 
     assert (made.before_context.value, made.context.value) == (5, 305)
     assert (made.before_load.value, made.loaded.value) == (305, 1_305)
-    assert made.used_bytes == (1_305, 1_345)
+    assert made.used_bytes == (1_305, 1_345, 1_345)
     assert made.peak.value == made.after.value == 1_345
     assert made.mark is None
 
@@ -101,6 +101,23 @@ def test_memory_that_earlier_cases_left_with_the_allocator_is_given_back_before(
     assert made.loaded == Reading(reason="the plugin did not load the pipeline")
 
 
+def test_no_figure_of_the_round_lies_above_its_peak() -> None:
+    """A process that grows while it is read, as a CPU's does by some KiB: the last reading counts too."""
+
+    class Growing(FakeDevice):
+        read = 0
+
+        def in_use_bytes(self) -> Reading:
+            self.read += 4096
+            return Reading(value=self.read)
+
+    device = Growing()
+
+    made, _ = measure_memory(generate(device, 1), device, loading=None, every_s=NEVER_S)
+
+    assert made.after.value == made.used_bytes[-1] == made.peak.value
+
+
 def test_out_of_memory_is_a_reason_and_keeps_the_time_line() -> None:
     """What was read until then stays, and the memory of the calls before is free again."""
     device = FakeDevice(capacity_images=4, model_bytes=1_000, bytes_per_image=10)
@@ -109,7 +126,7 @@ def test_out_of_memory_is_a_reason_and_keeps_the_time_line() -> None:
     made, reason = measure_memory(work, device, loading=None, every_s=NEVER_S)
 
     assert reason == "in the memory round: OutOfMemory: fake device out of memory: 5 images where 4 fit"
-    assert made.used_bytes == (1_000, 1_040)
+    assert made.used_bytes == (1_000, 1_040, 1_000)
     assert made.after.value == 1_000
     assert samplers() == []
 
