@@ -84,7 +84,7 @@ def test_other_reports_end_no_case(fields: dict[str, object]) -> None:
     """A set-up that passed, a tear-down, and an attempt that is followed by another leave the watch as it is."""
     report = report_of(**fields)
     if report.when == "setup":
-        del report.sdbatch_record  # type: ignore[attr-defined]
+        del report.sdbatch_record
     watch = SimpleNamespace(settle=lambda: pytest.fail("it was taken for ended"))
     host: Any = SimpleNamespace(watch=watch)
 
