@@ -29,6 +29,12 @@ def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _own_leases(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let no benchmark outside, nor a test in another worker, be taken for one beside those that are tested."""
+    monkeypatch.setenv("SDBATCH_LEASES", str(tmp_path_factory.getbasetemp() / "leases"))
+
+
+@pytest.fixture(autouse=True)
 def _only_new_garbage() -> None:
     """Let a full collection look at what the test made: each case of a sweep makes two, of 0.2 s over all of torch."""
     gc.collect()

@@ -60,7 +60,7 @@ VARIANTS = "--sd-variants=eager,vae-slicing"
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with a benchmark; its leases are its own."""
-    monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
+    monkeypatch.setenv("SDBATCH_LEASES", str(pytester.path / "leases"))
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_it=BENCHMARK)
     return pytester.path

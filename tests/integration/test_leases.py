@@ -56,8 +56,7 @@ BENCHMARK = """
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with two benchmarks; its leases are its own."""
-    temporary = pytester.mkdir("tmp")
-    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("SDBATCH_LEASES", str(pytester.path / "leases"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_it=BENCHMARK)
@@ -151,7 +150,7 @@ def test_a_run_leaves_the_device_to_the_next_in_the_same_process(project: Path, 
 
 def test_a_place_that_keeps_no_leases_fails_the_cases(project: Path, pytester: pytest.Pytester) -> None:
     """No benchmark is measured without its lease, and the message says what to do; the run itself goes on."""
-    private = project / "tmp" / f"pytest-sdbatch-{os.getuid() if hasattr(os, 'getuid') else os.environ['USERNAME']}"
+    private = project / "leases"
     private.mkdir(mode=0o700)
     (private / "gpu-0.lock").mkdir()
     pytester.makepyfile(test_other="def test_plain(): pass")
@@ -159,7 +158,11 @@ def test_a_place_that_keeps_no_leases_fails_the_cases(project: Path, pytester: p
     result = pytester.runpytest_subprocess("--sd-batch-sizes=1")
 
     result.assert_outcomes(errors=2, passed=1)
-    result.stdout.fnmatch_lines(["no lease of gpu-0 can be kept", "  why: *", "  do:  set TMPDIR*"])
+    result.stdout.fnmatch_lines(["no lease of gpu-0 can be kept", "  why: *", "  do:  set SDBATCH_LEASES to a folder*"])
+    text = result.stdout.str()
+    assert text.count("invalid-environment (1)") == 2, "both rows have the same note"
+    assert text.count("(1) no lease of gpu-0 can be kept: ") == 1
+    assert "crashed" not in text
 
 
 def test_auto_is_left_to_xdist_where_no_benchmark_is_in_sight(
@@ -208,7 +211,11 @@ def test_a_gpu_that_stays_in_use_fails_the_case(
 
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(
-        [f"sdbatch: waiting for gpu-0, in use by another benchmark (process {first.pid})", "*crashed: gpu-0 is in use*"]
+        [
+            f"sdbatch: waiting for gpu-0, in use by another benchmark (process {first.pid})",
+            "*invalid-environment: gpu-0*",
+            f"(1) gpu-0 is in use by another benchmark (process {first.pid}): two runs*",
+        ]
     )
 
 
@@ -235,4 +242,4 @@ def test_a_plain_run_takes_no_lease(pytester: pytest.Pytester, project: Path) ->
 
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
-    assert not list((project / "tmp").glob("pytest-sdbatch-*"))
+    assert not (project / "leases").exists()

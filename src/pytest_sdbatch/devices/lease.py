@@ -17,7 +17,10 @@ from typing import Any
 
 from pytest_sdbatch.errors import DeviceError, DeviceInUse
 
+PLACE = "SDBATCH_LEASES"  # the variable that names another folder
 _LOOK_AGAIN_S = 0.25
+_ANOTHER_PLACE = f"set {PLACE} to a folder of your own, on a disk of this machine"
+_TEMPORARY = "/tmp"  # the same for all jobs, unlike what TMPDIR names
 
 
 class Lease:
@@ -51,6 +54,8 @@ def take(
     """
     import filelock
 
+    if not names:
+        return Lease((), ())
     end = time.monotonic() + wait_s
     locks: list[Any] = []
     try:
@@ -62,12 +67,12 @@ def take(
     except BaseException as error:
         for taken in locks:
             taken.release()
-        # No folder for temporary files, a full disk, a file system without locks (which filelock says this way).
+        # A folder that cannot be written, a full disk, a file system without locks (which filelock says this way).
         if isinstance(error, (OSError, NotImplementedError)):
             raise DeviceError(
                 f"no lease of {', '.join(names)} can be kept",
                 why=f"{type(error).__name__}: {error}",
-                fix="set TMPDIR to a folder of your own, on a disk of this machine",
+                fix=_ANOTHER_PLACE,
             ) from error
         raise
     return Lease(tuple(names), locks)
@@ -90,23 +95,37 @@ def take_any(choices: Sequence[Sequence[str]], *, wait_s: float, on_wait: Callab
 def private_folder() -> Path:
     """Return the folder of this user's leases, made where it is missing: nobody else can write there.
 
+    It does not follow TMPDIR, which batch systems set for each job: one job would not see the other's leases. Nor is it
+    the user's folder below /run, which comes and goes with his log-ins.
+
     Raises:
         DeviceError: where its place is taken by a link, a file, or another user's folder.
 
     """
-    user = getattr(os, "getuid", lambda: os.environ.get("USERNAME", "user"))()
-    folder = Path(tempfile.gettempdir(), f"pytest-sdbatch-{user}")
+    folder = Path(os.environ[PLACE]) if os.environ.get(PLACE) else _usual_folder()
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    status = folder.lstat()
-    owned = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
-    if not stat.S_ISDIR(status.st_mode) or not owned:
-        raise DeviceError(
-            f"{folder} cannot hold the leases of devices",
-            why="it is a link, a file, or a folder that others can write to",
-            fix="remove it, or set TMPDIR to a folder of your own",
-        )
+    why = _not_private(folder.lstat())
+    if why is not None:
+        raise DeviceError(f"{folder} cannot hold the leases of devices", why=why, fix=f"remove it, or {_ANOTHER_PLACE}")
     return folder
+
+
+def _usual_folder() -> Path:
+    if hasattr(os, "getuid"):
+        return Path(_TEMPORARY, f"pytest-sdbatch-{os.getuid()}")
+    return Path(tempfile.gettempdir(), f"pytest-sdbatch-{os.environ.get('USERNAME', 'user')}")
+
+
+def _not_private(status: os.stat_result) -> str | None:
+    """Return why somebody else could hold, or take away, what lies there; None where nobody can."""
+    if not stat.S_ISDIR(status.st_mode):
+        return "it is a link or a file"
+    if not hasattr(os, "getuid"):
+        return None
+    if status.st_uid != os.getuid():
+        return f"it belongs to another user (number {status.st_uid})"
+    return "other users may look into it or write there (chmod 700 ends that)" if status.st_mode & 0o077 else None
 
 
 def core_sets(of: int) -> list[tuple[int, ...]]:

@@ -119,20 +119,21 @@ def test_a_place_that_keeps_no_locks_is_an_error_with_what_to_do(tmp_path: Path)
     with pytest.raises(DeviceError, match="no lease of cpu-0, gpu-a can be kept") as caught:
         lease.take(["cpu-0", "gpu-a"], wait_s=0, folder=tmp_path)
 
-    assert "TMPDIR" in caught.value.fix
+    assert lease.PLACE in caught.value.fix
     lease.take(["cpu-0"], wait_s=0, folder=tmp_path).give_back()
 
 
-def test_no_folder_for_temporary_files_is_an_error_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container that can write nowhere."""
+def test_a_folder_that_cannot_be_made_is_an_error_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that can write nowhere, a variable that is mistyped."""
+    monkeypatch.setenv(lease.PLACE, str(tmp_path / "missing" / "leases"))
 
-    def nowhere() -> str:
-        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
-
-    monkeypatch.setattr("tempfile.gettempdir", nowhere)
-
-    with pytest.raises(DeviceError, match="no lease of gpu-a can be kept"):
+    with pytest.raises(DeviceError, match="no lease of gpu-a can be kept") as caught:
         lease.take(["gpu-a"], wait_s=0)
+
+    assert lease.PLACE in caught.value.fix
+    assert lease.take([], wait_s=0).names == (), "nothing has to be kept for it"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps no process on chosen cores")
@@ -153,31 +154,59 @@ def test_a_process_stays_on_its_cores() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="who owns a folder is told otherwise here")
-@pytest.mark.parametrize("kind", ["link", "file", "open to all"])
-def test_a_folder_that_others_could_write_to_is_refused(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("link", "it is a link or a file"),
+        ("file", "it is a link or a file"),
+        ("open to all", "other users may look into it or write there"),
+        ("open to look at", "other users may look into it or write there"),
+        ("another's", "it belongs to another user (number "),
+    ],
+)
+def test_a_folder_that_is_not_this_users_alone_is_refused(
+    kind: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Leases in a place that another user prepared would let him stop every run."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    folder = tmp_path / f"pytest-sdbatch-{os.getuid()}"
+    """Leases in a place that another user prepared would let him stop every run; what is wrong with it is said."""
+    folder = tmp_path / "leases"
+    monkeypatch.setenv(lease.PLACE, str(folder))
     if kind == "link":
-        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
         folder.symlink_to(tmp_path / "elsewhere")
     elif kind == "file":
         folder.touch()
     else:
         folder.mkdir()
-        folder.chmod(0o777)
+        folder.chmod({"open to all": 0o777, "open to look at": 0o755}.get(kind, 0o700))
+    if kind == "another's":
+        owner = folder.stat().st_uid
+        monkeypatch.setattr(os, "getuid", lambda: owner + 1)
 
-    with pytest.raises(DeviceError, match="cannot hold the leases"):
+    with pytest.raises(DeviceError, match="cannot hold the leases") as caught:
         lease.private_folder()
+
+    assert (caught.value.why or "").startswith(why)
 
 
 def test_the_private_folder_is_made_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder is made once, and nobody else may look into it."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv(lease.PLACE, str(tmp_path / "leases"))
 
     folder = lease.private_folder()
 
     assert folder == lease.private_folder()
     assert os.name == "nt" or folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="there the system's folder is the user's own")
+def test_jobs_with_temporary_folders_of_their_own_share_the_leases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batch systems set TMPDIR for each job; the usual place of the leases does not follow it."""
+    monkeypatch.delenv(lease.PLACE)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "job"))
+    monkeypatch.setattr(lease, "_TEMPORARY", str(tmp_path))
+
+    assert lease.private_folder() == tmp_path / f"pytest-sdbatch-{os.getuid()}"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "another job"))
+    assert lease.private_folder() == tmp_path / f"pytest-sdbatch-{os.getuid()}"
