@@ -139,12 +139,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a benchmark whose device is in use elsewhere, or whose pipeline does not fit it any more."""
-    from pytest_sdbatch.bridges import gate, leasing
+    """Fail a benchmark that breaks by itself what the run is held to."""
+    from pytest_sdbatch.bridges import gate
 
-    host = item.config.stash[HOST]
-    leasing.refuse(item, host)
-    with gate.held(item, host):
+    with gate.held(item, item.config.stash[HOST]):
         return (yield)
 
 
@@ -279,6 +277,12 @@ class Recorder:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Fail a benchmark whose device is in use elsewhere; inside what pytest puts around every set-up."""
+        from pytest_sdbatch.bridges import leasing
+
+        leasing.refuse(item, self._host)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # the outermost: first it is decided whether the case hung
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:

@@ -68,7 +68,8 @@ def refuse(item: pytest.Item, host: Host) -> None:
     assert case is not None
     assert isinstance(item, pytest.Function)
     name = pytest_items.name_of_test(item, case)
-    item.stash[pytest_items.RECORD] = host.session.unmeasured(name, case, host.no_lease.what, Outcome.CRASHED)
+    reason, outcome = host.no_lease.line, Outcome.INVALID_ENVIRONMENT
+    item.stash[pytest_items.RECORD] = host.session.unmeasured(name, case, reason, outcome)
     pytest.fail(str(host.no_lease), pytrace=False)
 
 
