@@ -52,6 +52,9 @@ class Host:
         self.workers = 1  # of xdist, where this process is their controller
         self.lease: Lease | None = None  # of the device or the cores that this process times on
         self.no_lease: SdbatchError | None = None  # why it was not to be had
+        self.present: Lease | None = None  # by which others see that this process times on cores
+        self.beside: set[int] = set()  # processes of other benchmarks that were seen there
+        self.unseen = False  # whether these cannot be seen
         self.lost_gpus: set[str] = set()
         self.gate: Gate | None = None  # what this run is held to
         self.deselected: set[str] = set()  # benchmarks, by the names that run files have

@@ -90,7 +90,7 @@ TABLE: tuple[Option, ...] = (
     Option("budget", "budget", "by how much a case may be worse than its baseline: time:3%,peak-memory:1%", group="decide"),
     Option("limit", "limit", "what a case must keep: latency:4s,peak-memory:20GiB,images-per-s:1.5", flag="LIMITS", group="decide"),
     Option("case_timeout", "seconds", "seconds after which a case that has not ended ends its process; left out: never", group="decide"),
-    Option("lease_seconds", "seconds", "seconds to wait for a GPU, or cores, that another benchmark uses", "86400", group="decide", marker=False),
+    Option("lease_seconds", "seconds", "seconds to wait for a GPU, or for the cores of a worker, that another benchmark uses", "86400", group="decide", marker=False),
     Option("sweet_spot", "share", "how much slower than the best the sweet spot may be", "5%", group="decide", marker=False),
     Option("objective", "choice", "what the recommended split is best at: throughput, cost, latency, memory, energy or first-image", "throughput", flag="AIM", group="decide", choices=("throughput", "cost", "latency", "memory", "energy", "first-image"), marker=False),
     Option("price", "price", "dollars an hour of the device: 2.49/h, or by device H100:2.49/h,L4:0.71/h", flag="PRICE", group="decide", marker=False),

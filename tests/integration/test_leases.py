@@ -196,6 +196,28 @@ def test_two_runs_never_use_one_gpu_at_once(project: Path, monkeypatch: pytest.M
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
+def test_two_runs_on_the_cores_say_that_they_disturb_each_other(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither waits: the later one says it at its start, the earlier one once it looks again, both below the table."""
+    monkeypatch.setenv("SECONDS_HELD", "60")
+    command = [sys.executable, "-m", "pytest", "--sd-batch-sizes=1", "--sd-device=cpu"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        while not (project / "started.txt").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        monkeypatch.setenv("SECONDS_HELD", "0")
+        result = pytester.runpytest_subprocess("--sd-batch-sizes=1", "--sd-device=cpu")
+        first.kill()
+    after = pytester.runpytest_subprocess("--sd-batch-sizes=1", "--sd-device=cpu")
+
+    result.assert_outcomes(passed=2)
+    said = f"another benchmark runs on this machine (process {first.pid}): their times disturb each other"
+    result.stdout.fnmatch_lines([f"sdbatch: {said}", "*b1x1 *ok", said])
+    assert result.stdout.str().count(said) == 2
+    after.stdout.no_fnmatch_line("*another benchmark*")
+
+
 def test_a_gpu_that_stays_in_use_fails_the_case(
     project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

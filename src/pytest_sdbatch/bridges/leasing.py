@@ -28,8 +28,15 @@ _ALLOW_ALL = ("auto", "cuda")
 
 def hold(item: pytest.Item, host: Host) -> None:
     """Take the lease of this process before its first benchmark; it holds until its tests or the process end."""
-    if host.lease is not None or host.no_lease is not None or host.only_check or not _measures(item, host):
+    if host.no_lease is not None or host.only_check or not _measures(item, host):
         return
+    if host.lease is None:
+        _take(host)
+    if host.lease is not None and host.device.kind == "cpu" and host.device.lease_name is None:
+        _look_around(host)
+
+
+def _take(host: Host) -> None:
     from pytest_sdbatch.devices import lease
 
     wait_s = host.options.number("lease_seconds")
@@ -46,6 +53,26 @@ def hold(item: pytest.Item, host: Host) -> None:
         host.session.own_facts = _own_facts(host)
 
 
+def _look_around(host: Host) -> None:
+    """Say, each once, which other benchmarks are on this machine's cores: one alone waits for nobody."""
+    from pytest_sdbatch.devices import lease
+
+    try:
+        if host.present is None:
+            host.present = lease.be_present()
+        others = set(lease.others_present()) - host.beside if host.parallel < 2 else set()
+    except SdbatchError as error:
+        if not host.unseen:
+            host.unseen = True
+            host.notes.append(f"other benchmarks on this machine were not looked for: {error.line}")
+        return
+    for process in sorted(others):
+        host.beside.add(process)
+        said = f"another benchmark runs on this machine (process {process}): their times disturb each other"
+        _say(host, said)
+        host.notes.append(said)
+
+
 def give_back(host: Host) -> None:
     """Let others have what this process timed on, now that its tests are done.
 
@@ -56,6 +83,9 @@ def give_back(host: Host) -> None:
     host.free()
     host.lease.give_back()
     host.lease = None
+    if host.present is not None:
+        host.present.give_back()
+        host.present = None
 
 
 def refuse(item: pytest.Item, host: Host) -> None:

@@ -21,6 +21,7 @@ PLACE = "SDBATCH_LEASES"  # the variable that names another folder
 _LOOK_AGAIN_S = 0.25
 _ANOTHER_PLACE = f"set {PLACE} to a folder of your own, on a disk of this machine"
 _TEMPORARY = "/tmp"  # the same for all jobs, unlike what TMPDIR names
+_PRESENT = "cores-"  # and the number of a process: the name under which it says that it times on cores
 
 
 class Lease:
@@ -90,6 +91,41 @@ def take_any(choices: Sequence[Sequence[str]], *, wait_s: float, on_wait: Callab
             with contextlib.suppress(DeviceInUse):
                 return take(names, wait_s=0)
     return take(choices[0], wait_s=wait_s, on_wait=on_wait)
+
+
+def be_present() -> Lease:
+    """Say, until the lease is given back, that this process times on cores of this machine; it keeps nobody off them.
+
+    Raises:
+        DeviceError: as :func:`take`.
+
+    """
+    return take([f"{_PRESENT}{os.getpid()}"], wait_s=4 * _LOOK_AGAIN_S)  # somebody may just be looking
+
+
+def others_present() -> tuple[int, ...]:
+    """Return the numbers of the other processes that said so and have not ended.
+
+    Raises:
+        DeviceError: where the folder is not private.
+
+    """
+    import filelock
+
+    found = []
+    for path in sorted(private_folder().glob(f"{_PRESENT}*.lock")):
+        number = int(path.stem.removeprefix(_PRESENT))
+        if number == os.getpid():
+            continue
+        try:
+            with filelock.FileLock(path, timeout=0), contextlib.suppress(OSError):
+                path.unlink()  # its process has ended
+                path.with_suffix(".holder").unlink()
+        except filelock.Timeout:
+            found.append(number)
+        except OSError:  # it went away meanwhile
+            continue
+    return tuple(found)
 
 
 def private_folder() -> Path:

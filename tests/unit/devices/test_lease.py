@@ -210,3 +210,19 @@ def test_jobs_with_temporary_folders_of_their_own_share_the_leases(
     assert lease.private_folder() == tmp_path / f"pytest-sdbatch-{os.getuid()}"
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "another job"))
     assert lease.private_folder() == tmp_path / f"pytest-sdbatch-{os.getuid()}"
+
+
+def test_who_is_present_is_seen_by_others_until_he_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only others, whoever was killed no more, and no file is left of him."""
+    monkeypatch.setenv(lease.PLACE, str(tmp_path / "leases"))
+    here = "import time; from pytest_sdbatch.devices import lease; held = lease.be_present(); print('here', flush=True)"
+    command = [sys.executable, "-c", here + "; time.sleep(60)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        mine = lease.be_present()
+        assert lease.others_present() == (process.pid,)
+        process.kill()
+    assert lease.others_present() == ()
+    mine.give_back()
+    assert [path.stem for path in (tmp_path / "leases").iterdir() if str(process.pid) in path.name] == []
