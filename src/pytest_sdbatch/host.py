@@ -47,6 +47,7 @@ class Host:
         self.grid: list[Case] = []  # one per benchmark that will be measured, in the order of running
         self.loads: Counter[tuple[str, str, str, str, int]] = Counter()  # tests still to come, by pool key
         self.progress = Progress()
+        self.guarded = False  # whether a benchmark shall fail where other processes use the device
         self.hints: list[str] = []  # shown with the header
         self.notes: list[str] = []  # shown under the table
         self.workers = 1  # of xdist, where this process is their controller

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from benchmark_run import Keeper, RunBenchmark
 
+from pytest_sdbatch.devices.fake import FakeDevice
+
 SHORT = ("-p", "no:cacheprovider", "-o", "sd_rounds=3", "-o", "sd_warmup_calls=1", "--sd-device=cpu")
 TEXT_TO_IMAGE = """
     def test_it(sd_benchmark, sd_pipeline):
@@ -106,6 +108,32 @@ def test_a_device_that_torch_does_not_know_loads_no_model(run_benchmark: RunBenc
     assert "no model can be loaded on the device 'fake'" in result.text
     assert "sd_benchmark(lambda batch: ...)" in result.text
     assert "Traceback" not in result.text
+
+
+@pytest.mark.parametrize(
+    ("marker", "options"),
+    [("foreign_processes='fail'", []), ("", ["-o", "sd_foreign_processes=fail"])],
+)
+@pytest.mark.parametrize("told", [True, False])
+def test_a_guard_that_can_see_nothing_is_said(
+    run_benchmark: RunBenchmark, marker: str, options: list[str], told: bool
+) -> None:
+    """On a CPU, or where the driver does not tell, nobody may take a run that passed for one that was alone."""
+    source = f"""
+        import pytest
+
+        @pytest.mark.sdbatch({marker})
+        def test_it(sd_benchmark, fake_device):
+            sd_benchmark(fake_device.generate)
+    """
+    device = FakeDevice()
+    if told:
+        device.sensors.neighbours = 0
+
+    result = run_benchmark("--sd-batch-sizes=1", *options, source=source, device=device)
+
+    result.run.assert_outcomes(passed=1)
+    assert result.text.count("foreign_processes=fail guards nothing here") == (0 if told else 1)
 
 
 @pytest.fixture

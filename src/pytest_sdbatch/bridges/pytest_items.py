@@ -56,6 +56,7 @@ def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
         options = options_of(metafunc.definition, host, with_model=with_model)
         cases = host.cases_of(options, with_model=with_model)
         host.prompts(options)
+        host.guarded |= "sd_benchmark" in metafunc.fixturenames and options.choice("foreign_processes") == "fail"
         if with_model:
             check_loads_models(host.device)
         if not with_model and host.options.origin("models") > Origin.DEFAULT:

@@ -29,7 +29,12 @@ def header(host: Host) -> list[str]:
     if host.grid:
         from pytest_sdbatch.report import terminal
 
-        lines += terminal.header_lines(host.session.environment, host.options, host.grid)
+        environment = host.session.environment
+        lines += terminal.header_lines(environment, host.options, host.grid)
+        # Workers collect, their controller does not: it knows the options of the run alone.
+        guarded = host.guarded or host.options.choice("foreign_processes") == "fail"
+        if guarded and "other_processes" in environment.unknown:
+            lines.append("sdbatch: foreign_processes=fail guards nothing here: other processes are not known")
     lines += [f"sdbatch: {hint}" for hint in host.hints]
     if host.grid and host.options.switch("plan"):
         lines += terminal.plan_lines(host.grid, recorded_seconds(host))
