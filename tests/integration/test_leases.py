@@ -179,6 +179,17 @@ def test_auto_is_left_to_xdist_where_no_benchmark_is_in_sight(
     result.stdout.fnmatch_lines(["*created: 2/2 workers"])
 
 
+def test_auto_without_a_gpu_says_so(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benchmarks get the workers that xdist gives any test, and one line that says where the number is from."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "2")
+
+    result = pytester.runpytest_subprocess("-n", "auto", "--sd-batch-sizes=1", "-k", "again")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["sdbatch: no GPUs to share out: -n auto is xdist's own number, 2 workers; all cases*"])
+
+
 def test_two_runs_never_use_one_gpu_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two pytest processes on the same GPU the second waits, says for whom, and then measures."""
     monkeypatch.setenv("SECONDS_HELD", "1.5")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.records import Fact
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+NO_GPUS: pytest.StashKey[bool] = pytest.StashKey()  # whether `-n auto` found none to share out
 _CORE = "cpu-"  # and its number: the name of its lease
 _ALLOW_ALL = ("auto", "cuda")
 
@@ -108,7 +109,11 @@ def workers_for_gpus(options: Options, config: pytest.Config) -> int | None:
 
     That is so where no benchmark is in sight yet: unit tests of a project must not be slowed down by this plugin.
     """
-    return len(gpus(options)) or None if _is_sweep(options, config) else None
+    if not _is_sweep(options, config):
+        return None
+    found = len(gpus(options))
+    config.stash[NO_GPUS] = not found
+    return found or None
 
 
 def share_gpus(host: Host, specs: Sequence[Any]) -> None:

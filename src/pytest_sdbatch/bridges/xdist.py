@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_sdbatch import units
-from pytest_sdbatch.bridges import gate, pytest_benchmark, resuming, screen
+from pytest_sdbatch.bridges import gate, leasing, pytest_benchmark, resuming, screen
 from pytest_sdbatch.bridges.pytest_items import read_node_id
 from pytest_sdbatch.errors import OptionError, SdbatchError
 
@@ -59,11 +59,20 @@ def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter
     if benchmarks:
         gate.prepare(host)
         _expect(host, benchmarks)
+        if host.config.stash.get(leasing.NO_GPUS, False):
+            host.hints.append(_of_auto(host, node_ids))
     if reporter is not None:
         for line in screen.header(host):
             reporter.write_line(line)
     if benchmarks:
         resuming.begin(host)
+
+
+def _of_auto(host: Host, node_ids: Sequence[str]) -> str:
+    """Return what ``-n auto`` came to without GPUs: workers for which there may be nothing to do."""
+    pipelines = len({scope_of(node_id) for node_id in node_ids})
+    said = f"no GPUs to share out: -n auto is xdist's own number, {units.count(host.workers, 'worker')}"
+    return f"{said}; all cases are of one pipeline, so that one would do (-n0)" if pipelines == 1 else said
 
 
 def _expect(host: Host, benchmarks: Sequence[str]) -> None:

@@ -180,3 +180,18 @@ def test_a_new_worker_that_collects_other_tests_is_sent_home() -> None:
         run.to_its_end()
 
     assert not run.done
+
+
+@pytest.mark.parametrize(
+    ("tests", "rest"),
+    [
+        (BENCHMARKS[:3], "; all cases are of one pipeline, so that one would do (-n0)"),
+        (BENCHMARKS, ""),
+        (BENCHMARKS[:3] + PLAIN[:1], ""),
+    ],
+)
+def test_auto_without_gpus_says_what_it_came_to(tests: tuple[str, ...], rest: str) -> None:
+    """And that one worker would do, where it would: other pipelines, and plain tests, are work for a second one."""
+    host: Any = SimpleNamespace(workers=2)
+
+    assert xdist._of_auto(host, tests) == f"no GPUs to share out: -n auto is xdist's own number, 2 workers{rest}"
