@@ -210,7 +210,7 @@ def test_two_runs_never_use_one_gpu_at_once(project: Path, monkeypatch: pytest.M
 def test_two_runs_on_the_cores_say_that_they_disturb_each_other(
     project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither waits: the later one says it at its start, the earlier one once it looks again, both below the table."""
+    """The later one does not wait, and says it at its start and below the table; who has ended is not named."""
     monkeypatch.setenv("SECONDS_HELD", "60")
     command = [sys.executable, "-m", "pytest", "--sd-batch-sizes=1", "--sd-device=cpu"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:

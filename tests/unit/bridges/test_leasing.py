@@ -1,10 +1,18 @@
-"""Which GPUs workers share, and what -n auto means."""
+"""Which GPUs workers share, what -n auto means, and who else is on the cores."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from pytest_sdbatch.bridges import leasing
 from pytest_sdbatch.bridges.leasing import gpus
+from pytest_sdbatch.devices import lease
 from pytest_sdbatch.options import Options, resolve
 
 
@@ -49,3 +57,42 @@ def test_without_the_variable_torch_counts() -> None:
     import torch
 
     assert gpus(options(), {}) == tuple(map(str, range(torch.cuda.device_count())))
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what a run without workers has of its host; its leases are its own."""
+    monkeypatch.setenv(lease.PLACE, str(tmp_path / "leases"))
+    pluginmanager = SimpleNamespace(get_plugin=lambda _name: None)
+    config = SimpleNamespace(pluginmanager=pluginmanager)
+    return SimpleNamespace(config=config, present=None, beside=set(), unseen=False, parallel=1, notes=[])
+
+
+def test_a_run_that_began_first_notices_a_later_one(host: Any) -> None:
+    """Who else is there is looked for at each case, and said once."""
+    leasing._look_around(host)
+    assert host.notes == []
+
+    code = "import time; from pytest_sdbatch.devices import lease; held = lease.be_present(); print(flush=True)"
+    command = [sys.executable, "-c", code + "; time.sleep(60)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        leasing._look_around(host)
+        leasing._look_around(host)
+        other.kill()
+    host.present.give_back()
+
+    said = f"another benchmark runs on this machine (process {other.pid}): their times disturb each other"
+    assert host.notes == [said]
+
+
+def test_a_place_that_keeps_no_leases_ends_no_run_on_a_cpu(host: Any, tmp_path: Path) -> None:
+    """The run needs no lease; that it sees no others is said once."""
+    (tmp_path / "leases").touch()
+
+    leasing._look_around(host)
+    leasing._look_around(host)
+
+    (said,) = host.notes
+    assert said.startswith("other benchmarks on this machine were not looked for: ")
