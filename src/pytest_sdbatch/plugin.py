@@ -163,10 +163,11 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let the report of a benchmark carry its record, as plain builtins."""
-    from pytest_sdbatch.bridges import faults, live, screen
+    from pytest_sdbatch.bridges import faults, gate, live, screen
 
     report = yield
     live.clear(item.config.stash[HOST])
+    gate.insist(item, report)
     screen.attach_record(item, call, report)
     faults.look_at_device(item, report)
     return report

@@ -203,3 +203,66 @@ def test_the_baseline_of_another_commit_is_read_from_git(
     assert "sdbatch: gate against HEAD:benchmarks/baselines/main/" in found.text
     assert missing.run.ret == 12
     assert "the commit origin/main is not here" in missing.text
+
+
+EXPECTED = """
+    import pytest
+
+    @pytest.mark.xfail(reason="known")
+    def test_generate(sd_benchmark, fake_device):
+        {before}
+        sd_benchmark(fake_device.generate)
+        {after}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes", "counted", "said"),
+    [
+        ("raise RuntimeError('boom')", "", {}, "2 regressed", "outcome: ok before, crashed now: RuntimeError: boom"),
+        ("", "raise RuntimeError('boom')", {}, "2 regressed", "outcome: ok before, test failed now"),
+        ("", "", {"model_bytes": 1100 * MIB}, "2 regressed", "budget: 0.5 %, at least 2.00 MiB"),
+        ("", "", {"capacity_images": 0}, "1 regressed, 1 missing", "outcome: ok before, oom now"),
+    ],
+)
+def test_a_failure_that_was_expected_does_not_hide_a_regression(
+    run_benchmark: RunBenchmark,
+    record: RecordBaseline,
+    before: str,
+    after: str,
+    changes: dict[str, int],
+    counted: str,
+    said: str,
+) -> None:
+    """xfail is for the test's own assertions: what was ok in the baseline and is not now ends with exit status 1."""
+    record()
+
+    result = run_benchmark(
+        *GATE, device=device(**changes), source=EXPECTED.format(before=before or "pass", after=after or "pass")
+    )
+
+    status, last = ended(result)
+    assert (status, last.partition("compared, ")[2]) == (1, counted)
+    assert "2 failed" in result.text
+    assert said in result.text
+
+
+def test_a_failure_that_a_plugin_pardons_does_not_hide_a_regression(
+    run_benchmark: RunBenchmark, record: RecordBaseline, pytester: pytest.Pytester
+) -> None:
+    """A report that is failed and expected is none that pytest counts; the second one is."""
+    record()
+    pytester.makeconftest("""
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport():
+            report = yield
+            if report.failed:
+                report.wasxfail = "quarantined"
+            return report
+    """)
+
+    result = run_benchmark(*GATE, source="def test_generate(sd_benchmark): raise RuntimeError\n", device=device())
+
+    assert ended(result) == (1, "sdbatch: gate: 2 cases compared, 2 regressed")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NO_BASELINE = 12  # exit status: there is nothing to compare with, or it cannot be compared
 _TOLD = "sdbatch_gate"  # attribute of a report: what the gate needs to know of its test
+_BROKEN: pytest.StashKey[bool] = pytest.StashKey()  # of an item: the gate failed its test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class GatedTest:
     location: tuple[str, int | None, str]  # as a report has it
     budget: Mapping[str, float]
     limited: bool  # whether it has limits to keep
+    failed: bool  # whether pytest counts it as failed: not where that was expected
 
 
 class Gate:
@@ -50,10 +52,14 @@ class Gate:
         self.comparison: Comparison | None = None
         self.last_word = ""  # printed when all else is
 
-    def tell(self, node_id: str, location: tuple[str, int | None, str], told: Mapping[str, Any]) -> None:
+    def tell(self, report: pytest.TestReport, told: Mapping[str, Any]) -> None:
         """Take note of a test that ended."""
         self.tests[told["name"]] = GatedTest(
-            node_id=node_id, location=location, budget=told["budget"], limited=told["limited"]
+            node_id=report.nodeid,
+            location=report.location,
+            budget=told["budget"],
+            limited=told["limited"],
+            failed=report.failed and not hasattr(report, "wasxfail"),
         )
 
 
@@ -177,9 +183,17 @@ def held(item: pytest.Item, host: Host) -> Iterator[None]:
     found = _failure(item, host)
     if found is not None:
         pytest_items.leave_out(item)
+        item.stash[_BROKEN] = True
         raise pytest.fail.Exception(found, pytrace=False) from None  # how the case was skipped is said in it
     if skipped is not None:
         raise skipped
+
+
+def insist(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Let *report* fail where the gate failed the test *item*: xfail is for what the test itself finds."""
+    if item.stash.get(_BROKEN, False) and hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        del report.wasxfail
 
 
 def attach(item: pytest.Item, report: pytest.TestReport, record: Record) -> None:
@@ -199,7 +213,7 @@ def hear(report: pytest.TestReport, host: Host) -> None:
     """Take note of the test of *report*."""
     told = vars(report).get(_TOLD)
     if told is not None and host.gate is not None:
-        host.gate.tell(report.nodeid, report.location, told)
+        host.gate.tell(report, told)
 
 
 def leave_out(items: Sequence[pytest.Item], host: Host) -> None:

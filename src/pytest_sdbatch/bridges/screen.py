@@ -138,7 +138,8 @@ def keep(report: pytest.TestReport, host: Host) -> None:
         return
     # What the test came to is only known here: plugins may change it until it is reported.
     # A plugin that runs it again says "rerun" in between.
-    test_outcome = report.outcome if report.outcome in ("passed", "skipped") else "failed"
+    expected = report.skipped and hasattr(report, "wasxfail")  # to fail, which it did
+    test_outcome = report.outcome if report.outcome in ("passed", "skipped") and not expected else "failed"
     record = replace(record, test_outcome=test_outcome)
     if host.workers > 1:
         record = _without_common_facts(record, host.session.environment.must_match)

@@ -205,14 +205,18 @@ def _was_asked_for(name: str, host: Host) -> bool:
 
 
 def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
-    """Send a second, failed report for each test that passed and whose case regressed."""
+    """Send a second, failed report for each case that regressed and whose test pytest does not count as failed."""
     from pytest_sdbatch.analysis.verdict import Verdict
     from pytest_sdbatch.storage.benchmark_schema import full_name
 
-    passed = {full_name(r.test, r.case): r for r in host.records if r.test_outcome == "passed"}
+    records = {full_name(r.test, r.case): r for r in host.records}
     for case in found.cases:
-        if case.verdict is Verdict.REGRESSED and case.name in passed:
-            host.session.keep(replace(passed[case.name], test_outcome="failed"))
+        if case.verdict is not Verdict.REGRESSED:
+            continue
+        record, test = records[case.name], gate.tests.get(case.name)
+        # One that is not known here is of a worker that died, which is a failed test.
+        if record.test_outcome != "failed" or (test is not None and not test.failed):
+            host.session.keep(replace(record, test_outcome="failed"))
             host.config.hook.pytest_runtest_logreport(report=_second_report(case, found, gate))
 
 
