@@ -11,6 +11,8 @@ from pytest_sdbatch.records import Outcome
 _SKIPPED = Outcome.SKIPPED.value
 # The code did what it should, the machine did not: the numbers tell nothing of either.
 _UNSURE = (Outcome.THROTTLED.value, Outcome.INVALID_ENVIRONMENT.value)
+# What a sound measurement may come to, of which a later one can say that nothing changed; other failures measured none.
+_RESULTS = (Outcome.OOM.value, Outcome.SPILLED.value, Outcome.OVER_LIMIT.value)
 
 
 def state_of_base(found: Sequence[Measured]) -> Measured:
@@ -35,6 +37,8 @@ def compare_outcomes(base: Measured, candidate: Measured) -> CaseVerdict | None:
         return CaseVerdict(
             verdict=Verdict.NEW, reason=f"the base skipped it: {base.reason or 'no reason was recorded'}"
         )
+    if then == now and _is_failure(candidate) and now not in _RESULTS:
+        return CaseVerdict(verdict=Verdict.MISSING, reason=f"failed on both sides: {now}")
     if _is_unsure(base) or _is_unsure(candidate):
         verdict = Verdict.INCONCLUSIVE
     elif then == OK:

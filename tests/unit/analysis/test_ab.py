@@ -96,7 +96,7 @@ def test_what_drifted_takes_no_verdict_away() -> None:
         ("oom", "ok", Verdict.IMPROVED),
         ("crashed", "ok", Verdict.NEW),
         ("test failed", "ok", Verdict.NEW),
-        ("crashed", "crashed", Verdict.UNCHANGED),
+        ("crashed", "crashed", Verdict.MISSING),
         ("ok", "crashed", Verdict.REGRESSED),
         ("throttled", "ok", Verdict.INCONCLUSIVE),
     ],
