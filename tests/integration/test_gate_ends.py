@@ -194,3 +194,37 @@ def test_a_plan_or_a_check_compares_nothing(run_benchmark: RunBenchmark, record:
     assert (planned.run.ret, checked.run.ret) == (0, 0)
     assert "compared" not in planned.text
     assert "nothing is compared or gated: nothing is measured" in checked.text
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_colon_without_a_commit_ends_with_12(
+    run_benchmark: RunBenchmark, record: RecordBaseline, pytester: pytest.Pytester, typed: bool
+) -> None:
+    """What "$BASE:main" gives with an empty variable: the tree that is gated must not be what it is compared with."""
+    record()
+    if not typed:
+        pytester.makeini("[pytest]\nsd_gate = yes\nsd_baseline = :main\n")
+
+    result = run_benchmark(*(("--sd-baseline=:main", "--sd-gate") if typed else ()), SIZES)
+
+    assert result.run.ret == 12
+    assert "ERROR: --sd-baseline=:main names no commit before its colon" in result.text
+    assert not result.records
+
+
+def test_a_baseline_that_a_pull_request_brings_along_is_said_under_ci(
+    run_benchmark: RunBenchmark, record: RecordBaseline, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, where git has the file; not for a baseline that no commit holds, and not outside CI."""
+    record()
+    monkeypatch.setenv("CI", "true")
+
+    said = [run_benchmark(*GATE, device=device()).text]
+    for words in (("init", "-q"), ("add", "benchmarks")):
+        assert pytester.run("git", *words).ret == 0
+    said.append(run_benchmark(*GATE, device=device()).text)
+    monkeypatch.delenv("CI")
+    said.append(run_benchmark(*GATE, device=device()).text)
+
+    line = "sdbatch: the baseline comes from this tree; name the base commit: --sd-baseline=REF:main"
+    assert [text.splitlines().count(line) for text in said] == [0, 1, 0]

@@ -7,6 +7,7 @@ ok, peak memory over its budget. The verdict on time comes after the loop: :mod:
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,6 +171,7 @@ def prepare(host: Host) -> None:
         runs, since = units.count(len(host.gate.base), "run"), host.gate.base[0].started_at[:10]
         word = "gate against" if enforced else "compared with"
         host.hints.append(f"{word} {host.gate.base[0].file}: {runs}, recorded {since}")
+        host.hints += _own_words(host, name)
 
 
 @contextlib.contextmanager
@@ -280,14 +282,38 @@ def _read(host: Host, name: str) -> tuple[SideRun, ...]:
     return runs
 
 
+def _own_words(host: Host, name: str) -> Iterator[str]:
+    """Yield what is to be said where a pull request brings its baseline along."""
+    from pytest_sdbatch.measure.repository import is_tracked
+
+    if not os.environ.get("CI") or ":" in name or _is_file(name):
+        return
+    path = Path(arguments.relative(host.stored_path(name), host.config.rootpath)).as_posix()
+    if is_tracked(host.config.rootpath, path):
+        yield f"the baseline comes from this tree; name the base commit: --sd-baseline=REF:{name}"
+
+
 def _is_file(name: str) -> bool:
     return name.lower().endswith(".json")
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """Return commit and name of ``REF:NAME``; no commit where none is given."""
-    commit, _, stored = name.rpartition(":")
-    return ("", name) if _is_file(name) else (commit, stored)
+    """Return commit and name of ``REF:NAME``; no commit where none is given.
+
+    Raises:
+        BaselineError: for a colon without a commit.
+
+    """
+    if _is_file(name):
+        return "", name
+    commit, colon, stored = name.rpartition(":")
+    if colon and not commit:
+        raise BaselineError(
+            f"--sd-baseline={name} names no commit before its colon",
+            why="a variable was empty, perhaps: without a commit the baseline would come from the tree that is gated",
+            fix=f"write --sd-baseline=REF:{stored}, or --sd-baseline={stored} for the tree's own",
+        )
+    return commit, stored
 
 
 def _missing(host: Host, name: str, path: Path) -> BaselineError:

@@ -89,6 +89,15 @@ def read_committed(folder: Path, commit: str, path: str, *, git: str = "git") ->
         raise RunFileError(f"{commit} has no {path}", why=str(reason)) from None
 
 
+def is_tracked(folder: Path, path: str, *, git: str = "git") -> bool:
+    """Return whether the repository that *folder* is in has the file *path*, relative to it; False: git cannot say."""
+    try:
+        _ask(git, folder, "ls-files", "--error-unmatch", "--", path)
+    except _NoAnswer:
+        return False
+    return True
+
+
 def without_user(url: str) -> str | None:
     """Return *url* without user, password, query and fragment; None for a folder, whose path may name a person."""
     parts = urlsplit(url)
