@@ -234,7 +234,7 @@ def test_a_failure_that_was_expected_does_not_hide_a_regression(
     counted: str,
     said: str,
 ) -> None:
-    """xfail is for the test's own assertions: what was ok in the baseline and is not now ends with exit status 1."""
+    """The mark is for the test's own assertions: what was ok in the baseline and is not now ends with exit status 1."""
     record()
 
     result = run_benchmark(

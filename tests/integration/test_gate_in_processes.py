@@ -16,6 +16,7 @@ import pytest
 COMMAND = (sys.executable, "-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "sweep")
 # A device whose processes differ a little, and whose calls take as many times as long as the file says.
 CONFTEST = """
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ PROCESSES = HERE / "processes"
 PROCESSES.mkdir(exist_ok=True)
 NUMBER = len(list(PROCESSES.iterdir()))
 (PROCESSES / str(NUMBER)).touch()
+if (HERE / "first dying").exists() and NUMBER >= int((HERE / "first dying").read_text()):
+    os._exit(3)
 SLOWER = [float(text) for text in (HERE / "slower").read_text().split()]
 FACTOR = (1.0, 1.002, 0.999, 1.001, 0.998)[NUMBER % 5]
 DEVICE = FakeDevice(
@@ -116,6 +119,19 @@ def test_one_slow_process_is_not_red(project: Path) -> None:
     assert "sdbatch ab --base " in last
 
 
+def test_the_run_that_raised_the_suspicion_does_not_confirm_it(project: Path) -> None:
+    """Where fewer than two of the fresh processes leave a run, time is not red, and the reason is in the table."""
+    (project / "slower").write_text("1.12")
+    (project / "first dying").write_text("2")
+
+    status, text = gate(project)
+
+    assert status == 0
+    assert text.count("ERROR: a fresh process left no run") == 2
+    assert "(1) time: 1 of 3 fresh processes measured it again, 2 are needed" in text
+    assert text.rstrip().splitlines()[-1].startswith("sdbatch: gate: 2 cases compared, 1 inconclusive")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere the console tells all processes at once")
 def test_a_run_that_is_stopped_meanwhile_ends_its_process_too(project: Path, tmp_path: Path) -> None:
     """Exit status 2, as of any Ctrl-C; no verdict, no process and no file is left behind."""
@@ -134,6 +150,8 @@ def test_a_run_that_is_stopped_meanwhile_ends_its_process_too(project: Path, tmp
 
     assert run.returncode == pytest.ExitCode.INTERRUPTED
     assert "not compared with main: the run did not come to its end" in text
+    assert "interrupted before the verdict: a gate judges whole runs, so run the same command again" in text
+    assert "--sd-resume" not in text
     assert "regressed" not in text
     assert not list(left.glob("sdbatch-*"))
     assert len(list((project / "processes").iterdir())) == 2

@@ -29,6 +29,7 @@ _RANK = (
     Verdict.IMPROVED,
     Verdict.UNCHANGED,
 )
+_FEWEST_FRESH = 2  # runs of a suspect beside the one that made it a suspect
 COMPARED = (Verdict.REGRESSED, Verdict.ACCEPTED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
 
 
@@ -135,6 +136,32 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
             if not any(fact.weight is Weight.DRIFT for fact in facts[name])  # more runs would not undo that
         ),
     )
+
+
+def confirmed(found: Comparison, again: Sequence[SideRun], *, processes: int) -> Comparison:
+    """Return *found* without the verdicts on time that stand on the run that raised the suspicion.
+
+    Args:
+        found: of runs of the candidate that include *again*.
+        again: the runs of the suspects that were made to confirm them.
+        processes: that were started for those; some may have left no run.
+
+    """
+
+    def weakened(part: CaseVerdict | None, fresh: int) -> CaseVerdict | None:
+        if part is None or part.verdict is not Verdict.REGRESSED or part.interval is None:  # None: it is exact
+            return part
+        reason = f"{fresh} of {processes} fresh processes measured it again, {_FEWEST_FRESH} are needed"
+        return replace(part, verdict=Verdict.INCONCLUSIVE, reason=reason)
+
+    def checked(case: CaseComparison) -> CaseComparison:
+        fresh = len(sound_of([run.cases[case.name] for run in again if case.name in run.cases]))
+        if fresh >= _FEWEST_FRESH:
+            return case
+        time, memory = weakened(case.time, fresh), weakened(case.memory, fresh)
+        return case_comparison(case.name, case.base, case.candidate, case.moved, case.outcome, time, memory)
+
+    return replace(found, cases=tuple(map(checked, found.cases)))
 
 
 _Side = Sequence[Measured]

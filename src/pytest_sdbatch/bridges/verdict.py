@@ -37,7 +37,7 @@ def reach(host: Host) -> None:
     gate = host.gate
     if gate is None or host.is_worker or not gate.base or not host.records or host.options.switch("plan"):
         return
-    from pytest_sdbatch.analysis.comparison import compare
+    from pytest_sdbatch.analysis.comparison import compare, confirmed
     from pytest_sdbatch.storage.sides import side_run
 
     own = side_run(host.session.run(interrupted=False), "this run")
@@ -46,7 +46,7 @@ def reach(host: Host) -> None:
     if gate.enforced and found.suspects:
         rerun.announce(host, found.suspects, baseline=gate.name or "", processes=_AGAIN)
         again = rerun.fresh_runs(host, found.suspects, processes=_AGAIN)
-        found = compare(base, [own, *again], rules)
+        found = confirmed(compare(base, [own, *again], rules), again, processes=_AGAIN)
     gate.comparison = found
     if gate.enforced:
         _fail_regressed(host, gate, found)

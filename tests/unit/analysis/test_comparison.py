@@ -9,7 +9,7 @@ from compared import GIB, QUIET, ended, facts, measured, quiet_side, side
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sdbatch.analysis.comparison import COMPARED, Comparison, compare
+from pytest_sdbatch.analysis.comparison import COMPARED, Comparison, compare, confirmed
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.verdict import Verdict
 
@@ -224,3 +224,26 @@ def test_cases_that_look_slower_are_named_as_suspects() -> None:
 
     assert compare(base, new).suspects == (next(iter(base[0].cases)),)
     assert compare(base, drifted).suspects == ()
+
+
+@pytest.mark.parametrize(("fresh", "verdict"), [(0, "inconclusive"), (1, "inconclusive"), (2, "regressed")])
+def test_the_run_that_raised_a_suspicion_needs_two_more_to_be_red(fresh: int, verdict: str) -> None:
+    """Fresh processes may die: what is left of them is too little, and said so. The rest stands."""
+    base = quiet_side("base", 5, {1: 1.0, 4: 2.0})
+    first, *again = quiet_side("new", 1 + fresh, {1: 1.1, 4: 2.0})
+
+    found = confirmed(compare(base, [first, *again]), again, processes=3)
+
+    assert verdicts(found) == {"b1x1": verdict, "b4x1": "unchanged"}
+    if verdict == "inconclusive":
+        assert found.cases[0].reason == f"time: {fresh} of 3 fresh processes measured it again, 2 are needed"
+        assert found.cases[0].time is not None
+        assert found.cases[0].time.estimate == pytest.approx(0.1, abs=0.01)
+
+
+def test_what_is_exact_needs_no_confirmation() -> None:
+    """Memory that repeats to the byte, and a case that no longer works, are red without a further run."""
+    base = quiet_side("base", 5, {1: 1.0, 4: 2.0})
+    new = side("new", [measured(1, peak_bytes=[5 * GIB] * 6), ended(4, "crashed")])
+
+    assert verdicts(confirmed(compare(base, new), [], processes=3)) == {"b1x1": "regressed", "b4x1": "regressed"}
