@@ -209,7 +209,9 @@ def legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[
     if any(detectable_of(case) is not None for case in cases):
         runs = "runs" if comparison.pairs is None else "pairs of runs"
         yield f"finds: the smallest slowdown that is called regressed in 80 % of comparisons with so many {runs}"
-    if all(case.memory is None for case in comparison.cases):
+    if not any(
+        measured.peak_bytes for run in (*comparison.base, *comparison.candidate) for measured in run.cases.values()
+    ):
         yield "peak memory is not compared: only that of the allocator of a GPU repeats well enough"
 
 

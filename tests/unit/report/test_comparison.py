@@ -172,3 +172,12 @@ def test_the_blocks_can_be_left_out(one_of_each: Comparison) -> None:
 
     assert "regressed: " not in text
     assert "  regressed" in text
+
+
+def test_memory_is_called_not_compared_only_where_nobody_knows_it() -> None:
+    """Not where it is what failed the test of the only case."""
+    grown = compare(side("b", [measured()]), side("n", [measured(state="test failed", peak_bytes=[5 * GIB] * 6)]))
+    unknown = compare(side("b", [measured(peak_bytes=())]), side("n", [measured(peak_bytes=())]))
+
+    assert "peak memory is not compared" not in shown(grown)
+    assert "peak memory is not compared" in shown(unknown)
