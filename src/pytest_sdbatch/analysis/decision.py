@@ -10,7 +10,7 @@ from pytest_sdbatch.analysis.confirm import confirm
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, Estimate, Locations, Run, locations
 from pytest_sdbatch.analysis.explanation import explain
 from pytest_sdbatch.analysis.judge import judge
-from pytest_sdbatch.analysis.pairs import MorePairs, PairSource, differences
+from pytest_sdbatch.analysis.pairs import LocatedPair, MorePairs, PairSource, differences
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS, screening_estimates, suspects
 from pytest_sdbatch.analysis.stored import judge_stored, stored_estimates
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
@@ -53,7 +53,7 @@ def decide(
 
 def _stored(baseline_runs: Sequence[Run], candidate_runs: Sequence[Run], config: Config) -> Decision:
     base, candidate = [locations(run) for run in baseline_runs], [locations(run) for run in candidate_runs]
-    both, one_sided = _sides(base, candidate)
+    both, one_sided = _one_and_both(base, candidate)
     estimates = stored_estimates(base, candidate, both)
     verdicts, suspected = judge_stored(estimates, config)
     return Decision(
@@ -65,13 +65,16 @@ def _stored(baseline_runs: Sequence[Run], candidate_runs: Sequence[Run], config:
 
 def _paired(source: PairSource, config: Config) -> Decision:
     screening = source.ask(None, SCREENING_PAIRS)
-    both, one_sided = _sides([base for base, _ in screening], [candidate for _, candidate in screening])
+    both, _ = _sides(screening)
     estimates = screening_estimates({case: differences(screening, case) for case in both})
     suspected = suspects(estimates, config)
     verdicts = {case: _first_sight(case, estimates.get(case), config, suspected) for case in both}
     unclear = [case for case in both if case not in suspected and verdicts[case].verdict is Verdict.INCONCLUSIVE]
     confirmed, later = confirm(source, config, suspects=suspected, companions=unclear)
     verdicts |= confirmed
+    in_any, one_sided = _sides(source.pairs)
+    late = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason="it was not yet on both sides in the pairs that screen")
+    verdicts |= {case: late for case in in_any if case not in verdicts}
     return Decision(
         verdicts=verdicts | one_sided,
         suspects=suspected,
@@ -89,7 +92,13 @@ def _first_sight(case: str, estimate: Estimate | None, config: Config, suspected
     return judge(case, estimate, config, family=len(suspected), fewest=fewest)
 
 
-def _sides(base: Sequence[Locations], candidate: Sequence[Locations]) -> tuple[list[str], dict[str, CaseVerdict]]:
+def _sides(pairs: Sequence[LocatedPair]) -> tuple[list[str], dict[str, CaseVerdict]]:
+    return _one_and_both([base for base, _ in pairs], [candidate for _, candidate in pairs])
+
+
+def _one_and_both(
+    base: Sequence[Locations], candidate: Sequence[Locations]
+) -> tuple[list[str], dict[str, CaseVerdict]]:
     """Return the cases that both sides ran, and the verdicts on the others."""
     there, here = (dict.fromkeys(case for run in runs for case in run) for runs in (base, candidate))
     one_sided = {

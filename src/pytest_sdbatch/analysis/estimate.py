@@ -55,9 +55,13 @@ def locations(run: Run) -> Locations:
 def _location(case: str, seconds: Sequence[float]) -> float:
     if len(seconds) < FEWEST_FOR_ERROR:
         raise TooFewSamples(f"{case}: {len(seconds)} rounds where at least {FEWEST_FOR_ERROR} are needed")
-    if not (min(seconds) > 0 and all(map(math.isfinite, seconds))):  # a NaN may hide from min, not from isfinite
-        raise ValueError(f"{case}: seconds are finite and above 0: {list(seconds)!r}")
-    return trimmed_location([math.log(value) for value in seconds])
+    try:
+        # A NaN may hide from min, not from isfinite.
+        if min(seconds) > 0 and all(map(math.isfinite, seconds)):
+            return trimmed_location([math.log(value) for value in seconds])
+    except (TypeError, OverflowError):  # no number, or one of hundreds of digits
+        pass
+    raise ValueError(f"{case}: seconds are finite and above 0: {list(seconds)!r}")
 
 
 def estimate_of(values: Sequence[float]) -> Estimate:

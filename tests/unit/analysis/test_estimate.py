@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -59,11 +60,11 @@ def test_the_location_of_a_run_is_its_trimmed_mean() -> None:
     assert locations({"a": [4.0, 1000.0, 1.0, 8.0, 2.0]}) == {"a": pytest.approx(math.log(4))}
 
 
-@pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf, -math.inf, 10**400, "1", None, 1j])
 @pytest.mark.parametrize("place", [0, 4])
-def test_what_is_no_duration_is_refused_wherever_it_stands(wrong: float, place: int) -> None:
+def test_what_is_no_duration_is_refused_wherever_it_stands(wrong: Any, place: int) -> None:
     """The case is named: a job has many."""
-    seconds = [1.0] * 5
+    seconds: list[Any] = [1.0] * 5
     seconds[place] = wrong
 
     with pytest.raises(ValueError, match="sd15-b4x1"):
