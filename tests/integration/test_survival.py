@@ -179,6 +179,22 @@ def test_an_interrupted_run_says_how_to_go_on(run_benchmark: RunBenchmark) -> No
     assert "--sd-resume" not in whole.text
 
 
+def test_an_interrupted_run_with_a_gate_does_not_name_what_the_gate_refuses(run_benchmark: RunBenchmark) -> None:
+    """--sd-gate with --sd-resume is an error: the whole run has to be repeated."""
+    source = """
+        import pytest
+
+        @pytest.mark.sdbatch(limit={"latency": "1min"})
+        def test_fails(sd_benchmark, fake_device):
+            assert not sd_benchmark(fake_device.generate)
+    """
+
+    stopped = run_benchmark("-x", "--sd-gate", "--sd-batch-sizes=1,2,4", source=source)
+
+    assert "interrupted with 2 cases to go: a gate judges whole runs, so run the same command again" in stopped.text
+    assert "--sd-resume" not in stopped.text
+
+
 def test_a_case_that_failed_is_run_again(run_benchmark: RunBenchmark) -> None:
     """It is not among the kept ones, since its cause may be mended by now."""
     source = """

@@ -135,9 +135,17 @@ def end(host: Host, *, whole: bool) -> None:
         host.notes.append(f"ERROR: {host.journal.problem}")
     elif not whole and host.records and host.hand_in is None:
         left = host.progress.total - host.progress.ended
-        what = f"with {units.count(left, 'case')} to go: the same command with --sd-resume runs only the rest"
-        host.notes.append(f"interrupted {what if left else 'at the last case: --sd-resume runs again what failed'}")
+        host.notes.append(f"interrupted {_what_now(host, left)}")
     host.journal = None
+
+
+def _what_now(host: Host, left: int) -> str:
+    if host.options.switch("gate"):  # which refuses a resumed run
+        to_go = f"with {units.count(left, 'case')} to go" if left else "before the verdict"
+        return f"{to_go}: a gate judges whole runs, so run the same command again"
+    if left:
+        return f"with {units.count(left, 'case')} to go: the same command with --sd-resume runs only the rest"
+    return "at the last case: --sd-resume runs again what failed"
 
 
 def leave_out_kept(items: list[pytest.Item], host: Host) -> None:
