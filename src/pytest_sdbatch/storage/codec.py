@@ -1,8 +1,8 @@
 """Records in plain builtins: the one form that a test report carries and a run file holds.
 
 Rounds are columns, durations are whole nanoseconds; everything else keeps the names of :mod:`pytest_sdbatch.records`.
-A None that is also the default is left out, and a key that a file lacks has its default: unknown. A key that this
-version does not know is refused.
+A None that is also the default is left out, and a key that a file lacks has its default: unknown. Where the default is
+a claim the key must be there. A key that this version does not know is refused.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from typing import Annotated, Any, overload
 from msgspec import Meta
 
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.records import Compilation, Environment, MemoryRound, Reading, Record, Round, Run
+from pytest_sdbatch.records import Compilation, Environment, Reading, Record, Round, Run
 from pytest_sdbatch.storage.plain import convert, is_plain, join, to_plain
+from pytest_sdbatch.storage.possible import PEAKS, check_environment, check_record
 
 SCHEMA = 1
 
 _NS = 1e9
-_TEST_OUTCOMES = ("passed", "failed", "skipped")
-_PEAKS = ("peak_allocated_bytes", "peak_reserved_bytes", "host_peak_bytes")
-_WHOLE = (*_PEAKS, "sm_clock_mhz", "temperature_celsius")  # columns that keep the name of Round
+_WHOLE = (*PEAKS, "sm_clock_mhz", "temperature_celsius")  # columns that keep the name of Round
 # Columns of whole numbers in a smaller unit: name there, name in Round, parts of a unit.
 _SCALED = (
     ("machine_cpu_ns", "machine_cpu_s", _NS),
@@ -88,6 +87,7 @@ class _Times:
     rounds: _Columns | None = None
 
 
+_CLAIMS = ("test_outcome", "parallel")  # of a record; unlike other defaults, theirs do not mean unknown
 _TIMES = frozenset(field.name for field in dataclasses.fields(_Times))
 _IN_SECONDS = frozenset({"rounds", "warmup_s", "cold_start_s", "load_s", "compilation"})
 
@@ -100,7 +100,7 @@ def encode_record(record: Record) -> dict[str, Any]:
             the key path.
 
     """
-    _check_values(record, "record")
+    check_record(record, "record")
     body = _fields_of(record, leave_out=_IN_SECONDS)
     body["warmup_ns"] = _to_ns(record.warmup_s, "record.warmup_ns")
     body["cold_start_ns"] = _reading_ns(record.cold_start_s, "record.cold_start_ns")
@@ -134,6 +134,9 @@ def decode_record(value: object, path: str = "record") -> Record:
     for key in sorted(_IN_SECONDS - _TIMES):
         if key in value:
             raise RunFileError(f"{join(path, key)}: unknown key")
+    for key in _CLAIMS:
+        if key not in value:
+            raise RunFileError(f"{join(path, key)}: missing")
     times = convert({key: item for key, item in value.items() if key in _TIMES}, _Times, path)
     record = convert({key: item for key, item in value.items() if key not in _TIMES}, Record, path)
     if times.rounds is not None:
@@ -150,7 +153,7 @@ def decode_record(value: object, path: str = "record") -> Record:
     }
     for name, item in in_seconds.items():
         object.__setattr__(record, name, item)  # nobody has seen it yet; replace() takes ten times as long
-    _check_values(record, path)
+    check_record(record, path)
     return record
 
 
@@ -161,6 +164,7 @@ def encode_header(run: Run) -> dict[str, Any]:
         RunFileError: for a fact that cannot be stored; names the key path.
 
     """
+    check_environment(run.environment, "run")
     plain: dict[str, Any] = to_plain(_fields_of(run, leave_out=frozenset({"records"})), "run")
     return plain
 
@@ -174,7 +178,11 @@ def decode_header(value: object, path: str = "run") -> Run:
     """
     if isinstance(value, dict) and "records" in value:
         raise RunFileError(f"{join(path, 'records')}: unknown key")
-    return convert({**value, "records": []} if isinstance(value, dict) else value, Run, path)
+    if isinstance(value, dict) and "interrupted" not in value:
+        raise RunFileError(f"{join(path, 'interrupted')}: missing")
+    run = convert({**value, "records": []} if isinstance(value, dict) else value, Run, path)
+    check_environment(run.environment, path)
+    return run
 
 
 def encode_environment(environment: Environment) -> dict[str, Any]:
@@ -361,37 +369,3 @@ def _reading_ns(reading: Reading, path: str) -> dict[str, Any]:
 
 def _reading_s(stored: _ReadingNs) -> Reading:
     return Reading(value=None if stored.value is None else stored.value / _NS, reason=stored.reason)
-
-
-def _check_values(record: Record, path: str) -> None:
-    """Raise RunFileError for values that no measurement gives, whichever way they came."""
-    case = record.case
-    sizes = {
-        "case.height": case.height,
-        "case.width": case.width,
-        "case.steps": case.steps,
-        "case.batch_size": case.batch_size,
-        "case.batch_count": case.batch_count,
-        "case.frames": 1 if case.frames is None else case.frames,
-        "parallel": record.parallel,
-    }
-    if min(sizes.values()) < 1:
-        name = min(sizes, key=sizes.__getitem__)
-        raise RunFileError(f"{join(path, name)}: {sizes[name]} is less than 1")
-    if record.test_outcome not in _TEST_OUTCOMES:
-        raise RunFileError(f"{join(path, 'test_outcome')}: {record.test_outcome!r}")
-    durations = [*record.warmup_s, record.cold_start_s.value or 0, record.load_s.value or 0]
-    if record.compilation is not None:
-        durations.append(record.compilation.seconds)
-    if min(durations) < 0:
-        raise RunFileError(f"{path}: a negative time before the rounds")
-    if record.memory_round is not None:
-        _check_time_line(record.memory_round, join(path, "memory_round"))
-
-
-def _check_time_line(made: MemoryRound, path: str) -> None:
-    if len(made.time_s) != len(made.used_bytes):
-        raise RunFileError(f"{join(path, 'used_bytes')}: {len(made.used_bytes)} entries for {len(made.time_s)} times")
-    for name, column in (("time_s", made.time_s), ("used_bytes", made.used_bytes)):
-        if min(column, default=0) < 0:
-            raise RunFileError(f"{join(path, name)}: {min(column)} is below 0")

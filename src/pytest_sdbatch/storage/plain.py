@@ -174,13 +174,21 @@ def _check(value: object, path: str) -> None:
         if isinstance(value, _Repeated):
             raise RunFileError(f"{join(path, value.key)}: appears twice")
         for key, item in value.items():
+            _check_text(key, path or "its top")
             _check(item, join(path, key))
     elif isinstance(value, list):
         if not _are_scalars(value, path):
             for index, item in enumerate(value):
                 _check(item, f"{path}[{index}]")
+    elif isinstance(value, str):
+        _check_text(value, path)
     else:
         _number(value, path)
+
+
+def _check_text(value: str, path: str) -> None:
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise RunFileError(f"{path}: a lone surrogate, which is no text ({value!a})")
 
 
 def _are_scalars(values: Sequence[Any], path: str) -> bool:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
+import operator
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Outcome, Record, Round, Run
-from pytest_sdbatch.storage.run_file import MOST_BYTES, write_run
-from pytest_sdbatch.storage.sides import read_side_runs, read_sides
+from pytest_sdbatch.storage.codec import encode_header, encode_record
+from pytest_sdbatch.storage.plain import parse
+from pytest_sdbatch.storage.run_file import MOST_BYTES, runs_of, write_run
+from pytest_sdbatch.storage.sides import read_side_runs, read_sides, side_runs_of
 
 MakeRecord = Callable[..., Record]
 MakeRun = Callable[..., Run]
+FROZEN = json.loads((Path(__file__).parent / "frozen" / "schema-1.json").read_bytes())
 NAME = "benchmarks/test_x.py::test_text_to_image[tiny-sd-fp32-64x64-s4-b1x1]"
 
 
@@ -174,3 +182,86 @@ def test_links_and_large_files_are_not_read(base: Path, new: Path, tmp_path: Pat
         with pytest.raises(RunFileError, match=f"{path.name}[^$]*") as caught:
             read_sides([base], [path])
         assert said in str(caught.value)
+
+
+def keys_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the way to every value within *value*."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield (*path, key)
+        yield from keys_of(item, (*path, key))
+
+
+def known(value: Any) -> Any:
+    """Return *value* without the keys whose value is None, which may be left out."""
+    if isinstance(value, dict):
+        return {key: known(item) for key, item in value.items() if item is not None}
+    return [known(item) for item in value] if isinstance(value, list) else value
+
+
+def within(part: Any, whole: Any) -> bool:
+    """Return whether *whole* has all that *part* has, and beside it only keys that *part* lacks."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and within(item, whole[key]) for key, item in part.items())
+    return bool(part == whole)
+
+
+def refusal(data: bytes) -> RunFileError | None:
+    """Return why *data* cannot be read; None where it can."""
+    try:
+        side_runs_of(data, "damaged.json")
+    except RunFileError as error:
+        return error
+    return None
+
+
+DAMAGE = st.sampled_from(
+    [
+        None,
+        True,
+        False,
+        -1,
+        0,
+        1,
+        1.5,
+        10**30,
+        "x",
+        "\ud800",
+        "x\udfff",
+        [],
+        [None],
+        ["\ud800"],
+        {},
+        {"\ud800": 1},
+        {"x": 1},
+    ]
+)
+
+
+@settings(max_examples=400)
+@given(way=st.sampled_from(list(keys_of(FROZEN))), new=DAMAGE, how=st.sampled_from(["replace", "remove", "add"]))
+def test_what_is_read_is_what_a_writer_writes(way: tuple[str | int, ...], new: object, how: str) -> None:
+    """Whatever stands where in a file: one error names the file and can be printed, or it is written again as it is."""
+    document = copy.deepcopy(FROZEN)
+    holder = functools.reduce(operator.getitem, way[:-1], document)
+    if how == "replace":
+        holder[way[-1]] = new
+    elif how == "remove":
+        del holder[way[-1]]
+    elif isinstance(holder[way[-1]], dict):
+        holder[way[-1]]["another"] = new
+    data = json.dumps(document).encode()
+
+    refused = refusal(data)
+    if refused is not None:
+        assert refused.what.encode().startswith(b"damaged.json cannot be read: ")
+        return
+    if "sdbatch" not in document:  # a file of pytest-benchmark: only rounds are read
+        return
+    runs = runs_of(parse(data))
+    for header, run in zip(document["sdbatch"]["runs"], runs, strict=True):
+        assert within(known(header), encode_header(run))
+    blocks = [entry["sdbatch"] for entry in document["benchmarks"]] + document["sdbatch"]["without_numbers"]
+    for stored in (stored for block in blocks for stored in block["runs"]):
+        (run,) = (run for run in runs if run.id == stored["run"])
+        assert within(known(stored["record"]), encode_record(run.records[stored["order"]]))
