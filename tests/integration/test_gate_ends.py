@@ -6,7 +6,8 @@ import pytest
 from benchmark_run import RunBenchmark
 from gated import GATE, SIZES, RecordBaseline, device, ended
 
-from pytest_sdbatch.devices.fake import FakeDevice
+from pytest_sdbatch.devices.fake import FakeDevice, OutOfMemory
+from pytest_sdbatch.records import Reading
 
 
 @pytest.mark.parametrize("gate", [(), ("--sd-gate",)])
@@ -228,3 +229,27 @@ def test_a_baseline_that_a_pull_request_brings_along_is_said_under_ci(
 
     line = "sdbatch: the baseline comes from this tree; name the base commit: --sd-baseline=REF:main"
     assert [text.splitlines().count(line) for text in said] == [0, 1, 0]
+
+
+class Full(FakeDevice):
+    """A device that others filled: it runs out of memory as soon as something is put on it."""
+
+    def used_bytes(self) -> Reading:
+        """Be asked when a pipeline is loaded."""
+        raise OutOfMemory("no room for the model")
+
+
+def test_a_pipeline_that_no_longer_fits_while_loading_is_an_error_in_set_up(run_benchmark: RunBenchmark) -> None:
+    """The test's own code never ran: pytest's word for that is ERROR, and the gate's is regressed."""
+    source = """
+        def test_it(sd_benchmark, sd_pipeline, fake_device):
+            sd_benchmark(fake_device.generate)
+    """
+    one = "--sd-batch-sizes=1"
+    run_benchmark("--sd-report=base.json", one, source=source, device=FakeDevice(name="cpu"))
+
+    result = run_benchmark("--sd-baseline=base.json", "--sd-gate", one, source=source, device=Full(name="cpu"))
+
+    result.run.assert_outcomes(errors=1)
+    assert ended(result) == (1, "sdbatch: gate: 1 case compared, 1 regressed")
+    assert "outcome: ok before, oom now: model 'tiny-sd' does not fit on cpu as fp32: no room" in result.text
