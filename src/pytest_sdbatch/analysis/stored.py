@@ -57,6 +57,7 @@ def judge_stored(estimates: Mapping[str, Estimate], config: Config) -> tuple[dic
     cases; else inconclusive, for the machine may have moved. No case with fewer than 5 runs is more than inconclusive.
     """
     suspected = suspects(estimates, config)
+    looks_slower = frozenset(suspected)  # of thousands
     drift = math.log1p(config.drift)
     p_values = {case: p_value(e, against=drift) for case, e in estimates.items() if e.freedom >= _FEWEST_FREEDOM}
     rejected = holm({case: p_values.get(case, 1.0) for case in estimates}, config.alpha)
@@ -64,7 +65,7 @@ def judge_stored(estimates: Mapping[str, Estimate], config: Config) -> tuple[dic
     verdicts = {}
     for case, estimate in estimates.items():
         tolerance = config.tolerance_of(case)
-        verdict, reason = _word(case, estimate, config, suspect=case in suspected, rejected=case in rejected)
+        verdict, reason = _word(case, estimate, config, suspect=case in looks_slower, rejected=case in rejected)
         verdicts[case] = with_numbers(
             verdict, reason, estimate, tail=tail, tolerance=tolerance, against=drift, p=p_values.get(case)
         )

@@ -106,7 +106,7 @@ def side_run(run: Run, file: str) -> SideRun:
 def measured_of(record: Record, environment: Environment) -> Measured:
     """Return *record*, of a run in *environment*, as a side has it."""
     case = record.case
-    seconds = codec.wall_s(record) if record.outcome.has_numbers else []
+    seconds = codec.wall_s(record) if record.outcome.has_numbers else ()
     if seconds and min(seconds) <= 0:
         raise RunFileError(f"{record.test} at {case.id}: a round of {min(seconds)} s is no measurement")
     return Measured(
