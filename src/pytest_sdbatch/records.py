@@ -171,6 +171,7 @@ class Record:
     output_check: str = "unchecked"  # "checked", or why it was not
     tracer: str | None = None  # a tracer or profiler that was active and paused
     parallel: int = 1  # processes that shared the machine by our own doing
+    contention: str | None = None  # why the times include waiting for a core, in words; None: nothing says so
     must_match: Mapping[str, Fact] = field(default_factory=dict)  # beside the environment's: seed, prompts ...
     weights: Weights = field(default_factory=lambda: Weights(kind="own"))
     derived: Derived = field(default_factory=Derived)

@@ -211,6 +211,8 @@ class BenchSession:
             process_bytes=after.own_bytes,
             process_source=after.own_source,
             foreign_processes=foreign,
+            # Beside workers of our own every case waits, which the record says by itself.
+            contention=validity.contention(rounds, self.environment.must_match) if self.parallel == 1 else None,
         )
         if record.outcome is not Outcome.OK:
             return record

@@ -12,6 +12,7 @@ from pytest_sdbatch.records import Round
 
 _DRIFT = 0.15  # of the cores in use, from one round to the others of the case
 _TAKEN = 0.10  # of a core that was not free for our threads
+_IDLE = 0.05  # cores, below which this process waits for a server or a GPU, and not for a core
 _TICK_S = 0.01  # in which systems count the time of a core
 _SHORTEST_S = 0.1  # of a case, below which a tick is too long to judge by
 
@@ -21,7 +22,8 @@ def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | Non
 
     Two signs. Others used more than what this process left free: with as many free cores as there are threads, each
     has its own. And the cores at work fell in some round, since work waits for its turn or does not, whatever the
-    system tells of others.
+    system tells of others. A process that hardly uses the processor is not judged: its work is done by a server, say,
+    which would pass for something else.
 
     Known answer: 2 threads on 2 cores beside a loop that keeps 1 core busy have 1 core free, and are marked; on 4
     cores they have 3 free, and are not.
@@ -39,6 +41,8 @@ def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | Non
         raise ValueError(f"{threads} threads on {cores} cores: both are 1 or more")
     if any(not (math.isfinite(one.wall_s) and one.wall_s > 0) for one in rounds):
         raise ValueError("a round lasts longer than 0 s")
+    if not rounds or math.fsum(one.cpu_s for one in rounds) < _IDLE * math.fsum(one.wall_s for one in rounds):
+        return None
     return _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.contention import contended
 from pytest_sdbatch.analysis.limits import broken_limits
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.devices.device import Device, Processes
 from pytest_sdbatch.measure.boundaries import slowing
-from pytest_sdbatch.records import Outcome, Record, Round
+from pytest_sdbatch.records import Fact, Outcome, Record, Round
 
 _FULL = 0.97  # of the device's memory, from which on the driver may have moved some of it to the host's
 _SPILLED = 2.0  # times the seconds per image of the next smaller size
@@ -39,6 +40,21 @@ def crowded(foreign: int | None) -> Doubt | None:
 def other_processes(foreign: int) -> str:
     """Return in words that there were *foreign* other processes."""
     return f"{foreign} other {'process' if foreign == 1 else 'processes'} used the device"
+
+
+def contention(rounds: Sequence[Round], where: Mapping[str, Fact]) -> str | None:
+    """Return why the times of *rounds* include waiting for a core, in words; None: nothing says so.
+
+    Args:
+        rounds: of a case.
+        where: what must match of the place it ran at; on a CPU with threads and cores, elsewhere nothing is said.
+
+    """
+    threads, cores = where.get("threads"), where.get("cores")
+    timed = all(one.wall_s > 0 for one in rounds)  # a clock may stand still
+    if where.get("device_kind") != "cpu" or not isinstance(threads, int) or not isinstance(cores, int) or not timed:
+        return None
+    return contended(rounds, threads=threads, cores=cores)
 
 
 def over_limit(record: Record, limits: Mapping[str, float], *, timed: bool) -> Doubt | None:

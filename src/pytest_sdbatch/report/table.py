@@ -52,7 +52,7 @@ class Row:
     hottest_celsius: int | None = None
     stage_shares: Mapping[str, float] | None = None  # of the wall time, by stage
     looked_at: bool = True  # whether the outputs were checked
-    unreliable: bool = False  # whether the rounds differ too much, or workers shared the machine
+    unreliable: bool = False  # whether the rounds differ too much, or something else used the machine
     kept: str = ""  # from which interrupted run the record was taken over, in words; "": measured by this one
     notes: tuple[str, ...] = ()
 
@@ -219,8 +219,8 @@ def _row(record: Record, kept: str) -> Row:
     except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
         return replace(bare, notes=(*notes, f"times cannot be used: {error}"))
     restless = call_interval is not None and call_interval.restless
-    crowded = record.parallel > 1 or bool(record.foreign_processes)
-    if restless:
+    crowded = record.parallel > 1 or bool(record.foreign_processes) or record.contention is not None
+    if restless and record.contention is None:
         notes = (*notes, "its rounds differ a lot: was the machine busy? Do not rely on this row")
     return replace(
         bare,
@@ -248,10 +248,7 @@ def _notes(record: Record) -> Iterator[str]:
     if record.compilation is not None and record.compilation.recompiles_in_rounds > 0:
         times = units.count(record.compilation.recompiles_in_rounds, "time")
         yield f"recompiled {times} inside timed rounds: the times include compiling"
-    if record.parallel > 1:
-        yield f"{record.parallel} processes shared the machine"
-    if record.foreign_processes and record.outcome is not Outcome.INVALID_ENVIRONMENT:
-        yield other_processes(record.foreign_processes)
+    yield from _notes_on_neighbours(record)
     if not record.outcome.has_numbers:
         return
     yield from _notes_on_device(record)
@@ -268,6 +265,16 @@ def _notes(record: Record) -> Iterator[str]:
         yield f"fewer than {FEWEST_FOR_ERROR} rounds give no interval"
     if _peak_bytes(record) is None:
         yield f"peak memory is not known: {record.memory_reason or 'it was not read'}"
+
+
+def _notes_on_neighbours(record: Record) -> Iterator[str]:
+    """Yield what else used the machine or the device meanwhile."""
+    if record.parallel > 1:
+        yield f"{record.parallel} processes shared the machine"
+    if record.foreign_processes and record.outcome is not Outcome.INVALID_ENVIRONMENT:
+        yield other_processes(record.foreign_processes)
+    if record.contention is not None and record.outcome.has_numbers:  # how much it took differs: one note for all rows
+        yield "something else used its cores, so that its times include waiting. Do not rely on this row"
 
 
 def _notes_on_device(record: Record) -> Iterator[str]:

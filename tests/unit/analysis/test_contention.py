@@ -67,6 +67,13 @@ def test_a_round_that_waited_stands_out_without_the_system_s_word() -> None:
     assert "1.27 cores at work where 1.88" in mark
 
 
+def test_a_process_that_waits_for_another_one_is_not_judged() -> None:
+    """A server that does the work would pass for something else; how little its client uses may differ by much."""
+    client = [*case(used=0.02, others=1.9), reading(0.2, 0.0, 0.4)]
+
+    assert contended(client, threads=2, cores=2) is None
+
+
 def test_a_case_too_short_for_the_clock_is_not_judged() -> None:
     """Time of the processor is counted in steps of 10 ms."""
     assert contended(case(wall_s=0.001, others=1.0), threads=2, cores=2) is None

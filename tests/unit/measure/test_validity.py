@@ -11,7 +11,7 @@ from pytest_sdbatch.devices.device import Processes
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.measure import validity
-from pytest_sdbatch.records import MemoryRound, Outcome, Reading, Record, Round
+from pytest_sdbatch.records import Fact, MemoryRound, Outcome, Reading, Record, Round
 
 CASE = Case(model="sd15", dtype="bf16", device="fake", height=512, width=512, steps=20, batch_size=1, batch_count=1)
 GIB = 1 << 30
@@ -52,6 +52,29 @@ def record(batch_size: int, wall_s: float, *, peak: int | None = None, **fields:
 def test_others_on_the_device_are_the_most_of_any_list(seen: tuple[int | None, ...], most: int | None) -> None:
     """Before or after counts alike; unknown only where no list tells."""
     assert validity.foreign_processes(*map(processes, seen)) == most
+
+
+@pytest.mark.parametrize(
+    ("where", "waits"),
+    [
+        ({"device_kind": "cpu", "threads": 2, "cores": 2}, True),
+        ({"device_kind": "cpu", "threads": 2, "cores": 4}, False),
+        ({"device_kind": "cpu", "threads": 2, "cores": None}, False),  # nothing is known, nothing is said
+        ({"device_kind": "cuda", "threads": 2, "cores": 2}, False),  # the work is done elsewhere
+    ],
+)
+def test_what_else_ran_on_the_cores_counts_where_they_do_the_work(where: dict[str, Fact], waits: bool) -> None:
+    """One of the cores was used by something else all the time."""
+    rounds = [Round(wall_s=1.0, cpu_s=1.0, call_s=(1.0,), machine_cpu_s=2.0)] * 3
+
+    assert (validity.contention(rounds, where) is not None) is waits
+
+
+def test_a_clock_that_stood_still_says_nothing_of_others() -> None:
+    """A round of no duration is told elsewhere."""
+    still = [Round(wall_s=0.0, cpu_s=1.0, call_s=(0.0,), machine_cpu_s=2.0)]
+
+    assert validity.contention(still, {"device_kind": "cpu", "threads": 2, "cores": 2}) is None
 
 
 def test_others_spoil_a_case_that_must_have_none() -> None:

@@ -241,3 +241,14 @@ def test_videos_are_answered_in_frames_per_second(sd15: Maker) -> None:
     assert "(10.0 frames/s)" in spot[0]
     assert "50 % fewer frames/s" in loss[0]
     assert "images/s" not in spot[0] + loss[0]
+
+
+def test_an_answer_from_rows_beside_something_else_is_not_to_be_relied_on(sd15: Maker) -> None:
+    """As it is of rows whose rounds differ a lot."""
+    quiet = sweep(sd15, b1=1.0, b4=2.0)
+    beside = [quiet[0], replace(quiet[1], contention="2 threads had 1.3 of 2 cores free")]
+
+    assert "relied on" not in answer_sentences(quiet)[0]
+    assert answer_sentences(beside)[0].endswith(
+        "some of its rows are not to be relied on: measure again on a quiet machine"
+    )

@@ -286,6 +286,20 @@ def test_rounds_that_differ_a_lot_are_marked(sd15: Maker) -> None:
     assert quiet.notes == ()
 
 
+def test_rows_beside_something_else_share_a_note(sd15: Maker) -> None:
+    """How much it took is the record's; that it was there is why their rounds differ, and is said once."""
+    beside = rows(
+        [
+            sd15.record(size, rounds=sd15.rounds((1.0, 1.5, 0.7, 2.0, 1.1)), contention=f"1.{size} of 2 cores free")
+            for size in (1, 2)
+        ]
+    )
+
+    assert len(numbered_notes(beside)) == 1
+    assert beside[0].notes[0].startswith("something else used its cores")
+    assert all(row.unreliable and row.counts for row in beside)
+
+
 def test_videos_are_told_in_frames_per_second(sd15: Maker) -> None:
     """Two videos of 81 frames in 4 s are 40.5 frames/s; seconds are those of a video."""
     wan = sd15.group(model="wan21-1.3b", frames=81)

@@ -115,6 +115,7 @@ RECORDS = st.builds(
     output_check=TEXT,
     tracer=st.none() | TEXT,
     parallel=st.integers(1, 64),
+    contention=st.none() | TEXT,
     weights=st.builds(Weights, kind=TEXT, seed=st.none() | st.integers(0, 9), fill=st.none() | TEXT),
     derived=st.builds(Derived, denoiser_batch=BYTES, vae_slicing=st.none() | st.booleans(), scheduler=st.none() | TEXT),
 )
