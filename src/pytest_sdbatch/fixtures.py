@@ -89,16 +89,18 @@ class SdBenchmark:
         self._benchmark = benchmark
         self._host = host_of(request.config)
 
-    def __call__(self, target: Callable[[Batch], object] | Any) -> list[Any]:
+    def __call__(self, target: Callable[[Batch], object] | Any, *, count_inside: bool = False) -> list[Any]:
         """Measure *target* at the case of this test and return the outputs of the last round.
 
         Args:
             target: a diffusers pipeline, or a callable that takes a Batch (prompts, generators, size, case) and
                 makes ``batch.size`` images.
+            count_inside: for an application that makes several batches in one call. It is called once a round, and
+                makes ``batch.size`` x ``batch.count`` images.
 
         Returns:
-            One entry per call of the round, batch-count entries in all: what the callable returned, or the images
-            of the pipeline.
+            One entry per call of the round, batch-count entries in all (one where the count is inside): what the
+            callable returned, or the images of the pipeline.
 
         Out of memory skips the test with the reason, a wrong output fails it, an exception of *target* is raised as
         it is. Under ``--benchmark-disable`` *target* makes its batches once and nothing is recorded.
@@ -113,15 +115,14 @@ class SdBenchmark:
         test, prompts = pytest_items.name_of_test(node, self.case), host.prompts(options)
         if host.only_check:
             pytest_benchmark.leave_out(self._benchmark)
-            outputs, problem = session.run_once(self.case, target, options, prompts)
+            outputs, problem = session.run_once(self.case, target, options, prompts, count_inside=count_inside)
             if problem is not None:
                 pytest.fail(f"invalid-output: {problem}", pytrace=False)
             return outputs
         skip_what_cannot_fit(node, host, self.case)
         try:
-            measured = session.measure(
-                test, self.case, target, options, prompts, node.stash.get(pytest_items.LOADED, None)
-            )
+            loaded = node.stash.get(pytest_items.LOADED, None)
+            measured = session.measure(test, self.case, target, options, prompts, loaded, count_inside=count_inside)
         except (pytest.skip.Exception, pytest.fail.Exception) as ended:
             outcome = pytest_items.outcome_of(ended)
             node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)

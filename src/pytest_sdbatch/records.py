@@ -10,6 +10,7 @@ from enum import StrEnum
 from pytest_sdbatch.grid.case import Case
 
 Fact = str | int | float | bool | None
+COUNT_INSIDE = "count_inside"  # the fact of a record that one call made all batches of a round
 
 
 def short_name(test: str) -> str:
@@ -180,6 +181,11 @@ class Record:
     def key(self) -> tuple[str, str]:
         """What identifies a record in a run: the test and the case's id."""
         return self.test, self.case.id
+
+    @property
+    def count_inside(self) -> bool:
+        """Whether one call of the application made all batches of a round."""
+        return bool(self.must_match.get(COUNT_INSIDE))
 
     @property
     def peak_device_bytes(self) -> int | None:

@@ -28,7 +28,7 @@ from pytest_sdbatch.pipelines import variants
 from pytest_sdbatch.pipelines.anatomy import check_own, describe, hide_progress, is_pipeline
 from pytest_sdbatch.pipelines.generation import GenerationWorkload, prompts_digest
 from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
-from pytest_sdbatch.records import Derived, Environment, Fact, Outcome, Reading, Record, Run, Weights
+from pytest_sdbatch.records import COUNT_INSIDE, Derived, Environment, Fact, Outcome, Reading, Record, Run, Weights
 from pytest_sdbatch.storage.baselines import save_baseline
 from pytest_sdbatch.storage.run_file import write_run
 
@@ -102,6 +102,8 @@ class BenchSession:
         options: Options,
         prompts: Sequence[str],
         loaded: Loaded | None,
+        *,
+        count_inside: bool = False,
     ) -> Measured:
         """Measure *target* at *case*.
 
@@ -112,6 +114,7 @@ class BenchSession:
             options: in force for this test.
             prompts: used in turn.
             loaded: the pipeline that the plugin loaded for this test, if it did.
+            count_inside: whether one call makes all batches of a round.
         """
         pipeline = target if is_pipeline(target) else (loaded.pipeline if loaded else None)
         __tracebackhide__ = True
@@ -129,7 +132,7 @@ class BenchSession:
         doubt = validity.crowded(validity.foreign_processes(before)) if policy == "fail" else None
         if doubt is not None:
             return Measured(record=self.unmeasured(test, case, doubt.reason, doubt.outcome), outputs=[])
-        workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
+        workload = _workload(target, case, prompts, options, count_inside=count_inside)
         attempt = self._attempt(workload, options)
         shape = (test, replace(case, batch_count=1))  # another test may call another code path
         ran = self._warm.setdefault(loaded.pipeline if loaded else self, set())
@@ -141,13 +144,8 @@ class BenchSession:
             memory, no_memory = attempt.memory_round(result, loaded, wanted=options.switch("memory_round"))
         if result.failure is None and attempt.error is None:
             ran.add(shape)
-        must_match: dict[str, Fact] = {
-            **self.own_facts,
-            "seed": options.count("seed"),
-            "prompts": prompts_digest(prompts),
-            "compile_cache": options.choice("compile_cache") if attempt.compiled else None,
-        }
-        record = replace(self._record(case, attempt, result, pipeline, loaded), test=test, must_match=must_match)
+        must_match = {**self.own_facts, **_facts(workload, options, compiled=attempt.compiled)}
+        record = replace(self._record(workload, attempt, result, pipeline, loaded), test=test, must_match=must_match)
         record = replace(record, memory_round=memory, memory_round_reason=no_memory)
         record = self._with_surroundings(record, before, policy=policy, limits=options.limit())
         return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
@@ -163,13 +161,18 @@ class BenchSession:
         )
 
     def _record(
-        self, case: Case, attempt: Attempt, result: Measurement, pipeline: object | None, loaded: Loaded | None
+        self,
+        workload: GenerationWorkload,
+        attempt: Attempt,
+        result: Measurement,
+        pipeline: object | None,
+        loaded: Loaded | None,
     ) -> Record:
-        outcome, reason, check = _judge(result, case, attempt)
+        outcome, reason, check = _judge(result, workload.asked, attempt)
         derived = describe(pipeline) if pipeline is not None else Derived()
         return Record(
             test="",
-            case=case,
+            case=workload.case,
             outcome=outcome,
             reason=reason,
             rounds=result.rounds,
@@ -227,13 +230,13 @@ class BenchSession:
         return record if doubt is None else replace(record, outcome=doubt.outcome, reason=doubt.reason)
 
     def run_once(
-        self, case: Case, target: object, options: Options, prompts: Sequence[str]
+        self, case: Case, target: object, options: Options, prompts: Sequence[str], *, count_inside: bool = False
     ) -> tuple[list[object], str | None]:
         """Make the calls of one round without measuring; return what they gave, and what is wrong with it."""
         __tracebackhide__ = True
-        workload = GenerationWorkload(target, case, prompts, seed=options.count("seed"))
+        workload = _workload(target, case, prompts, options, count_inside=count_inside)
         outputs = [call() for call in workload.prepare()]
-        return outputs, check_output(outputs, case).problem
+        return outputs, check_output(outputs, workload.asked).problem
 
     def unmeasured(self, test: str, case: Case, reason: str, outcome: Outcome) -> Record:
         """Return the record of a case that was not measured, or not to its end."""
@@ -335,6 +338,22 @@ class BenchSession:
         else:
             with variants.private_compiler_cache():
                 yield
+
+
+def _workload(
+    target: object, case: Case, prompts: Sequence[str], options: Options, *, count_inside: bool
+) -> GenerationWorkload:
+    return GenerationWorkload(target, case, prompts, seed=options.count("seed"), count_inside=count_inside)
+
+
+def _facts(workload: GenerationWorkload, options: Options, *, compiled: bool) -> dict[str, Fact]:
+    """Return what must match besides the place before a record is compared."""
+    return {
+        "seed": workload.seed,
+        "prompts": prompts_digest(workload.prompts),
+        "compile_cache": options.choice("compile_cache") if compiled else None,
+        **({COUNT_INSIDE: True} if workload.count_inside else {}),
+    }
 
 
 def _tell_nobody(doing: str) -> None:

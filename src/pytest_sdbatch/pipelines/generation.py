@@ -6,7 +6,7 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ class Batch:
     """One call's worth of a case, as users' callables get it."""
 
     index: int  # of this call among the calls of a round, from 0
-    size: int  # images to make; videos where the case has frames
+    size: int  # images to make together; videos where the case has frames
+    count: int = 1  # batches of that size to make one after another: more than 1 only where the call does the counting
     prompts: tuple[str, ...]  # one per image
     seeds: tuple[int, ...]  # one per image
     generators: list[Any]  # one fresh CPU torch.Generator per image, seeded with its seed; a call uses them up
@@ -79,19 +80,32 @@ class GenerationWorkload:
     case: Case
     prompts: Sequence[str] = DEFAULT_PROMPTS
     seed: int = 0
+    count_inside: bool = False  # whether one call of *target* makes all batches of a round
 
     @property
     def batch_count(self) -> int:
         """Calls of one round."""
-        return self.case.batch_count
+        return 1 if self.count_inside else self.case.batch_count
+
+    @property
+    def asked(self) -> Case:
+        """The case as its calls are asked for it: all its images in one where the count is inside."""
+        return replace(self.case, batch_size=self.case.images, batch_count=1) if self.count_inside else self.case
 
     def prepare(self) -> list[Callable[[], object]]:
         """Return the calls of one round, in order; to be made anew for each round, outside the timed region.
 
         Raises:
-            ModelError: for a target that cannot be called, or a pipeline that asks for more than a batch holds.
+            ModelError: for a target that cannot be called, a pipeline that asks for more than a batch holds, or one
+                that is to count batches itself.
 
         """
+        if self.count_inside and is_pipeline(self.target):
+            raise ModelError(
+                f"{type(self.target).__name__} with count_inside=True",
+                why="a call of a diffusers pipeline makes one batch",
+                fix="leave out count_inside: each batch is then a call",
+            )
         if callable(self.target) and not is_pipeline(self.target):
             _check_takes_one(self.target)
         calls: list[Callable[[], object]] = []
@@ -112,12 +126,12 @@ class GenerationWorkload:
     def _batch(self, index: int) -> Batch:
         import torch
 
-        size = self.case.batch_size
-        images = range(index * size, (index + 1) * size)
+        images = range(index * self.asked.batch_size, (index + 1) * self.asked.batch_size)
         seeds = tuple(self.seed + image for image in images)
         return Batch(
             index=index,
-            size=size,
+            size=self.case.batch_size,
+            count=self.case.batch_count if self.count_inside else 1,
             prompts=tuple(self.prompts[image % len(self.prompts)] for image in images),
             seeds=seeds,
             # On the CPU wherever the model is: the same noise on every device.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.memory_fit import MemoryFit, Peak, fit_memory
@@ -78,6 +78,8 @@ def plan_of(members: Sequence[Row], records: Mapping[tuple[str, str], Record], q
     cold = Start(cold=True, load_s=load_s, compiled=compiled)
     cold_splits = plan_splits(images, calls, cold)
     splits = cold_splits if question.cold else plan_splits(images, calls, Start(compiled=compiled))
+    if any(record.count_inside for record in made):  # what one call makes is there when it returns
+        splits = tuple(replace(split, first_image_s=split.seconds, call_s=split.seconds) for split in splits)
     return Plan(
         splits=splits,
         cold_s={split.batch_size: split.seconds for split in cold_splits},

@@ -230,7 +230,7 @@ def _row(record: Record, kept: str) -> Row:
         call_interval=call_interval,
         images_per_s=case.batch_size / call_s,
         s_per_image=call_s / case.batch_size,
-        cold_start_s=record.cold_start_s.value,
+        cold_start_s=None if _counted_inside(record) else record.cold_start_s.value,
         peak_bytes=_peak_bytes(record),
         device_bytes=record.peak_device_bytes,
         joules_per_image=record.joules_per_image,
@@ -252,6 +252,8 @@ def _notes(record: Record) -> Iterator[str]:
     if not record.outcome.has_numbers:
         return
     yield from _notes_on_device(record)
+    if _counted_inside(record):
+        yield "one call made all batches of a round: per call is the share of one batch, and all images come at its end"
     if record.test_outcome != "passed":
         yield f"the test {record.test_outcome} after measuring, so this is no baseline"
     if not record.rounds:
@@ -288,6 +290,11 @@ def _notes_on_device(record: Record) -> Iterator[str]:
         yield record.memory_round_reason
     if record.memory_round.mark is not None:
         yield record.memory_round.mark
+
+
+def _counted_inside(record: Record) -> bool:
+    """Return whether one call made several batches."""
+    return record.count_inside and record.case.batch_count > 1
 
 
 def _peak_bytes(record: Record) -> int | None:

@@ -76,6 +76,31 @@ def test_an_image_has_the_same_seed_and_prompt_in_every_split(size: int, count: 
     assert [g.initial_seed() for g in together.generators] == list(together.seeds)
 
 
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**31))
+def test_a_call_that_counts_itself_gets_the_whole_round(size: int, count: int, seed: int) -> None:
+    """It is called once, with size and count apart, and the seeds and prompts of the same images."""
+    case = replace(CASE, batch_size=size, batch_count=count)
+    given: list[Batch] = []
+    workload = GenerationWorkload(given.append, case, seed=seed, count_inside=True)
+
+    for call in workload.prepare():
+        call()
+
+    (batch,) = given
+    assert (batch.index, batch.size, batch.count, workload.batch_count) == (0, size, count, 1)
+    assert batch.seeds == tuple(range(seed, seed + size * count))
+    assert len(batch.prompts) == len(batch.generators) == size * count
+    assert {other.count for other in batches(case)} == {1}
+
+
+def test_a_pipeline_counts_no_batches_itself() -> None:
+    """Each of its calls makes one batch, whatever is asked for."""
+    with pytest.raises(ModelError, match="TextPipeline with count_inside=True") as caught:
+        GenerationWorkload(TextPipeline(), CASE, count_inside=True).prepare()
+
+    assert "leave out count_inside" in caught.value.fix
+
+
 def test_prompts_are_used_in_turn() -> None:
     """A short list of prompts serves any number of images."""
     (batch,) = batches(replace(CASE, batch_size=5, batch_count=1), prompts=("a", "b"))

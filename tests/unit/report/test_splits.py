@@ -50,6 +50,14 @@ def table(records: list[Record], question: Question) -> list[list[str]]:
     return [line.split() for line in lines[rule + 1 :]]
 
 
+def test_an_application_that_counts_itself_gives_no_image_before_the_last(splits: list[Record]) -> None:
+    """All come when its one call returns, so that the first is there when all are."""
+    inside = [replace(one, must_match={"count_inside": True}) for one in splits]
+
+    assert answer_sentences(inside, SIXTEEN)[0].endswith("; first image after 3.40 s")
+    assert {row[1:3] == row[3:5] for row in table(inside, SIXTEEN) if "x" in row[0]} == {True}
+
+
 def test_the_sentence_says_split_time_gain_memory_and_first_image(splits: list[Record]) -> None:
     """4x4 is within 5 % of 8x2, and what it gains is said against both ends."""
     question = replace(SIXTEEN, within=0.06)

@@ -210,6 +210,20 @@ def test_what_a_reader_must_know_is_a_note(changes: dict[str, Any], note: str, s
     assert row.notes == (note,)
 
 
+def test_a_call_that_made_several_batches_is_told(sd15: Maker) -> None:
+    """Its cold start is that of all of them, and no figure of one."""
+    one, row = rows(
+        [
+            sd15.record(2, count, call_s=1.0, must_match={"count_inside": True}, cold_start_s=Reading(value=9.0))
+            for count in (1, 4)
+        ]
+    )
+
+    assert (one.notes, one.cold_start_s) == ((), 9.0)  # a single batch is a call like any other
+    assert row.notes[0].startswith("one call made all batches of a round: per call is the share of one batch")
+    assert (row.call_s, row.cold_start_s) == (1.0, None)
+
+
 def test_a_sound_record_has_no_notes(sd15: Maker) -> None:
     """Notes are for what is out of the ordinary; a compiled case without recompiling is not."""
     record = sd15.record(1, compilation=Compilation(seconds=9.0, graphs=2, recompiles_in_rounds=0))
