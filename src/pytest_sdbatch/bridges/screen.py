@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sdbatch.errors import SdbatchError
-from pytest_sdbatch.options import Origin
+from pytest_sdbatch.options import Options, Origin
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
-    from pytest_sdbatch.records import Fact, Record, Run
+    from pytest_sdbatch.records import Environment, Fact, Record, Run
     from pytest_sdbatch.report.splits import Question
 
 SECOND_REPORT = "sdbatch_second_report"  # attribute of the report that a test gets whose case regressed
@@ -242,7 +242,7 @@ def summary(reporter: pytest.TerminalReporter, host: Host, exitstatus: pytest.Ex
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         kept = dict.fromkeys(host.kept, resuming.kept_from(host))
         table = terminal.render_table(records, width=width, color=reporter.hasmarkup, encoding=encoding, kept=kept)
-        question = _question(host)
+        question = question_of(host.options, lambda: host.session.environment)
         splits = answer.plan_table(records, question, width=width, color=reporter.hasmarkup, encoding=encoding)
         sentences = answer.answer_sentences(records, question)
         wrapped = [textwrap.fill(sentence, width, subsequent_indent="    ") for sentence in sentences]
@@ -252,16 +252,22 @@ def summary(reporter: pytest.TerminalReporter, host: Host, exitstatus: pytest.Ex
         reporter.write_line(note, red=note.startswith("ERROR"))
 
 
-def _question(host: Host) -> Question:
-    """Return what the options ask of the splits. Images that stronger axes set aside are no longer asked for."""
+def question_of(options: Options, environment: Callable[[], Environment]) -> Question:
+    """Return what *options* ask of the splits. Images that stronger axes set aside are no longer asked for.
+
+    Args:
+        options: of the run.
+        environment: returns where it measured; called where a price depends on it.
+
+    """
     from pytest_sdbatch.analysis.splits import Objective
     from pytest_sdbatch.grid.prices import price_of
     from pytest_sdbatch.report.splits import Question
 
-    options, prices = host.options, host.options.prices()
+    prices = options.prices()
     axes = max(options.origin("batch_sizes"), options.origin("batch_counts"))
     wanted = options.text("images") is not None and options.origin("images") >= axes
-    name = host.session.environment.must_match.get("device_name") if prices else None
+    name = environment().must_match.get("device_name") if prices else None
     return Question(
         images=options.count("images") if wanted else None,
         objective=Objective(options.choice("objective")),

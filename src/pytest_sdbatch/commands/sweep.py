@@ -15,7 +15,7 @@ import pytest
 
 from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
-from pytest_sdbatch.options import Origin
+from pytest_sdbatch.options import Options, Origin
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
@@ -111,6 +111,7 @@ class _Asked:
     save: str | None
     baselines: Path
     save_anyway: bool
+    options: Options
 
 
 class Reader(Generic[T]):
@@ -168,6 +169,7 @@ def _asked(host: Host) -> _Asked:
         save=options.text("save"),
         baselines=host.baselines_folder,
         save_anyway=options.switch("save_anyway"),
+        options=options,
     )
 
 
@@ -198,7 +200,9 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
 
 
 def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[str]:
-    """Write the runs of *files* where they were asked for, and yield what was done."""
+    """Write the runs of *files* where they were asked for; yield what was done, and what several runs answer."""
+    from pytest_sdbatch.bridges.screen import question_of
+    from pytest_sdbatch.report.answer import answer_of_runs
     from pytest_sdbatch.storage.baselines import save_baseline
     from pytest_sdbatch.storage.names import baseline_path
     from pytest_sdbatch.storage.run_file import read_run_file, write_run
@@ -217,3 +221,6 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
             )
         path = baseline_path(asked.baselines, asked.save, runs[0].environment)
         yield f"{save_baseline(path, runs, anyway=asked.save_anyway)} ({said})"
+    if len(runs) > 1:
+        question = question_of(asked.options, lambda: runs[0].environment)
+        yield from (f"of {len(runs)} runs: {sentence}" for sentence in answer_of_runs(runs, question))

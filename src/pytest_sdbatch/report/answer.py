@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.splits import Objective
 from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, choose, price_of
-from pytest_sdbatch.records import Outcome, Record, short_name
+from pytest_sdbatch.records import Outcome, Record, Run, short_name
 from pytest_sdbatch.report.escape import plain
-from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table, timing_of
+from pytest_sdbatch.report.measured import Measured, of_records, of_runs
+from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table
 from pytest_sdbatch.report.table import Row, rows, throughput
 
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
@@ -28,8 +29,24 @@ def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> 
         question: what the user wants to know.
 
     """
-    by_key = {record.key: record for record in records}
-    table = rows(by_key.values())
+    return _sentences(of_records(records), question)
+
+
+def answer_of_runs(runs: Iterable[Run], question: Question = _SWEEP) -> list[str]:
+    """Return what several runs of the same cases answer, in the sentences of :func:`answer_sentences`.
+
+    How sure the figures are is told by what differs between the runs.
+
+    Args:
+        runs: of one place and one set of options.
+        question: what the user wants to know.
+
+    """
+    return _sentences(of_runs(runs), question)
+
+
+def _sentences(measured: Measured, question: Question) -> list[str]:
+    table = rows(measured.records.values())
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in table:
         groups.setdefault((row.test, row.group), []).append(row)
@@ -43,7 +60,7 @@ def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> 
         if len({row.batch_size for row in members if row.answers}) < 2:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
-        sentences[-1] += _answer(members, by_key, question)
+        sentences[-1] += _answer(members, measured, question)
         if any(row.unreliable and row.answers for row in members):
             sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
     tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
@@ -80,16 +97,16 @@ def plan_table(
         encoding: of the screen.
 
     """
-    by_key = {record.key: record for record in records}
+    measured = of_records(records)
     groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows(by_key.values()):
+    for row in rows(measured.records.values()):
         groups.setdefault((row.test, row.group), []).append(row)
     names = _names(dict.fromkeys(test for test, _ in groups))
     plans: dict[str, Plan] = {}
     for (test, group), members in groups.items():
         asked = _asked(members, question)
         if asked.images is not None:
-            plan = plan_of(members, by_key, asked)
+            plan = plan_of(members, measured, asked)
             title = f"{units.count(asked.images, plan.unit)}, {group}"
             plans[f"{names[test]}, {title}" if len(names) > 1 else title] = (
                 replace(plan, chosen=None) if is_tiny(members[0].model) else plan
@@ -105,15 +122,18 @@ def _asked(members: Sequence[Row], question: Question) -> Question:
     return question
 
 
-def _answer(members: Sequence[Row], records: Mapping[tuple[str, str], Record], question: Question) -> str:
+def _answer(members: Sequence[Row], measured: Measured, question: Question) -> str:
     """Return the answer of one group, in the terms of the question."""
     asked = _asked(members, question)
     if asked.images is not None:
-        return split_sentence(plan_of(members, records, asked), asked)
+        return split_sentence(plan_of(members, measured, asked), asked)
     if question.objective in (Objective.THROUGHPUT, Objective.COST):
-        return _sentence(members, records, question)
+        return _sentence(members, measured, question)
     said = _least(members, question.objective)
-    if question.objective == Objective.LATENCY and records[members[0].test, members[0].case].case.output_type != "pil":
+    if (
+        question.objective == Objective.LATENCY
+        and measured.records[members[0].test, members[0].case].case.output_type != "pil"
+    ):
         said += "; without making PIL images of them: -o sd_output_type=pil"
     return said
 
@@ -145,14 +165,14 @@ def _least(members: Sequence[Row], objective: Objective) -> str:
     return f"{said}; fastest is batch size {fastest.batch_size}, {told(fastest)}"
 
 
-def _sentence(members: Sequence[Row], records: Mapping[tuple[str, str], Record], question: Question) -> str:
+def _sentence(members: Sequence[Row], measured: Measured, question: Question) -> str:
     within = question.within
     points = [
         Point(
             batch_size=row.batch_size,
             batch_count=row.batch_count,
             seconds_per_image=row.s_per_image,
-            timing=timing_of(records[row.test, row.case]),
+            timing=measured.timings[row.test, row.case],
         )
         for row in members
         if row.answers and row.s_per_image is not None

@@ -12,9 +12,9 @@ from pytest_sdbatch.analysis.scaling import Scaling, fit
 from pytest_sdbatch.analysis.splits import Call, Objective, Split, Start, plan_splits, recommended
 from pytest_sdbatch.analysis.spread import Timing
 from pytest_sdbatch.pipelines.variants import is_compiled
-from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+from pytest_sdbatch.report.measured import Measured
 from pytest_sdbatch.report.table import UNKNOWN, Row
 
 _USABLE_MISFIT = 0.1  # of a time from the curve: beyond it nothing is read off it
@@ -52,18 +52,12 @@ class Plan:
     unit: str  # "image" or "video"
 
 
-def timing_of(record: Record) -> Timing:
-    """Return what was timed of a case."""
-    run = tuple(reading.wall_s for reading in record.rounds)
-    return Timing(batch_size=record.case.batch_size, batch_count=record.case.batch_count, runs=(run,))
-
-
-def plan_of(members: Sequence[Row], records: Mapping[tuple[str, str], Record], question: Question) -> Plan:
+def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> Plan:
     """Return the plan of the rows of one group: of measured sizes, and read off the curve of powers of 2 between them.
 
     Args:
         members: rows of the group; those that do not answer are left out.
-        records: by :attr:`Record.key`.
+        measured: that they show.
         question: with a number of images.
 
     """
@@ -71,8 +65,8 @@ def plan_of(members: Sequence[Row], records: Mapping[tuple[str, str], Record], q
     images = question.images or 0
     if not there:
         return Plan(splits=(), cold_s={}, chosen=None, unit="image")
-    made = [records[row.test, row.case] for row in there]
-    calls = _calls(there, made, images)
+    made = [measured.records[row.test, row.case] for row in there]
+    calls = _calls(there, [measured.timings[row.test, row.case] for row in there], images)
     compiled = is_compiled(made[0].case.variant)
     load_s = max((float(record.load_s.value or 0.0) for record in made), default=0.0)
     cold = Start(cold=True, load_s=load_s, compiled=compiled)
@@ -88,7 +82,7 @@ def plan_of(members: Sequence[Row], records: Mapping[tuple[str, str], Record], q
     )
 
 
-def _calls(there: Sequence[Row], made: Sequence[Record], images: int) -> dict[int, Call]:
+def _calls(there: Sequence[Row], timings: Sequence[Timing], images: int) -> dict[int, Call]:
     found: dict[int, Call] = {}
     extras = [row.cold_start_s - row.call_s for row in there if row.cold_start_s is not None and row.call_s is not None]
     usual_s = max(statistics.median(extras), 0.0) if extras else 0.0
@@ -106,7 +100,7 @@ def _calls(there: Sequence[Row], made: Sequence[Record], images: int) -> dict[in
             peak_bytes=row.peak_bytes,
             joules=joules,
         )
-    curve, memory = _curve(made), _memory(there)
+    curve, memory = _curve(timings), _memory(there)
     if curve is not None:
         for size in _between(found, images):
             seconds = curve.seconds(size)
@@ -131,10 +125,10 @@ def _between(measured: Iterable[int], images: int) -> list[int]:
     return sorted((sizes | remainders) - known)
 
 
-def _curve(made: Sequence[Record]) -> Scaling | None:
-    if len({record.case.batch_size for record in made}) < 2:
+def _curve(timings: Sequence[Timing]) -> Scaling | None:
+    if len({timing.batch_size for timing in timings}) < 2:
         return None
-    curve = fit([timing_of(record) for record in made])
+    curve = fit(timings)
     return curve if curve.worst_misfit <= _USABLE_MISFIT else None
 
 

@@ -79,10 +79,10 @@ def left_over() -> list[Path]:
 
 @pytest.mark.slow
 def test_the_runs_of_several_processes_are_one_file(project: Path) -> None:
-    """A run for each process, whole, for --sd-report and --sd-save alike; nothing else is left behind."""
+    """A run for each process, whole, for --sd-report and --sd-save alike, answered together; nothing else is left."""
     done = sweep(
         project, "--processes", "2", *PLAIN, "--sd-report=run.json", "--", "test_it.py", "--sd-batch-sizes=1,2",
-        "--sd-save=main",
+        "--sd-save=main", "--sd-images=2",
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -93,8 +93,9 @@ def test_the_runs_of_several_processes_are_one_file(project: Path) -> None:
     (stored,) = (project / "benchmarks" / "baselines" / "main").iterdir()
     assert read_run_file(stored) == runs
     assert "sdbatch: process 2 of 2" in done.stdout
-    assert done.stdout.splitlines()[-2] == f"sdbatch: run file: {project / 'run.json'} (2 of 2 processes ended whole)"
-    assert "run file" not in "".join(done.stdout.splitlines(keepends=True)[:-2])
+    assert done.stdout.splitlines()[-3] == f"sdbatch: run file: {project / 'run.json'} (2 of 2 processes ended whole)"
+    assert "run file" not in "".join(done.stdout.splitlines(keepends=True)[:-3])
+    assert done.stdout.splitlines()[-1].startswith("sdbatch: of 2 runs: test_it fp32-64x64-s4: 2 images: ")
     assert left_over() == []
 
 

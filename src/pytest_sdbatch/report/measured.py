@@ -1,0 +1,60 @@
+"""What an answer is made from: one record a case, and what was timed of it in one run or in several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_sdbatch.analysis.spread import Timing
+from pytest_sdbatch.records import Outcome, Record, Run
+
+Key = tuple[str, str]  # Record.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Cases by :attr:`Record.key`. Those that can be timed have a timing."""
+
+    records: Mapping[Key, Record]
+    timings: Mapping[Key, Timing]
+
+
+def of_records(records: Iterable[Record]) -> Measured:
+    """Return what one run measured; of several records of one case the last one."""
+    by_key = {record.key: record for record in records}
+    return Measured(records=by_key, timings={key: _timing([record]) for key, record in by_key.items() if record.rounds})
+
+
+def of_runs(runs: Iterable[Run]) -> Measured:
+    """Return what several runs measured of the same cases: the rounds of all of them, told apart in the timings.
+
+    A case that did not end well in one of them did not end well: what only held elsewhere is not recommended. One that
+    was doubtful in one of them is doubtful.
+    """
+    found: dict[Key, list[Record]] = {}
+    for run in runs:
+        for record in run.records:
+            found.setdefault(record.key, []).append(record)
+    records, timings = {}, {}
+    for key, several in found.items():
+        bad = [record for record in several if record.outcome is not Outcome.OK or record.test_outcome != "passed"]
+        records[key] = bad[0] if bad else _together(several)
+        sound = [record for record in several if record.rounds]
+        if sound and not bad:
+            timings[key] = _timing(sound)
+    return Measured(records=records, timings=timings)
+
+
+def _together(several: Sequence[Record]) -> Record:
+    return replace(
+        next((record for record in several if record.output_check != "checked"), several[0]),
+        rounds=tuple(reading for record in several for reading in record.rounds),
+        contention=next((record.contention for record in several if record.contention is not None), None),
+        parallel=max(record.parallel for record in several),
+    )
+
+
+def _timing(several: Sequence[Record]) -> Timing:
+    case = several[0].case
+    runs = tuple(tuple(reading.wall_s for reading in record.rounds) for record in several)
+    return Timing(batch_size=case.batch_size, batch_count=case.batch_count, runs=runs)

@@ -1,0 +1,69 @@
+"""One record a case from one run or several, and what was timed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sdbatch.records import Environment, Outcome, Record, Run
+from pytest_sdbatch.report.answer import answer_of_runs, answer_sentences
+from pytest_sdbatch.report.measured import of_records, of_runs
+
+if TYPE_CHECKING:
+    from tests.unit.report.conftest import Maker
+
+
+def runs_of(*each: Sequence[Record]) -> list[Run]:
+    """Return a run of each of the sequences of records."""
+    nowhere = Environment(must_match={}, drift={}, shown={})
+    return [
+        Run(id=str(number), started_at="", environment=nowhere, options={}, records=tuple(records))
+        for number, records in enumerate(each)
+    ]
+
+
+def test_the_rounds_of_several_runs_are_kept_apart(sd15: Maker) -> None:
+    """What differs between processes is how sure a time is; their rounds together are its figure."""
+    measured = of_runs(runs_of([sd15.record(2, call_s=1.0)], [sd15.record(2, call_s=1.2)]))
+
+    (timing,), (record,) = measured.timings.values(), measured.records.values()
+    assert timing.runs == ((1.0,) * 5, (1.2,) * 5)
+    assert len(record.rounds) == 10
+
+
+def test_one_run_is_what_its_records_are(curve: list[Record]) -> None:
+    """A file with one run answers as the run did when it ended."""
+    assert of_runs(runs_of(curve)) == of_records(curve)
+    assert answer_of_runs(runs_of(curve)) == answer_sentences(curve)
+
+
+def test_a_case_that_did_not_fit_in_one_run_is_not_recommended(curve: list[Record], sd15: Maker) -> None:
+    """Batch size 8 is the fastest of the curve, but ran out of memory the second time."""
+    second = [sd15.ended(8, Outcome.OOM, "full") if one.case.batch_size == 8 else one for one in curve]
+
+    (sentence,) = answer_of_runs(runs_of(curve, second))
+
+    assert "fastest is batch size 4 at 2.24 images/s (batch size 8 ran out of memory)" in sentence
+
+
+@pytest.mark.parametrize("doubt", [{"contention": "2 threads had 1 core free"}, {"parallel": 2}])
+def test_a_doubt_of_one_run_is_a_doubt_of_all(doubt: dict[str, object], curve: list[Record]) -> None:
+    """Its rounds are in the figure."""
+    doubted = [replace(one, **doubt) for one in curve]  # type: ignore[arg-type]
+
+    (sentence,) = answer_of_runs(runs_of(curve, doubted))
+
+    assert sentence.endswith("measure again on a quiet machine")
+
+
+def test_the_curve_is_fitted_to_what_lies_between_runs(sd15: Maker) -> None:
+    """Rounds of each run are steady, the runs differ: only together they say that 4 may be as good as 8."""
+    sizes = {1: 0.3, 2: 0.4, 4: 0.6, 8: 1.12}
+    first = [sd15.record(size, call_s=seconds) for size, seconds in sizes.items()]
+    second = [sd15.record(size, call_s=seconds * (1.1 if size in (2, 8) else 0.9)) for size, seconds in sizes.items()]
+
+    assert "on no line" in answer_sentences(first)[0]
+    assert "on no line" not in answer_of_runs(runs_of(first, second))[0]
