@@ -51,7 +51,7 @@ def measure(device: str, processes: int) -> int:
     with TemporaryDirectory() as folder, chdir(folder):  # where no configuration of a project applies
         path = Path(folder) / "run.json"
         words = [f"--processes={processes}", f"--sd-device={device}", "--sd-models=sd15", *SWEEPS[device]]
-        status = sdbatch(["sweep", *words, f"--sd-report={path}"])
+        status = sdbatch(["sweep", *words, f"--sd-report={path.name}"])
         if path.exists():
             name = str(read_run_file(path)[0].environment.must_match["device_name"])
             RESULTS.mkdir(exist_ok=True)

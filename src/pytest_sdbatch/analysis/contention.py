@@ -12,7 +12,7 @@ from pytest_sdbatch.records import Round
 
 _DRIFT = 0.15  # of the cores in use, from one round to the others of the case
 _TAKEN = 0.10  # of a core that was not free for our threads
-_IDLE = 0.05  # cores, below which this process waits for a server or a GPU, and not for a core
+_IDLE = 0.02  # cores, below which this process waits for a server or a GPU, and not for a core
 _TICK_S = 0.01  # in which systems count the time of a core
 _SHORTEST_S = 0.1  # of a case, below which a tick is too long to judge by
 
