@@ -28,6 +28,9 @@ SPIN = """
         sd_benchmark(spin)
 """
 
+# It ends with this process, however that ends.
+LOOP = "import os\nparent = os.getppid()\nprint(flush=True)\nwhile os.getppid() == parent: pass"
+
 
 @pytest.fixture
 def busy_core() -> Iterator[None]:
@@ -38,7 +41,7 @@ def busy_core() -> Iterator[None]:
     os.sched_setaffinity(0, {min(cores)})
     torch.set_num_threads(1)
     # It inherits the core, so that neither other cores nor what else they do decide the test.
-    loop = subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE)
+    loop = subprocess.Popen([sys.executable, "-c", LOOP], stdout=subprocess.PIPE)
     try:
         assert loop.stdout is not None
         loop.stdout.readline()
