@@ -23,9 +23,9 @@ from pytest_sdbatch.pipelines.pool import PipelinePool
 from pytest_sdbatch.records import Fact
 
 TITLE = "Other work on the cores"
-CASES = 60  # on either side
+CASES = 40  # on either side
 SIZES = (1, 4, 8)
-RULES = Rules(rounds=10, warmup_calls=1)
+RULES = Rules(rounds=5, warmup_calls=1)
 LOOKED_S = 0.5
 # It ends with this process, however that ends.
 LOOP = "import os\nparent = os.getppid()\nprint(flush=True)\nwhile os.getppid() == parent: pass"
