@@ -12,6 +12,7 @@ from itertools import cycle, islice
 
 from benchmarks.harness.report import Line, median_and_range
 from benchmarks.harness.rounds import CASE
+from pytest_sdbatch import units
 from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.measure import validity
 from pytest_sdbatch.measure.loop import measure
@@ -49,7 +50,8 @@ def run(cases: int = CASES) -> list[Line]:
         with busy(loops):
             beside += _is_marked(workload, device, where)
     is_quiet = sum(used < QUIET for used in others) > 0.95 * cases
-    what = f"of {cases} cases of tiny-sd, batch sizes {','.join(map(str, SIZES))}, {threads} threads on {cores} cores"
+    where_it_ran = f"{units.count(threads, 'thread')} on {units.count(cores, 'core')}"
+    what = f"of {cases} cases of tiny-sd, batch sizes {','.join(map(str, SIZES))}, {where_it_ran}"
     return [
         Line(
             what="cores that others used before the cases without a busy loop",
