@@ -107,6 +107,12 @@ class MemoryRound:
     used_bytes: tuple[int, ...] = ()  # at each point of the time line
     energy_updates: int | None = None  # how often the device's energy counter moved; None: it has none
     mark: str | None = None  # what makes the figures doubtful
+    stage_peak_bytes: Mapping[str, int] | None = None  # by stage and "other", in the measure of Record.memory_source
+    stage_peak_reason: str | None = None  # why that is not known
+    limit_bytes: int | None = None  # in the same measure: what was in use before the round and what was free
+    reserved_bytes: int | None = None  # the most that torch's allocator held for the tensors of this round
+    address_space_bytes: int | None = None  # high-water mark of this process so far, where it is limited
+    address_space_limit_bytes: int | None = None  # what the system grants it; None: no limit, or none is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,6 +192,8 @@ class CudaDevice:
 
     def free_bytes(self) -> Reading:
         """Return the bytes the driver has left, and those that the allocator holds but does not use."""
+        if self._context is None and not self._has_context():  # asking torch would make one
+            return self.driver.memory().free_bytes
         free, _ = self._torch.cuda.mem_get_info(self._index)
         reserved = self._torch.cuda.memory_reserved(self._index)
         return Reading(value=int(free + reserved - self._torch.cuda.memory_allocated(self._index)))

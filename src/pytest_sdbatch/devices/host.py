@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_sdbatch.records import Reading
@@ -15,6 +16,15 @@ from pytest_sdbatch.records import Reading
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 _FORGET_PEAK = b"5"  # proc(5), clear_refs: reset the resident high-water mark to what is resident now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressSpace:
+    """What a process has mapped, touched or not: bytes now, the most ever (no system resets that), and its limit."""
+
+    used: Reading
+    peak: Reading
+    limit: Reading  # None: there is none
 
 
 class HostMemory:
@@ -50,6 +60,14 @@ class HostMemory:
         """Return the most bytes that were resident since the reset (VmHWM)."""
         if self._no_peak is not None:
             return Reading(reason=self._no_peak)
+        return self._status("VmHWM")
+
+    def address_space(self) -> AddressSpace:
+        """Return the address space of this process, and what the system grants it at most (RLIMIT_AS)."""
+        return AddressSpace(used=self._status("VmSize"), peak=self._status("VmPeak"), limit=_address_space_limit())
+
+    def _status(self, wanted: str) -> Reading:
+        """Return a figure of the kernel's account of this process, bytes."""
         path = self._proc / "self" / "status"
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
@@ -57,9 +75,9 @@ class HostMemory:
             return Reading(reason=f"{error.strerror}: {path.as_posix()}")
         for line in text.splitlines():
             field, _, rest = line.partition(":")
-            if field == "VmHWM" and rest.split()[1:] == ["kB"]:
+            if field == wanted and rest.split()[1:] == ["kB"]:
                 return Reading(value=int(rest.split()[0]) * 1024)
-        return Reading(reason=f"no VmHWM in {path.as_posix()}")
+        return Reading(reason=f"no {wanted} in {path.as_posix()}")
 
     def resident(self) -> Reading:
         """Return the bytes that are resident now."""
@@ -86,6 +104,15 @@ class HostMemory:
         group = self._cgroups / own
         folders = [group, *(parent for parent in group.parents if parent.is_relative_to(self._cgroups))]
         return [room for room in map(_headroom, folders) if room is not None]
+
+
+def _address_space_limit() -> Reading:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return Reading(reason="this system has no such limit")
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return Reading(reason="not limited") if limit == resource.RLIM_INFINITY else Reading(value=limit)
 
 
 def _headroom(folder: Path) -> int | None:

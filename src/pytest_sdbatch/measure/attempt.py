@@ -67,7 +67,7 @@ class Attempt:
         )
 
     def memory_round(
-        self, result: Measurement, loading: Loading | None, *, wanted: bool
+        self, result: Measurement, loading: Loading | None, stages: StageClock | None = None, *, wanted: bool
     ) -> tuple[MemoryRound | None, str | None]:
         """Make the memory round after the rounds of *result*; return it, and why there is none or it ended early."""
         __tracebackhide__ = True
@@ -79,7 +79,7 @@ class Attempt:
             self._tell("memory round")
         watch = Watch(self._device)
         try:
-            return measure_memory(self._workload, self._device, loading=loading)
+            return measure_memory(self._workload, self._device, loading=loading, stages=stages)
         except Exception as error:  # noqa: BLE001 - as in the rounds
             self.error = error
         finally:

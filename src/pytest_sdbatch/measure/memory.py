@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_sdbatch import units
+from pytest_sdbatch.devices import host
 from pytest_sdbatch.devices.device import ContextMemory, Device
 from pytest_sdbatch.measure.loop import Workload, described
+from pytest_sdbatch.measure.stage_memory import StagePeaks
+from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.records import MemoryRound, Reading
 
 PERIOD_S = 0.015
@@ -33,7 +36,12 @@ class Loading(Protocol):
 
 
 def measure_memory(
-    workload: Workload, device: Device, *, loading: Loading | None, every_s: float = PERIOD_S
+    workload: Workload,
+    device: Device,
+    *,
+    loading: Loading | None,
+    stages: StageClock | None = None,
+    every_s: float = PERIOD_S,
 ) -> tuple[MemoryRound, str | None]:
     """Make the calls of one round while a thread reads the memory in use; return that, and why it ended early.
 
@@ -43,6 +51,7 @@ def measure_memory(
         workload: gives the calls.
         device: where they run; it has been started.
         loading: of the pipeline, where the plugin loaded it.
+        stages: a clock that is attached to the pipeline, if there is one.
         every_s: seconds between two readings.
 
     """
@@ -50,17 +59,17 @@ def measure_memory(
     device.release_memory()  # what earlier rounds left with the allocator is not what this case needs
     device.reset_peaks()
     reason: str | None = None
-    calls = workload.prepare()
+    limit_bytes, peaks, calls = _limit(device), StagePeaks(device, stages), workload.prepare()
     with _Sampler(device, every_s) as sampler:
         try:
-            for call in calls:
-                call()  # its output is not kept: those of the last timed round are held all the while
+            with peaks.watched():
+                for call in calls:
+                    call()  # its output is not kept: those of the last timed round are held all the while
             device.synchronize()
         except Exception as error:
             if not device.is_out_of_memory(error):
                 raise
             reason = f"in the memory round: {described(error)}"
-    reserved = device.peak_reserved()
     if reason is not None:
         device.release_memory()  # after the except block, as in the loop
     context = device.start()
@@ -79,8 +88,27 @@ def measure_memory(
         time_s=time_s,
         used_bytes=used_bytes,
         energy_updates=sampler.energy_updates,
-        mark=_mark(device, peak, context, reserved),
+        mark=_mark(device, peak, context, peaks.reserved_bytes),
+        stage_peak_bytes=peaks.by_stage,
+        stage_peak_reason=peaks.reason,
+        limit_bytes=limit_bytes,
+        reserved_bytes=peaks.reserved_bytes,
+        **_address_space(),
     ), reason
+
+
+def _limit(device: Device) -> int | None:
+    """Return what this process uses of the device's memory, and what it could still take."""
+    used, free = device.used_bytes().value, device.free_bytes().value
+    return None if used is None or free is None else int(used + free)
+
+
+def _address_space() -> dict[str, int | None]:
+    """Return what this process has taken of its address space, and the limit; nothing where there is no limit."""
+    space = host.HostMemory().address_space()
+    if space.limit.value is None:
+        return {}
+    return {"address_space_bytes": _bytes(space.peak), "address_space_limit_bytes": _bytes(space.limit)}
 
 
 def thinned(points: Sequence[tuple[float, int]], most: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
@@ -140,18 +168,22 @@ class _Sampler:
         return used
 
 
-def _mark(device: Device, peak: Reading, context: ContextMemory, reserved: Reading) -> str | None:
+def _bytes(reading: Reading) -> int | None:
+    return None if reading.value is None else int(reading.value)
+
+
+def _mark(device: Device, peak: Reading, context: ContextMemory, reserved: int | None) -> str | None:
     """Return what does not fit together: the peak in use, the context, and the peak that torch's allocator held."""
-    if device.memory_scope != "device" or peak.value is None or reserved.value is None:
+    if device.memory_scope != "device" or peak.value is None or reserved is None:
         return None
-    if peak.value < reserved.value:
+    if peak.value < reserved:
         return (
             f"the driver tells of {units.memory(peak.value)} in use where torch's allocator alone held "
-            f"{units.memory(reserved.value)}: it is another device's figure, or leaves this process out"
+            f"{units.memory(reserved)}: it is another device's figure, or leaves this process out"
         )
     if context.after.value is None:
         return None
-    rest = peak.value - context.after.value - reserved.value
+    rest = peak.value - context.after.value - reserved
     if rest <= _LIBRARIES_BYTES:
         return None
     return f"foreign or non-torch memory: {units.memory(rest)} beside the context and torch's allocator"

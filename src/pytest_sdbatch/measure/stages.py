@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,7 @@ class StageClock:
         self._stages: tuple[str, ...] = ()
         self._idle = False  # attached, and not inside a timed call
         self._denoiser_batch: int | None = None
+        self._at_border: Callable[[str | None], None] | None = None
 
     def __enter__(self) -> StageClock:
         self.attach()
@@ -109,6 +111,15 @@ class StageClock:
         while self._undo:
             self._undo.pop()()
 
+    @contextmanager
+    def at_borders(self, tell: Callable[[str | None], None]) -> Iterator[None]:
+        """While entered, *tell* a stage as it begins, with None as it ends; not for rounds that are timed."""
+        self._at_border = tell
+        try:
+            yield
+        finally:
+            self._at_border = None
+
     def clear(self) -> None:
         """Forget the calls so far."""
         self._spans.clear()
@@ -134,12 +145,16 @@ class StageClock:
             self._denoiser_batch = _batch_of(args, kwargs)
         mark = self._device.mark
         self._idle = False
+        if self._at_border is not None:
+            self._at_border(stage)
         start = mark()
         try:
             return call(*args, **kwargs)
         finally:
             self._spans.append((stage, start, mark()))
             self._idle = True
+            if self._at_border is not None:
+                self._at_border(None)
 
     def __deepcopy__(self, memo: object) -> StageClock:
         return self  # a copied component is timed by the same clock

@@ -62,6 +62,7 @@ def check_environment(environment: Environment, path: str) -> None:
 def _check_time_line(made: MemoryRound, path: str) -> None:
     if len(made.time_s) != len(made.used_bytes):
         raise RunFileError(f"{join(path, 'used_bytes')}: {len(made.used_bytes)} entries for {len(made.time_s)} times")
-    for name, column in (("time_s", made.time_s), ("used_bytes", made.used_bytes)):
+    stages = tuple((made.stage_peak_bytes or {}).values())
+    for name, column in (("time_s", made.time_s), ("used_bytes", made.used_bytes), ("stage_peak_bytes", stages)):
         if min(column, default=0) < 0:
             raise RunFileError(f"{join(path, name)}: {min(column)} is below 0")

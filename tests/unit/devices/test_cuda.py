@@ -81,6 +81,22 @@ def test_without_a_driver_every_figure_has_its_reason(nvml_shim: MakeShim) -> No
     assert all("driver is not loaded" in figure["reason"] for figure in figures)
 
 
+def test_asking_what_is_free_makes_no_context(nvml_shim: MakeShim) -> None:
+    """Before there is one the driver is asked, and not torch, which would make it."""
+    program = """
+import types, torch
+torch.cuda.get_device_properties = lambda index: types.SimpleNamespace(uuid="22")
+torch._C._cuda_hasPrimaryContext = lambda index: False
+from pytest_sdbatch.devices.cuda import CudaDevice
+print(CudaDevice(1).free_bytes().value)
+"""
+    card = gpu("GPU-22", total=[8 * 10**9], used=[10**9], free=[7 * 10**9])
+
+    free = int(nvml_shim(gpu("GPU-11"), card).python("-c", program))
+
+    assert free == 7 * 10**9
+
+
 def test_a_poisoned_context_frees_nothing_and_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipeline is dropped after an illegal memory access as after anything else: breakdown() tells of it."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,30 @@ def make_proc(folder: Path, **files: str) -> Path:
     for name, text in files.items():
         (own / name).write_text(text, encoding="utf-8")
     return folder / "proc"
+
+
+@on_linux
+def test_the_address_space_and_its_limit_are_told() -> None:
+    """What is mapped and never touched counts; a limit is seen by the process that has it."""
+    import resource
+
+    before = HostMemory().address_space()
+    block = mmap.mmap(-1, 64 * MIB)
+    during = HostMemory().address_space()
+    block.close()
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))\n"
+        "from pytest_sdbatch.devices.host import HostMemory; print(HostMemory().address_space().limit.value)"
+    )
+    limited = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert before.used.value is not None
+    assert during.used.value is not None
+    assert during.used.value - before.used.value >= 64 * MIB
+    assert (during.peak.value or 0) >= during.used.value
+    assert int(limited.stdout) == 2**33
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        assert before.limit.reason == "not limited"
 
 
 @on_linux

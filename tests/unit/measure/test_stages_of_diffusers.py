@@ -10,6 +10,7 @@ import pytest
 from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.measure.loop import measure
+from pytest_sdbatch.measure.memory import measure_memory
 from pytest_sdbatch.measure.output import check_output
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules
@@ -52,6 +53,22 @@ def test_the_stages_of_stable_diffusion_add_up_to_nearly_all_of_a_call(tiny_sd: 
         assert 0.4 < sum((reading.stage_s or {}).values()) / reading.wall_s < 1.0
     verdict = check_output(result.outputs, case)
     assert (verdict.status, verdict.problem) == ("checked", None)
+
+
+def test_the_memory_round_tells_the_peak_of_each_stage(tiny_sd: Any) -> None:
+    """At 256x256 the VAE of tiny-sd takes more than its denoiser, and what lies between the stages is one of them."""
+    case = Case(
+        model="tiny-sd", dtype="fp32", device="cpu", height=256, width=256, steps=1, batch_size=4, batch_count=1
+    )
+    device = CpuDevice()
+    with StageClock(tiny_sd, device) as clock:
+        made, reason = measure_memory(GenerationWorkload(tiny_sd, case), device, loading=None, stages=clock)
+    if made.stage_peak_bytes is None:
+        pytest.skip(str(made.stage_peak_reason))  # no resident peak that can be reset: not Linux
+
+    assert reason is None
+    assert set(made.stage_peak_bytes) == {"text_encoder", "denoiser", "scheduler", "vae_decode", "other"}
+    assert max(made.stage_peak_bytes, key=made.stage_peak_bytes.__getitem__) == "vae_decode"
 
 
 def test_an_attached_pipeline_is_saved_and_loaded_like_a_plain_one(tiny_sd: Any, tmp_path: Path) -> None:

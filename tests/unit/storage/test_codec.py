@@ -289,6 +289,8 @@ MEMORY_ROUND = MemoryRound(
     after=Reading(reason="the GPU is lost"),
     time_s=(0.0, 1.5),
     used_bytes=(2**32, 2**33),
+    stage_peak_bytes={"denoiser": 2**32, "other": 2**31},
+    limit_bytes=2**34,
 )
 
 
@@ -304,6 +306,18 @@ def test_what_the_device_told_is_columns_too(make_record: Callable[..., Record])
         "sw_thermal_ns": [250_000_000, None],
         "sm_clock_mhz": [1755, None],
     }
+
+
+def test_a_memory_round_of_an_older_file_has_no_stages(make_record: Callable[..., Record]) -> None:
+    """What it lacks is unknown; what a newer one holds comes back as it was."""
+    record = make_record(0.5, memory_round=MEMORY_ROUND)
+    encoded = encode_record(record)
+    older = json.loads(json.dumps(encoded))
+    for name in ("stage_peak_bytes", "limit_bytes"):
+        del older["memory_round"][name]
+
+    assert decode_record(json.loads(json.dumps(encoded))).memory_round == MEMORY_ROUND
+    assert decode_record(older).memory_round == replace(MEMORY_ROUND, stage_peak_bytes=None, limit_bytes=None)
 
 
 def changed(value: dict[str, Any], path: str, new: object) -> dict[str, Any]:
@@ -338,6 +352,7 @@ def changed(value: dict[str, Any], path: str, new: object) -> dict[str, Any]:
         ("rounds.sm_clock_mhz", ["1", "2"], r"record\.rounds\.sm_clock_mhz\[0\]: Expected `int \| null`, got `str`"),
         ("memory_round.used_bytes", [1], r"record\.memory_round\.used_bytes: 1 entries for 2 times"),
         ("memory_round.used_bytes", [1, -1], r"record\.memory_round\.used_bytes: -1 is below 0"),
+        ("memory_round.stage_peak_bytes", {"vae": -1}, r"record\.memory_round\.stage_peak_bytes: -1 is below 0"),
         ("memory_round.peek", {}, r"record\.memory_round\.peek: unknown key"),
         ("memory_round.peak", 7, r"record\.memory_round\.peak: Expected `object`, got `int`"),
         ("rounds.stages", {"vae": [1]}, r"record\.rounds\.stages\.vae: 1 entries for 2 rounds"),
