@@ -148,7 +148,10 @@ def leave_out(request: pytest.FixtureRequest) -> None:
 
 
 def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
-    """Skip a batch size above one that broke a limit, or that the memory did not do for unless the options say try."""
+    """Skip a batch size above one that broke a limit, or that the memory did not do for unless the options say try.
+
+    Where sizes grow as far as memory does, also one that is predicted not to fit.
+    """
     from pytest_sdbatch.records import Outcome
 
     options = pytest_items.options_of(node, host)
@@ -156,6 +159,8 @@ def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
     reason = host.session.larger_than_allowed(test, case, options.limit())
     if reason is None and options.choice("after_oom") == "skip":
         reason = host.session.larger_than_fits(test, case)
+    if reason is None and options.grows:
+        reason = host.session.larger_than_memory(test, case)
     if reason is not None:
         node.stash[RECORD] = host.session.unmeasured(test, case, reason, Outcome.SKIPPED)
         pytest.skip(reason)

@@ -28,7 +28,7 @@ class Option:
     """One row of the table."""
 
     name: str
-    kind: str  # integers, names, resolutions, count, number, seconds, share, choice, text, path, switch, budget, limit, price; see Options
+    kind: str  # integers, sizes, names, resolutions, count, number, seconds, share, choice, text, path, switch, budget, limit, price; see Options
     help: str
     default: str | None = None  # None: decided by the device or the model
     flag: str | None = None  # metavar of the command line flag; None: ini and marker only
@@ -59,7 +59,7 @@ GROUPS = {
 # ruff: noqa: E501
 TABLE: tuple[Option, ...] = (
     Option("models", "names", "catalog names (see `sdbatch models`), folders, .safetensors files or hub ids", flag="NAMES", axis=True),
-    Option("batch_sizes", "integers", "images per pipeline call: 1,4,8 or 1:64:x2", "1,4,8", flag="SIZES", axis=True),
+    Option("batch_sizes", "sizes", "images per pipeline call: 1,4,8 or 1:64:x2; auto: as many as fit, auto:64 at most", "1,4,8", flag="SIZES", axis=True),
     Option("batch_counts", "integers", "calls one after another in a round", "1", flag="COUNTS", axis=True),
     Option("images", "count", "make this number of images in every split: 1xN ... Nx1", flag="N"),
     Option("steps", "integers", "denoising steps per image", flag="STEPS"),
@@ -146,7 +146,13 @@ class Options:
 
     def integers(self, name: str) -> tuple[int, ...]:
         """Return the values of an axis of whole numbers."""
-        return axes.parse_integers(self._text(name), option=self.spelled(name))
+        parse = axes.parse_sizes if BY_SPELLING[name].kind == "sizes" else axes.parse_integers
+        return parse(self._text(name), option=self.spelled(name))
+
+    @property
+    def grows(self) -> bool:
+        """Whether batch sizes end where memory is predicted to."""
+        return axes.is_auto(self._text("batch_sizes"))
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return the names of an axis."""
@@ -202,8 +208,8 @@ class Options:
 
         """
         readers = {
-            "integers": self.integers, "names": self.names, "resolutions": self.resolutions, "count": self.count,
-            "count0": self.count, "number": self.number, "seconds": self.number, "share": self.number,
+            "integers": self.integers, "sizes": self.integers, "names": self.names, "resolutions": self.resolutions,
+            "count": self.count, "count0": self.count, "number": self.number, "seconds": self.number, "share": self.number,
             "choice": self.choice, "switch": self.switch, "text": self._text, "path": self._text,
             "budget": self.budget, "limit": self.limit,
             "price": self.prices,

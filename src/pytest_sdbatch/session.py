@@ -21,6 +21,7 @@ from pytest_sdbatch.measure.boundaries import missing_energy, without_coarse_ene
 from pytest_sdbatch.measure.environment import read_environment
 from pytest_sdbatch.measure.loop import Measurement
 from pytest_sdbatch.measure.output import check_output
+from pytest_sdbatch.measure.room import too_large
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules
 from pytest_sdbatch.options import Options
@@ -141,7 +142,7 @@ class BenchSession:
             result = attempt.run(stages, warm=warm)
             if result.failure is not None and self.pool.evict_others(case.pool_key):
                 result = attempt.run(stages, warm=warm)
-            memory, no_memory = attempt.memory_round(result, loaded, wanted=options.switch("memory_round"))
+            memory, no_memory = attempt.memory_round(result, loaded, stages, wanted=options.switch("memory_round"))
         if result.failure is None and attempt.error is None:
             ran.add(shape)
         must_match = {**self.own_facts, **_facts(workload, options, compiled=attempt.compiled)}
@@ -283,6 +284,14 @@ class BenchSession:
         )
         broken = ((record, broken_limits(record, growing)) for record in smaller)
         return next((f"batch size {record.case.batch_size} took {said[0]}" for record, said in broken if said), None)
+
+    def larger_than_memory(self, test: str, case: Case) -> str | None:
+        """Return the reason why *case*, of sizes that grow as far as memory does, need not be tried."""
+        group = [one for one in self._records.values() if one.test == test and one.case.group_id == case.group_id]
+        if any(one.outcome is Outcome.OK and one.case.batch_size > case.batch_size for one in group):
+            return "a larger batch size fits"
+        self.device.start()
+        return too_large(group, case.batch_size, self.device)
 
     def keep(self, record: Record) -> None:
         """Keep *record*; one of the same test and case replaces the earlier one."""

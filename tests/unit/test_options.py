@@ -13,6 +13,7 @@ from pytest_sdbatch.options import BY_SPELLING, GROUPS, TABLE, Option, Options, 
 # A text each kind admits, what it means, and one that it refuses.
 VALUES: Mapping[str, tuple[str, object, str]] = {
     "integers": ("2,3", (2, 3), "0"),
+    "sizes": ("2,3", (2, 3), "auto,3"),
     "names": ("a,b", ("a", "b"), "a,a"),
     "resolutions": ("8x16", ((8, 16),), "0"),
     "count": ("7", 7, "0"),
@@ -40,6 +41,7 @@ def values_of(row: Option) -> tuple[str, object, str]:
 def value_in(options: Options, row: Option) -> object:
     """Return what the accessor of the row's kind makes of its text."""
     accessors: Mapping[str, Callable[[str], object]] = {
+        "sizes": options.integers,
         "count0": options.count,
         "seconds": options.number,
         "share": options.number,

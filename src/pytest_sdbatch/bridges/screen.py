@@ -27,6 +27,7 @@ def header(host: Host) -> list[str]:
     """Return the lines that say where and what will be measured; none where nothing is."""
     lines = []
     if host.grid:
+        from pytest_sdbatch.measure import room
         from pytest_sdbatch.report import terminal
 
         environment = host.session.environment
@@ -35,6 +36,8 @@ def header(host: Host) -> list[str]:
         guarded = host.guarded or host.options.choice("foreign_processes") == "fail"
         if guarded and "other_processes" in environment.unknown:
             lines.append("sdbatch: foreign_processes=fail guards nothing here: other processes are not known")
+        if host.options.grows:
+            lines.append(terminal.free_line(room.free_now(host.device)))
     lines += [f"sdbatch: {hint}" for hint in host.hints]
     if host.grid and host.options.switch("plan"):
         lines += terminal.plan_lines(host.grid, recorded_seconds(host))

@@ -19,6 +19,9 @@ _RANGE = re.compile(r"([0-9]{1,18}):([0-9]{1,18})(?::(x|\+)([0-9]{1,18}))?")
 _RESOLUTION = re.compile(r"([0-9]{1,6})(?:x([0-9]{1,6}))?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")  # float() also takes 1_0 and inf
 _LONGEST_AXIS = 100_000
+AUTO = "auto"
+_AUTO_MOST = 256  # images of a call, where no bound is given
+_LEAST_HALVED = 8  # the smallest size between which and its double another one is worth a measurement
 _INTEGER_FORMS = "whole numbers of 1 and more: 1,4,8, a range 1:8, 1:64:x2 (times 2) or 2:10:+2"
 
 
@@ -38,6 +41,34 @@ def parse_integers(text: str, *, option: str) -> tuple[int, ...]:
                 fix="use a range with a factor, such as 1:64:x2",
             )
     return _unique(values, text=text, option=option)
+
+
+def parse_sizes(text: str, *, option: str) -> tuple[int, ...]:
+    """Return batch sizes: as :func:`parse_integers`, or of ``auto`` and ``auto:64`` those that are tried in turn.
+
+    ``auto`` doubles up to 256, or to the number behind the colon; in the order of trying, sizes half-way between two
+    of these from 8 on come behind them: 1,2,4,8,16,32,64,12,24,48.
+
+    Raises:
+        OptionError: as parse_integers, and for ``auto`` beside other values.
+
+    """
+    if not is_auto(text):
+        if AUTO in (item.strip().partition(":")[0] for item in text.split(",")):
+            raise OptionError(f"{option}={text}: {AUTO} stands alone", fix=f"write {AUTO}, or {AUTO}:64")
+        return parse_integers(text, option=option)
+    word, colon, bound = text.strip().partition(":")
+    most = parse_count(bound, option=f"{option}: {word}") if colon else _AUTO_MOST
+    if most > _LONGEST_AXIS:
+        raise OptionError(f"{option}={text}: no device makes so many images at once", fix=f"give {AUTO}:1024")
+    powers = tuple(_powers(1, most, 2))
+    between = tuple(power * 3 // 2 for power in powers[:-1] if power >= _LEAST_HALVED)
+    return (*powers, *((most,) if most not in powers else ()), *between)
+
+
+def is_auto(text: str) -> bool:
+    """Return whether batch sizes are to grow as far as memory does."""
+    return text.strip().partition(":")[0] == AUTO
 
 
 def parse_names(text: str, *, option: str) -> tuple[str, ...]:

@@ -157,6 +157,8 @@ def _splits(options: Options) -> dict[int, tuple[int, ...]]:
         )
     fitting = divisors(images)
     sizes = fitting if options.origin("batch_sizes") < origin else options.integers("batch_sizes")
+    if options.grows:
+        sizes = tuple(size for size in sizes if size <= images)
     for size in sizes:
         if size > images:
             raise OptionError(

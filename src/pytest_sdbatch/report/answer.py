@@ -10,6 +10,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.splits import Objective
 from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, choose, price_of
 from pytest_sdbatch.records import Outcome, Record, Run, short_name
+from pytest_sdbatch.report.capacity import capacity
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.measured import Measured, of_records, of_runs
 from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table
@@ -61,6 +62,8 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
         sentences[-1] += _answer(members, measured, question)
+        fits = capacity([measured.records[row.test, row.case] for row in members])
+        sentences[-1] += f"; {fits}" if fits else ""
         if any(row.unreliable and row.answers for row in members):
             sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
     tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
@@ -235,6 +238,8 @@ def _beyond(members: Sequence[Row], choice: Choice) -> str:
     first = min(larger, key=lambda row: (row.outcome is Outcome.SKIPPED, row.batch_size))
     if first.outcome is Outcome.OK:
         ended = f"was measured in a test that {first.test_outcome}"
+    elif first.outcome is Outcome.SKIPPED:
+        ended = "was skipped"
     else:
         ended = "ran out of memory" if first.outcome is Outcome.OOM else f"ended as {first.outcome.value}"
     return f" (batch size {first.batch_size} {ended})"

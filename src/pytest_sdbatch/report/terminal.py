@@ -76,6 +76,18 @@ def header_lines(environment: Environment, options: Options, cases: Sequence[Cas
     return [_PREFIX + plain(line) for line in lines]
 
 
+def free_line(free: Mapping[str, int]) -> str:
+    """Return how much memory there is for batch sizes that grow as far as it does.
+
+    Args:
+        free: bytes of each memory that has an end, by its name.
+
+    """
+    known = " and ".join(f"{units.memory(size)} of {name}" for name, size in free.items())
+    told = f"{known} free now, beside what this process and others use" if known else "what is free is not known here"
+    return f"{_PREFIX}batch sizes grow as far as they are predicted to fit: {told}"
+
+
 def _not_told(unknown: Mapping[str, str]) -> list[str]:
     """Return which figures of the device are not known here, a line per reason: once, and not in every row."""
     figures: dict[str, list[str]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from pytest_sdbatch.grid.axes import (
     parse_number,
     parse_resolutions,
     parse_share,
+    parse_sizes,
 )
 
 T = TypeVar("T")
@@ -299,3 +301,35 @@ def test_a_choice_is_one_of_those_listed() -> None:
 def test_divisors_are_all_and_only_those_that_divide(number: int) -> None:
     """They come smallest first, like the splits of a number of images."""
     assert divisors(number) == tuple(value for value in range(1, number + 1) if number % value == 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("auto:1", (1,)),
+        ("auto:8", (1, 2, 4, 8)),
+        (" auto:64 ", (1, 2, 4, 8, 16, 32, 64, 12, 24, 48)),
+        ("auto:20", (1, 2, 4, 8, 16, 20, 12)),
+        ("auto", (1, 2, 4, 8, 16, 32, 64, 128, 256, 12, 24, 48, 96, 192)),
+        ("1:8:x2", (1, 2, 4, 8)),
+    ],
+)
+def test_auto_doubles_and_then_halves_the_steps(text: str, sizes: tuple[int, ...]) -> None:
+    """The bound is tried as well; sizes between two others are tried once it is known which of those fit."""
+    assert parse_sizes(text, option=OPTION) == sizes
+
+
+@pytest.mark.parametrize("text", ["auto,4", "4,auto", "auto:", "auto:0", "auto:x", "auto:1:8", "auto:1000000", "Auto"])
+def test_auto_stands_alone_with_one_bound(text: str) -> None:
+    """Anything else is refused, and what to write is said."""
+    assert isinstance(read(parse_sizes, text), OptionError)
+
+
+@given(st.integers(1, 2**16))
+def test_sizes_of_auto_are_distinct_and_within_the_bound(most: int) -> None:
+    """From 1 to the bound, each once, no step more than double."""
+    sizes = sorted(parse_sizes(f"auto:{most}", option=OPTION))
+
+    assert (sizes[0], sizes[-1]) == (1, most)
+    assert len(set(sizes)) == len(sizes)
+    assert all(larger <= 2 * smaller for smaller, larger in itertools.pairwise(sizes))

@@ -387,3 +387,8 @@ def test_more_frames_cost_more() -> None:
     images = planned(given_as(command_line={"models": "folder", "batch_sizes": "1", "steps": "50"}))
 
     assert smallest([*cases, *images]) is images[0]
+
+
+def test_sizes_that_grow_with_memory_end_at_the_images_that_are_wanted() -> None:
+    """A batch of more would not be full."""
+    assert splits(given_as(command_line={"batch_sizes": "auto", "images": 6})) == ["1x6", "2x3", "4x1"]

@@ -1,0 +1,118 @@
+"""What a batch size will take of each memory that has an end, from what smaller ones of its group took. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_sdbatch.analysis.memory_fit import Largest, MemoryFit, Peak, Predicted, fit_memory
+from pytest_sdbatch.records import MemoryRound, Outcome, Record
+
+MEMORY = "memory"  # of the device, as Record.memory_source counts it
+ADDRESS_SPACE = "address space"  # of the process
+_ROUNDING_BYTES = 0.5  # the arithmetic of a line must not decide about a size that needs exactly what there is
+_WHOLE = "all"  # the one stage of what is only known of the whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How one memory grows with the batch size. A limit is predicted in its own measure."""
+
+    measure: str  # MEMORY or ADDRESS_SPACE
+    fit: MemoryFit
+    overhead: float = 1.0  # what the allocator holds for a byte of tensors
+    limit_bytes: int | None = None  # what there was when the largest size was measured; None: no limit, or not known
+
+    def needs(self, batch_size: int) -> Predicted:
+        """Return the bytes that a case of *batch_size* takes in all, the pipeline included."""
+        live = self.fit.predict(batch_size)
+        return Predicted(
+            estimate=live.estimate * self.overhead - _ROUNDING_BYTES,
+            low=None if live.low is None else live.low * self.overhead,
+            high=None if live.high is None else live.high * self.overhead,
+        )
+
+    def largest_batch(self, limit_bytes: float) -> Largest:
+        """Return the largest batch size that takes at most *limit_bytes*; a prediction."""
+        return self.fit.largest_batch(limit_bytes / self.overhead + _ROUNDING_BYTES)
+
+
+def growths(records: Sequence[Record]) -> tuple[Growth, ...]:
+    """Return how each memory grows; none of one that is known of fewer than two batch sizes.
+
+    Where every case knows the peaks of its stages, each stage has a line of its own: a line through the whole would
+    miss that another stage overtakes.
+
+    Args:
+        records: of one test and group, any order; only those that ended well count.
+
+    """
+    sound = sorted((one for one in records if one.outcome is Outcome.OK), key=lambda one: one.case.batch_size)
+    rounds = [(one.case.batch_size, made) for one in sound if (made := _memory_round(one)) is not None]
+    last = rounds[-1][1] if rounds else None
+    found = []
+    stages = _stage_peaks(rounds) if len(rounds) == len(sound) else {}
+    fitted = _fitted(stages or {_WHOLE: _whole_peaks(sound)})
+    if fitted is not None:
+        limit = None if last is None else last.limit_bytes
+        found.append(Growth(measure=MEMORY, fit=fitted, overhead=_overhead(last), limit_bytes=limit))
+    mapped = _fitted({_WHOLE: [_peak(size, made.address_space_bytes) for size, made in rounds]})
+    if mapped is not None and last is not None:
+        found.append(Growth(measure=ADDRESS_SPACE, fit=mapped, limit_bytes=last.address_space_limit_bytes))
+    return tuple(found)
+
+
+def largest_that_fits(found: Sequence[Growth]) -> Largest | None:
+    """Return the largest batch size within every known limit; None where there is none, no end, or a slope seen once.
+
+    Known answer: 12 GiB hold 8 images of a pipeline of 4 GiB that takes 1 GiB an image.
+    """
+    ends = [
+        growth.largest_batch(growth.limit_bytes)
+        for growth in found
+        if growth.limit_bytes is not None and growth.fit.agreed
+    ]
+    return min(
+        (end for end in ends if end.estimate is not None), key=lambda end: (end.estimate, end.low or 0), default=None
+    )
+
+
+def _memory_round(record: Record) -> MemoryRound | None:
+    """Return the memory round of *record* if it ran to its end."""
+    return record.memory_round if record.memory_round_reason is None else None
+
+
+def _stage_peaks(rounds: Sequence[tuple[int, MemoryRound]]) -> dict[str, list[Peak | None]]:
+    """Return the peaks of the stages by batch size; empty where they are not known of every case."""
+    splits = [(size, made.stage_peak_bytes) for size, made in rounds]
+    names = {name for _, split in splits for name in split or {}}
+    if not all(split is not None and names == set(split) for _, split in splits):
+        return {}
+    return {name: [_peak(size, (split or {})[name]) for size, split in splits] for name in sorted(names)}
+
+
+def _whole_peaks(records: Sequence[Record]) -> list[Peak | None]:
+    return [
+        _peak(record.case.batch_size, getattr(reading, record.memory_source))
+        for record in records
+        if record.memory_source is not None
+        for reading in record.rounds
+    ]
+
+
+def _peak(batch_size: int, size_bytes: int | None) -> Peak | None:
+    return None if size_bytes is None else Peak(batch_size=batch_size, size_bytes=size_bytes)
+
+
+def _fitted(peaks: Mapping[str, Sequence[Peak | None]]) -> MemoryFit | None:
+    known = {name: [peak for peak in stage if peak is not None] for name, stage in peaks.items()}
+    if not known or any(len({peak.batch_size for peak in stage}) < 2 for stage in known.values()):
+        return None
+    return fit_memory(known)
+
+
+def _overhead(made: MemoryRound | None) -> float:
+    """Return what the allocator held of the device for a byte of tensors at the largest size."""
+    if made is None or made.reserved_bytes is None or not made.stage_peak_bytes:
+        return 1.0
+    return max(made.reserved_bytes / max(*made.stage_peak_bytes.values(), 1), 1.0)

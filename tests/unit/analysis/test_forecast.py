@@ -1,0 +1,166 @@
+"""What a larger batch will take, from records: stages, the allocator's overhead, and the limits that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_sdbatch.analysis.forecast import ADDRESS_SPACE, MEMORY, growths, largest_that_fits
+from pytest_sdbatch.analysis.memory_fit import Largest
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.records import MemoryRound, Outcome, Reading, Record, Round
+
+GIB = 2**30
+
+
+def record(batch_size: int, peak_bytes: float, *, batch_count: int = 1, **memory: Any) -> Record:
+    """Return a sound record; *memory* are fields of its memory round."""
+    unknown = Reading(reason="not read here")
+    made = MemoryRound(
+        scope="device",
+        before_context=unknown,
+        context=unknown,
+        before_load=unknown,
+        loaded=unknown,
+        peak=unknown,
+        after=unknown,
+        **memory,
+    )
+    case = Case(
+        model="sd15",
+        dtype="bf16",
+        device="cuda:0",
+        height=512,
+        width=512,
+        steps=20,
+        batch_size=batch_size,
+        batch_count=batch_count,
+    )
+    return Record(
+        test="t",
+        case=case,
+        outcome=Outcome.OK,
+        rounds=(Round(wall_s=1, cpu_s=1, call_s=(1,), peak_allocated_bytes=round(peak_bytes)),),
+        memory_source="peak_allocated_bytes",
+        memory_round=made,
+    )
+
+
+def staged(*sizes: int, **memory: Any) -> list[Record]:
+    """Return records of a pipeline whose VAE overtakes its denoiser at batch size 3."""
+    found = []
+    for size in sizes:
+        peaks = {"denoiser": (250 + 50 * size) * 2**20, "vae_decode": (100 + 100 * size) * 2**20}
+        found.append(record(size, max(peaks.values()), stage_peak_bytes=peaks, **memory))
+    return found
+
+
+def test_a_stage_that_overtakes_later_is_foreseen() -> None:
+    """From 1 and 2, where the denoiser is highest still, the VAE's peak at 16 is predicted exactly."""
+    (growth,) = growths(staged(1, 2))
+
+    assert growth.measure == MEMORY
+    assert growth.needs(16).estimate == pytest.approx((100 + 100 * 16) * 2**20)
+    assert growth.fit.highest_stage(2) == "denoiser"
+    assert growth.fit.highest_stage(16) == "vae_decode"
+
+
+def test_without_stages_of_every_case_the_whole_is_fitted() -> None:
+    """A split that one record lacks would be no split of all."""
+    records = [*staged(1, 2, 4), record(8, 900 * 2**20)]
+
+    (growth,) = growths(records)
+
+    assert set(growth.fit.stages) == {"all"}
+    assert growth.needs(8).estimate == pytest.approx(900 * 2**20)
+
+
+def test_what_the_allocator_holds_beyond_tensors_is_added() -> None:
+    """Its overhead at the largest measured size is expected to stay the same share."""
+    records = staged(1, 2, 4, limit_bytes=10 * GIB, reserved_bytes=625 * 2**20)
+
+    (growth,) = growths(records)
+
+    assert growth.overhead == pytest.approx(1.25)  # 625 MiB for the 500 of the VAE at 4
+    assert growth.needs(8).estimate == pytest.approx(1.25 * 900 * 2**20)
+    assert growth.largest_batch(1.25 * 900 * 2**20 + 1).estimate == 8
+
+
+def test_a_limit_is_predicted_in_its_own_measure() -> None:
+    """Address space ends at 6 images, memory at 8: 6 fit."""
+    records = [
+        record(
+            size,
+            (4 + size) * GIB,
+            limit_bytes=12 * GIB,
+            address_space_bytes=(10 + 2 * size) * GIB,
+            address_space_limit_bytes=22 * GIB + 2**20,
+        )
+        for size in (1, 2, 4)
+    ]
+
+    found = growths(records)
+    ends = {growth.measure: growth.largest_batch(growth.limit_bytes or 0).estimate for growth in found}
+
+    assert ends == {MEMORY: 8, ADDRESS_SPACE: 6}
+    assert (largest_that_fits(found) or Largest(estimate=None)).estimate == 6
+
+
+def test_nothing_is_said_of_a_slope_that_was_seen_once() -> None:
+    """Two sizes give a figure to skip a hopeless size by, and no answer."""
+    found = growths(staged(1, 2, limit_bytes=GIB))
+
+    assert found[0].needs(16).high is None
+    assert largest_that_fits(found) is None
+    assert largest_that_fits(growths(staged(1, 2, 4, limit_bytes=GIB))) is not None
+
+
+def test_without_a_limit_there_is_no_end() -> None:
+    """A device that does not tell what is free."""
+    assert largest_that_fits(growths(staged(1, 2, 4))) is None
+
+
+@pytest.mark.parametrize("outcome", [Outcome.OOM, Outcome.SPILLED, Outcome.CRASHED])
+def test_only_cases_that_ended_well_count(outcome: Outcome) -> None:
+    """The peak of a case that ran out of memory is that of the limit, and not its own."""
+    records = staged(1, 2, 4)
+
+    spoiled = growths([*records, replace(records[-1], case=replace(records[-1].case, batch_size=8), outcome=outcome)])
+
+    assert spoiled == growths(records)
+    assert growths(records[:1]) == ()
+    assert growths([]) == ()
+
+
+def test_a_memory_round_that_ended_early_tells_nothing() -> None:
+    """Its peaks are of what ran until then; the rounds before it are whole."""
+    records = staged(1, 2, 4)
+    broken = [*records[:2], replace(records[2], memory_round_reason="in the memory round: OutOfMemoryError")]
+
+    (growth,) = growths(broken)
+
+    assert set(growth.fit.stages) == {"all"}
+
+
+@given(
+    st.lists(st.tuples(st.integers(2**20, 2**34), st.integers(2**20, 2**31)), min_size=1, max_size=4),
+    st.integers(2**30, 2**40),
+)
+def test_the_largest_batch_is_within_the_limit_and_the_next_is_not(lines: list[tuple[int, int]], limit: int) -> None:
+    """Whatever the stages, the size that is named needs no more than there is."""
+    records = [
+        record(size, 0, stage_peak_bytes={str(k): f + g * size for k, (f, g) in enumerate(lines)}, limit_bytes=limit)
+        for size in (1, 2, 4)
+    ]
+    found = growths(records)
+
+    largest = largest_that_fits(found)
+
+    assert largest is not None
+    assert largest.estimate is not None
+    assert largest.estimate == 0 or found[0].needs(largest.estimate).estimate <= limit
+    assert found[0].needs(largest.estimate + 1).estimate > limit

@@ -1,0 +1,85 @@
+"""How large a batch fits, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sdbatch.records import MemoryRound, Outcome, Reading, Record
+from pytest_sdbatch.report.answer import answer_sentences
+from pytest_sdbatch.report.capacity import capacity
+
+if TYPE_CHECKING:
+    from tests.unit.report.conftest import Maker
+
+GIB = 2**30
+UNKNOWN = Reading(reason="not read here")
+
+
+def measured(maker: Maker, sizes: Sequence[int], *, limit_gib: float, wobble: float = 0.0) -> list[Record]:
+    """Return records of a pipeline of 4 GiB that takes 1 GiB an image, every other one *wobble* GiB more."""
+    return [
+        maker.record(
+            size,
+            rounds=maker.rounds([1.0 * size] * 5, peak_bytes=round((4 + size + wobble * (index % 2)) * GIB)),
+            memory_round=MemoryRound(
+                scope="device",
+                before_context=UNKNOWN,
+                context=UNKNOWN,
+                before_load=UNKNOWN,
+                loaded=UNKNOWN,
+                peak=UNKNOWN,
+                after=UNKNOWN,
+                limit_bytes=round(limit_gib * GIB),
+            ),
+        )
+        for index, size in enumerate(sizes)
+    ]
+
+
+def test_beyond_the_largest_measured_size_one_is_predicted_with_its_interval(sd15: Maker) -> None:
+    """The interval is that of the lines."""
+    records = measured(sd15, (1, 2, 4, 8, 16), limit_gib=45.5, wobble=0.1)
+
+    assert capacity(records) == "at least 16 fit, about 41 (40 to 42) would"
+
+
+def test_the_answer_of_a_sweep_ends_with_it(sd15: Maker) -> None:
+    """Where memory is known, and not where it is not."""
+    (known,) = answer_sentences(measured(sd15, (1, 4, 8), limit_gib=20.2))
+    (unknown,) = answer_sentences([sd15.record(size, call_s=size) for size in (1, 4, 8)])
+
+    assert known.endswith("; at least 8 fit, about 16 would")
+    assert "fit" not in unknown
+
+
+@pytest.mark.parametrize(("outcome", "limit"), [(Outcome.OOM, 40.0), (Outcome.SKIPPED, 13.5)])
+def test_the_largest_that_fits_is_named_where_a_larger_one_does_not(
+    sd15: Maker, outcome: Outcome, limit: float
+) -> None:
+    """Because it ran out of memory, or because it is predicted to: only what ran is called the largest."""
+    records = [*measured(sd15, (1, 2, 4, 8), limit_gib=limit), sd15.ended(16, outcome, "why")]
+
+    assert capacity(records).startswith("8 is the largest measured that fits, about ")
+
+
+def test_a_size_that_was_skipped_for_another_reason_is_no_end(sd15: Maker) -> None:
+    """A limit on latency says nothing of memory."""
+    records = [*measured(sd15, (1, 2, 4, 8), limit_gib=44.5), sd15.ended(16, Outcome.SKIPPED, "latency")]
+
+    assert capacity(records).startswith("at least 8 fit, about 40")
+
+
+def test_where_nothing_larger_would_fit_there_is_nothing_to_add(sd15: Maker) -> None:
+    """The largest measured size is the end."""
+    records = measured(sd15, (1, 2, 4, 8), limit_gib=12.9)
+
+    assert capacity(records) == ""
+    assert capacity([*records, sd15.ended(16, Outcome.OOM, "why")]) == "8 is the largest measured that fits"
+
+
+def test_where_nothing_ran_there_is_no_answer(sd15: Maker) -> None:
+    """Not one size."""
+    assert capacity([sd15.ended(1, Outcome.OOM, "why")]) == ""
