@@ -358,3 +358,54 @@ def test_a_base_that_cannot_run_is_said_with_its_last_words(ab: Ab, project: Pat
     assert "ERROR: the base ran none of 1 case that the candidate runs" in done.stderr
     assert "RuntimeError: not built" in done.stderr
     assert "--setup CMD" in done.stderr
+
+
+@pytest.mark.slow
+def test_tests_beside_the_code_share_none_of_it(ab: Ab, project: Path) -> None:
+    """A folder of the package is named, and another module is changed, too: the base runs its own of both."""
+    package = project / "scratch"
+    (project / "src" / "scratch").rename(package)
+    for name in ("test_it.py", "conftest.py"):
+        (project / "benchmarks" / name).rename(package / name)
+    (package / "test_it.py").write_text("import common\n" + BENCHMARK)
+    for name in ("pyproject.toml", "backend.py"):
+        (project / name).unlink()
+    (project / "common.py").write_text("VALUE = 1\n")
+    commit(project)
+    (project / "common.py").write_text("VALUE = 2\n")
+    (package / "__init__.py").write_text(CODE.replace("LAYERS = 2", "LAYERS = 4"))
+
+    done = ab("--base=main", "--", "scratch", "--sd-batch-sizes=1")
+
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert "sdbatch: scratch: may hold code of the project, so that only its test files" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_part_of_the_repository_that_both_sides_have_installed_is_no_comparison(
+    ab: Ab, project: Path, tmp_path: Path
+) -> None:
+    """What differs of it ran on no side, while the project's own module did; the error says how to install it."""
+    python = tmp_path / "environment" / "bin" / "python"
+    without_project(python)
+    (own,) = python.parents[1].glob("lib/python*/site-packages")
+    (project / "core" / "src").mkdir(parents=True)
+    (project / "src" / "scratch").rename(project / "core" / "src" / "scratch")
+    (own / "scratch.py").write_text(CODE)
+    (project / "app.py").write_text("VALUE = 1\n")
+    for name in ("pyproject.toml", "backend.py"):
+        (project / name).rename(project / "core" / name)
+    (project / "benchmarks" / "test_it.py").write_text("import app\n" + BENCHMARK)
+    commit(project)
+    (project / "app.py").write_text("VALUE = 2\n")
+    file = project / "core" / "src" / "scratch" / "__init__.py"
+    file.write_text(CODE.replace("LAYERS = 2", "LAYERS = 4"))
+
+    refused = ab("--base=main", *ONE, python=python)
+    mended = ab("--base=main", "--setup=pip install --no-deps --no-build-isolation ./core", *ONE, python=python)
+
+    assert refused.returncode == 12, refused.stdout + refused.stderr
+    assert "ERROR: the base ran scratch of neither side" in refused.stderr
+    assert '--setup "pip install --no-deps ./core"' in refused.stderr
+    assert "pair 2" not in refused.stdout
+    assert mended.returncode == 10, mended.stdout + mended.stderr

@@ -73,6 +73,12 @@ def make_environment(folder: Path, *, project: Path) -> Path:
     venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
     for name, lines in shared_lines(shared_folders(), project):
         (own_folder(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if os.name == "posix":  # else the `pip` of a --setup is the caller's, which installs a side into the caller's own
+        for name in ("pip", "pip3"):
+            (_scripts(folder) / name).write_text(
+                '#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n', encoding="utf-8"
+            )
+            (_scripts(folder) / name).chmod(0o755)
     return _scripts(folder) / ("python.exe" if os.name == "nt" else "python")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -17,8 +17,6 @@ import pytest
 import pytest_sdbatch
 from pytest_sdbatch.commands.ab.proof import Code, hash_of
 from pytest_sdbatch.commands.sweep import run_pytest
-
-_LARGE_BYTES = 16 * 2**20  # of data whose size stands for its content
 
 
 class Ask:
@@ -91,15 +89,17 @@ class Ask:
         }
 
 
-def code_of_this_process(folders: Sequence[Path], but_not: Sequence[Path]) -> Code:
+def code_of_this_process(folders: Sequence[Path], but_not: Sequence[Path], watched: Sequence[str] = ()) -> Code:
     """Return what this process has imported.
 
     Args:
         folders: whose modules count; none: all but those of the standard library, and the versions of all packages.
         but_not: folders within them that do not count.
+        watched: packages and modules that are told of where they are imported from elsewhere.
 
     """
     modules: dict[str, tuple[str, str]] = {}
+    elsewhere: dict[str, str] = {}
     standard = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
     packages = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib"))
     for name, module in sorted(sys.modules.items()):
@@ -112,9 +112,10 @@ def code_of_this_process(folders: Sequence[Path], but_not: Sequence[Path]) -> Co
             counts = _is_in(file, packages) or not _is_in(file, standard)
         if counts:
             modules[name] = (str(file), hash_of(file.read_bytes()))
-    if folders:
-        rest = dict(_data_beside(modules))
-    else:
+        elif any(f"{name}.".startswith(f"{known}.") for known in watched):
+            elsewhere[name] = str(file)
+    rest: dict[str, str] = {}
+    if not folders:
         rest = {name: found.version for found in metadata.distributions() if (name := found.name) is not None}
         rest["python"] = sys.version
     home = Path(pytest_sdbatch.__file__).parent
@@ -126,6 +127,7 @@ def code_of_this_process(folders: Sequence[Path], but_not: Sequence[Path]) -> Co
         plugin_hash=hash_of(whole),
         modules=modules,
         rest=rest,
+        elsewhere=elsewhere,
     )
 
 
@@ -142,31 +144,20 @@ def _is_in(file: Path, folders: Sequence[Path]) -> bool:
     return any(file.is_relative_to(folder) for folder in folders)
 
 
-def _data_beside(modules: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the files of a package that are no modules, by package and path: a model's configuration is code, too."""
-    for name, (file, _) in modules.items():
-        folder = Path(file).parent
-        if "." in name or Path(file).name != "__init__.py":
-            continue
-        for path in sorted(folder.rglob("*")):
-            if path.suffix not in (".py", ".pyc") and path.is_file():
-                size = path.stat().st_size
-                content = f"{size} bytes" if size > _LARGE_BYTES else hash_of(path.read_bytes())
-                yield f"{name}/{path.relative_to(folder).as_posix()}", content
-
-
 def main(request_file: str) -> int:
     """Run pytest as the file *request_file* asks for, and write down what it imported, and collected, beside it."""
     path = Path(request_file)
     request = json.loads(path.read_text(encoding="utf-8"))
     ask = Ask(Path(request["run_file"]), names=request["names"], left_out=request["left_out"], steps=request["steps"])
     status = run_pytest(request["arguments"], ask)
-    code = code_of_this_process(*([Path(name) for name in request[key]] for key in ("folders", "but_not")))
+    folders, but_not = ([Path(name) for name in request[key]] for key in ("folders", "but_not"))
+    code = code_of_this_process(folders, but_not, request["watched"])
     said = {
         "plugin_version": code.plugin_version,
         "plugin_hash": code.plugin_hash,
         "modules": code.modules,
         "rest": code.rest,
+        "elsewhere": code.elsewhere,
         "collected": ask.collected,
     }
     path.with_suffix(".said").write_text(json.dumps(said), encoding="utf-8")

@@ -13,7 +13,7 @@ from pytest_sdbatch.analysis.ab import SidePair
 from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.process import STEPS, Ended, RunProcess, Side, run_process
-from pytest_sdbatch.commands.ab.proof import Code, check_different, check_plugin, check_same_as_before
+from pytest_sdbatch.commands.ab.proof import Code, check_different, check_own, check_plugin, check_same_as_before
 from pytest_sdbatch.commands.ab.schedule import LONGEST_PAIRS, Cost, Fit, cost_of, fit, mean_cost
 from pytest_sdbatch.commands.ab.sides import Say, Sides
 
@@ -158,11 +158,14 @@ class PairRunner:
         states = {m.state for run in runs.values() for m in run.cases.values()}
         if not any(well.values()) and not states - _BROKEN:
             raise NoComparison("no case ran to its end on either side", why=ends[_CANDIDATE].last_words)
+        for name, first in self._first.items():
+            check_own(first, self._made.changed, side=name)
         check_different(
             self._first[_BASE],
             self._first[_CANDIDATE],
             callers_tree=self._made.callers_tree,
             shared=self._made.shared,
+            changed=self._made.changed,
         )
 
     def _fit(self, ended: Ended, run: SideRun) -> bool:

@@ -29,6 +29,7 @@ class Side:
     variables: Mapping[str, str] | None  # None: those of this process
     folders: tuple[Path, ...] = ()  # whose modules prove what ran; none: all that are installed
     but_not: tuple[Path, ...] = ()
+    watched: tuple[str, ...] = ()  # packages and modules of the repository that differ: told wherever they lie
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,7 @@ def run_process(
         "arguments": given,
         "folders": [str(folder) for folder in side.folders],
         "but_not": [str(folder) for folder in side.but_not],
+        "watched": side.watched,
     }
     request.write_text(json.dumps(asked), encoding="utf-8")
     command = [str(side.python), "-P", "-m", "pytest_sdbatch.commands.ab.one_side", str(request)]
@@ -140,6 +142,7 @@ def _code_of(said: Mapping[str, Any]) -> Code:
         plugin_hash=said["plugin_hash"],
         modules={name: (file, digest) for name, (file, digest) in said["modules"].items()},
         rest=said["rest"],
+        elsewhere=said["elsewhere"],
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_sdbatch.commands.ab.changed import Changed
 from pytest_sdbatch.commands.ab.errors import NoComparison
 
 SHOWN = 5
@@ -19,7 +20,8 @@ class Code:
     plugin_version: str
     plugin_hash: str
     modules: Mapping[str, tuple[str, str]]  # module: file and hash; of the side's own, and of the caller's tree
-    rest: Mapping[str, str]  # what else tells two sides apart: data files beside the modules, versions
+    rest: Mapping[str, str]  # what else tells two environments apart: versions
+    elsewhere: Mapping[str, str] = field(default_factory=dict)  # module that differs between the sides: file
 
 
 def check_plugin(found: Code, mine: Code, *, side: str) -> None:
@@ -54,7 +56,25 @@ def check_same_as_before(found: Code, first: Code, *, side: str) -> None:
         raise NoComparison(f"the code of the {side} changed while it was measured: {what}", fix="run it again")
 
 
-def check_different(base: Code, candidate: Code, *, callers_tree: Path | None, shared: Collection[str]) -> None:
+def check_own(found: Code, changed: Changed, *, side: str) -> None:
+    """Refuse a side that imported what differs between the sides from neither its tree nor its environment.
+
+    Raises:
+        NoComparison: names the module, its file, and how to install it.
+    """
+    for name, file in sorted(found.elsewhere.items()):
+        known = next(known for known in changed.modules if f"{name}.".startswith(f"{known}."))
+        raise NoComparison(
+            f"the {side} ran {name} of neither side",
+            why=f"{known} differs between the sides, and was imported from {file}",
+            fix=f'install it on each side: --setup "pip install --no-deps {changed.modules[known]}", '
+            "with what else the side needs; or uninstall it here",
+        )
+
+
+def check_different(
+    base: Code, candidate: Code, *, callers_tree: Path | None, shared: Collection[str], changed: Changed
+) -> None:
     """Refuse two sides that ran the same code.
 
     Args:
@@ -62,6 +82,7 @@ def check_different(base: Code, candidate: Code, *, callers_tree: Path | None, s
         candidate: of the first process of the candidate.
         callers_tree: the working tree, from which neither side may import; None: the sides are two environments.
         shared: module files that both sides have from the candidate, relative to their tree: the benchmarks.
+        changed: what differs between the trees.
 
     Raises:
         NoComparison: names what was imported.
@@ -76,7 +97,7 @@ def check_different(base: Code, candidate: Code, *, callers_tree: Path | None, s
                 "or build each side's own: --setup CMD",
             )
     there, here = (_hashes(code, shared) for code in (base, candidate))
-    if there != here or base.rest != candidate.rest:
+    if there != here or base.rest != candidate.rest or changed.with_data & (there.keys() | here.keys()):
         return
     names = [name for name in there if not name.startswith("/")]
     if callers_tree is None:

@@ -56,6 +56,10 @@ class Repository:
         environments = {PurePosixPath(path).parent for path in new if path.endswith("/pyvenv.cfg")}
         return changed, tuple(path for path in new if environments.isdisjoint(PurePosixPath(path).parents))
 
+    def differing(self, commit: str) -> tuple[str, ...]:
+        """Return the paths in which the working tree differs from *commit*, new ones included."""
+        return (*_lines(_git(self.root, "diff", "--name-only", "--no-renames", "-z", commit)), *self.changes()[1])
+
     def ignored(self, folder: Path) -> tuple[str, ...]:
         """Return what git ignores below *folder*, relative to the root; of a folder that it ignores only its name."""
         arguments = ("--others", "--ignored", "--exclude-standard", "--directory", "-z", "--", str(folder))

@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest_sdbatch
 from pytest_sdbatch import units
 from pytest_sdbatch.commands.ab import environment
+from pytest_sdbatch.commands.ab.changed import Changed, changed_code
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.process import Collected, Side, collect
 from pytest_sdbatch.commands.ab.repository import Repository, open_repository, project_root
@@ -26,6 +27,8 @@ from pytest_sdbatch.commands.ab.trees import (
 
 Say = Callable[[str], None]
 _SHORT = 8  # digits of a commit
+# A folder with such a name holds no code that is measured; of another one nobody knows.
+_NAMES_OF_BENCHMARKS = {"bench", "benchmark", "benchmarks", "perf", "performance", "test", "tests"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,7 @@ class Sides:
     collected: Collected
     callers_tree: Path | None  # from which neither may import; None: two environments run the same files
     shared: tuple[str, ...] = ()  # what both have from the candidate, relative to their trees
+    changed: Changed = field(default_factory=Changed)
 
 
 @contextmanager
@@ -64,14 +68,18 @@ def commits(base: str, words: Sequence[str], *, setup: str | None, say: Say) -> 
             for name, tree in (("base", trees.base), ("candidate", trees.candidate))
         }
         collected = collect(sides["candidate"], words, folder=trees.folder)
-        shared = _share(trees, collected, words, project=project, here=here)
+        shared = _share(trees, collected, words, project=project, here=here, say=say)
         sides["base"].called_in.mkdir(parents=True, exist_ok=True)
+        code = changed_code(repository.differing(there), shared, trees=(trees.base, trees.candidate))
+        at = {name: _from(project, repository.root / folder) for name, folder in code.modules.items()}
+        base_side, candidate_side = (replace(side, watched=tuple(code.modules)) for side in sides.values())
         yield Sides(
-            base=sides["base"],
-            candidate=sides["candidate"],
+            base=base_side,
+            candidate=candidate_side,
             collected=replace(collected, root=_in_callers_tree(collected.root, trees)),
             callers_tree=repository.root,
             shared=shared,
+            changed=replace(code, modules=at),
         )
 
 
@@ -136,6 +144,9 @@ def _side(
         problem = environment.install(python, at, variables)
     else:
         problem = "it has no such folder"
+    if problem is None and setup is not None:  # it may have installed a part: the rest is found behind that
+        lines = "".join(f"{folder}\n" for folder in environment.source_folders(at))
+        (environment.own_folder(own) / "sdbatch--tree.pth").write_text(lines, encoding="utf-8")
     if problem is None:
         say(f"{name}: installed into an environment of its own")
     else:
@@ -160,7 +171,9 @@ def _moved(entry: Path, root: Path, tree: Path) -> Path:
     return tree / within.relative_to(root) if within.is_relative_to(root) else entry
 
 
-def _share(trees: Trees, collected: Collected, words: Sequence[str], *, project: Path, here: Path) -> tuple[str, ...]:
+def _share(
+    trees: Trees, collected: Collected, words: Sequence[str], *, project: Path, here: Path, say: Say
+) -> tuple[str, ...]:
     """Give the base the candidate's benchmarks; return what it was given, relative to the tree."""
     root = trees.repository.root
     there = [path for path in (*collected.files, *collected.conftests) if path.is_relative_to(trees.candidate)]
@@ -168,15 +181,35 @@ def _share(trees: Trees, collected: Collected, words: Sequence[str], *, project:
         there.append(collected.configuration)
     files = {path.relative_to(trees.candidate) for path in there}
     tests = {path.relative_to(trees.candidate) for path in collected.files if path.is_relative_to(trees.candidate)}
-    # What a benchmark imports from beside it, or from the folder that was named, belongs to it; code does not.
+    # What a benchmark imports from beside it, or from the folder that was named, belongs to it; the code that it
+    # measures does not, and nothing but the name of a folder tells one from the other.
     named = {(here / word).resolve() for word in words if not word.startswith("-")}
     named = {path.relative_to(root) for path in named if path.is_relative_to(root)}
-    source = (project / "src").relative_to(root)
     folders = {test.parent for test in tests} | {path for path in named if any(path in test.parents for test in tests)}
-    folders = {folder for folder in folders if not source.is_relative_to(folder)}
+    whole = {folder for folder in folders if _holds_only_benchmarks(folder, trees.candidate, project.relative_to(root))}
+    for folder in sorted({test.parent for test in tests} - whole):
+        if not any(folder.is_relative_to(other) for other in whole):
+            say(f"{folder}: may hold code of the project, so that only its test files and conftest.py are shared")
+    folders = whole
     share_benchmarks(trees, sorted(files), sorted(folders))
     link_data(trees, sorted(folders), (), called_in=root)
     return tuple(path.as_posix() for path in (*sorted(folders), *sorted(files)))
+
+
+def _from(project: Path, folder: Path) -> str:
+    """Return *folder* as pip takes it in *project*, where a setup is run."""
+    path = os.path.relpath(folder, project)
+    return path if path.startswith(".") else f".{os.sep}{path}"
+
+
+def _holds_only_benchmarks(folder: Path, tree: Path, project: Path) -> bool:
+    """Return whether all of *folder* is the benchmarks': it, or one above it in the project, has such a name."""
+    parts = folder.relative_to(project).parts if folder.is_relative_to(project) else folder.parts
+    named = next((at for at, part in enumerate(parts) if part.lower() in _NAMES_OF_BENCHMARKS), None)
+    is_package = named is not None and parts[:named] == ("src",)  # the project itself is called like that
+    return (
+        named is not None and not is_package and not any((tree / folder / mark).is_file() for mark in environment.MARKS)
+    )
 
 
 def _in_callers_tree(path: Path, trees: Trees) -> Path:

@@ -99,3 +99,14 @@ def test_a_setup_that_fails_says_its_last_words(tmp_path: Path) -> None:
 
     assert "no compiler" in str(refused.value)
     assert "exit status 3" in str(refused.value)
+
+
+def test_pip_in_a_setup_is_that_of_the_side(tmp_path: Path, project: Path) -> None:
+    """The caller's would install a side into the caller's own environment."""
+    environment.make_environment(tmp_path / "own", project=project)
+    variables = environment.variables_for(tmp_path / "own", (), ())
+    ask = "pip debug --verbose"
+
+    done = subprocess.run(ask, shell=True, env=variables, capture_output=True, text=True, check=False)
+
+    assert f"sys.executable: {tmp_path / 'own'}" in done.stdout

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pytest_sdbatch.commands.ab.changed import Changed
 from pytest_sdbatch.commands.ab.errors import NoComparison
-from pytest_sdbatch.commands.ab.proof import Code, check_different, check_plugin, check_same_as_before
+from pytest_sdbatch.commands.ab.proof import Code, check_different, check_own, check_plugin, check_same_as_before
 
 MINE = Path("/work/project")
 
@@ -28,10 +29,10 @@ def code(side: str = "base", **changes: Any) -> Code:
     return Code(**{**usual, **changes})
 
 
-def refused(base: Code, candidate: Code, *, tree: Path | None = MINE) -> str:
+def refused(base: Code, candidate: Code, *, tree: Path | None = MINE, data: frozenset[str] = frozenset()) -> str:
     """Return why two sides are refused; no text where they are not."""
     try:
-        check_different(base, candidate, callers_tree=tree, shared=("benchmarks",))
+        check_different(base, candidate, callers_tree=tree, shared=("benchmarks",), changed=Changed(with_data=data))
     except NoComparison as error:
         return str(error)
     return ""
@@ -43,7 +44,7 @@ def test_other_content_is_other_code() -> None:
 
     assert refused(code("base"), code("candidate")) == ""
     assert refused(code("base"), more) == ""
-    assert refused(code("base"), code("base", rest={"app/model.json": "h"})) == ""
+    assert refused(code("base"), code("base"), data=frozenset({"app"})) == ""
 
 
 def test_the_same_content_is_the_same_code() -> None:
@@ -99,3 +100,20 @@ def test_code_that_changes_during_the_job_is_refused() -> None:
     check_same_as_before(less, first, side="base")
     with pytest.raises(NoComparison, match="the code of the base changed while it was measured: app"):
         check_same_as_before(code("other"), first, side="base")
+
+
+def test_code_of_neither_side_is_refused() -> None:
+    """A part of the repository that is installed for both: what differs of it ran on no side, be the rest their own."""
+    changed = Changed(modules={"core": "../core"})
+    found = code(elsewhere={"core.part": "/site-packages/core/part.py"})
+
+    check_own(code(), changed, side="base")
+    with pytest.raises(NoComparison, match=r"the base ran core.part of neither side") as refused:
+        check_own(found, changed, side="base")
+    assert "imported from /site-packages/core/part.py" in str(refused.value)
+    assert '--setup "pip install --no-deps ../core"' in str(refused.value)
+
+
+def test_data_of_what_was_not_imported_is_no_other_code() -> None:
+    """Nor is what the benchmarks write beside themselves, which git does not know."""
+    assert refused(code("base"), code("base"), data=frozenset({"other"})).startswith("both sides ran the same code")
