@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -71,9 +72,10 @@ class Repository:
         nowhere = f"core.hooksPath={os.devnull}"
         _git(self.root, "-c", nowhere, "worktree", "add", "--detach", "--quiet", str(folder), commit)
 
-    def prune_worktrees(self) -> None:
-        """Forget worktrees whose folder is gone."""
-        _git(self.root, "worktree", "prune")
+    def forget_worktree(self, folder: Path) -> None:
+        """Forget the worktree in *folder*, if it is one; those of others may be away for a while and stay."""
+        with contextlib.suppress(GitError):
+            _git(self.root, "worktree", "remove", "--force", "--force", str(folder))
 
 
 def open_repository(folder: Path) -> Repository:

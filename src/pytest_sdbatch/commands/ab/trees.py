@@ -45,8 +45,9 @@ def both_trees(repository: Repository, base: str, candidate: str) -> Iterator[Tr
             yield trees
         finally:
             with _undisturbed():
-                shutil.rmtree(folder, ignore_errors=True)
-                repository.prune_worktrees()
+                for tree in (trees.base, trees.candidate):
+                    shutil.rmtree(tree, ignore_errors=True)
+                    repository.forget_worktree(tree)
 
 
 @contextmanager

@@ -88,6 +88,19 @@ def test_a_tree_that_cannot_be_made_leaves_nothing_behind(
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+def test_worktrees_of_the_user_are_left_alone(repository: Repository, tmp_path: Path) -> None:
+    """One whose folder is away for a while, on a disk that is not mounted, is there when it comes back."""
+    git(repository.root, "worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
+    (tmp_path / "side").rename(tmp_path / "away")
+
+    with both_trees(repository, "main", "HEAD"):
+        pass
+
+    (tmp_path / "away").rename(tmp_path / "side")
+    git(tmp_path / "side", "status")
+    assert len(list((repository.root / ".git" / "worktrees").iterdir())) == 1
+
+
 def test_no_hook_of_the_project_runs(repository: Repository) -> None:
     """A checkout that nobody asked for must not start their tools."""
     hook = repository.root / ".git" / "hooks" / "post-checkout"
