@@ -362,23 +362,30 @@ def test_a_base_that_cannot_run_is_said_with_its_last_words(ab: Ab, project: Pat
 
 @pytest.mark.slow
 def test_tests_beside_the_code_share_none_of_it(ab: Ab, project: Path) -> None:
-    """A folder of the package is named, and another module is changed, too: the base runs its own of both."""
+    """A folder of the package is named, and another module is changed, too: the base runs its own of both.
+
+    A test that the candidate has no more is missing.
+    """
     package = project / "scratch"
     (project / "src" / "scratch").rename(package)
     for name in ("test_it.py", "conftest.py"):
         (project / "benchmarks" / name).rename(package / name)
     (package / "test_it.py").write_text("import common\n" + BENCHMARK)
+    (package / "test_gone.py").write_text(BENCHMARK)
     for name in ("pyproject.toml", "backend.py"):
         (project / name).unlink()
     (project / "common.py").write_text("VALUE = 1\n")
     commit(project)
     (project / "common.py").write_text("VALUE = 2\n")
+    (package / "test_gone.py").unlink()
     (package / "__init__.py").write_text(CODE.replace("LAYERS = 2", "LAYERS = 4"))
 
     done = ab("--base=main", "--", "scratch", "--sd-batch-sizes=1")
 
     assert done.returncode == 10, done.stdout + done.stderr
     assert "sdbatch: scratch: may hold code of the project, so that only its test files" in done.stdout
+    assert "scratch/test_gone.py::test_it" in done.stdout
+    assert "0 new, 1 missing" in words_of(done)
 
 
 @pytest.mark.slow

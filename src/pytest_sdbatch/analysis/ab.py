@@ -26,7 +26,7 @@ from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.pairs import MorePairs, Pair
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS
-from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
+from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 from pytest_sdbatch.records import Outcome
 
@@ -34,10 +34,15 @@ SidePair: TypeAlias = tuple[SideRun, SideRun]  # base and candidate, neighbours 
 # (cases, n) -> n more pairs in time order, of at least those cases (None: all there are); fewer when interrupted.
 RunPairs: TypeAlias = Callable[[tuple[str, ...] | None, int], Sequence[SidePair]]
 _NO_ROOM = "left out: there is no time for it"
+_LOST = "the candidate has no such benchmark any more"
 
 
 def compare_pairs(
-    run_pairs: RunPairs, config: Config | None = None, *, left_out: Callable[[], Mapping[str, Measured]] = dict
+    run_pairs: RunPairs,
+    config: Config | None = None,
+    *,
+    left_out: Callable[[], Mapping[str, Measured]] = dict,
+    lost: Mapping[str, Place] | None = None,
 ) -> Comparison:
     """Return the verdict on every case: outcomes first, then time by the rule for pairs, peak memory by the exact one.
 
@@ -48,6 +53,7 @@ def compare_pairs(
         run_pairs: runs processes; see :func:`~pytest_sdbatch.analysis.decide`.
         config: the rules; None: the defaults.
         left_out: asked once pairs are run, the cases that no time was spent on, with what is known of each.
+        lost: cases that only the base's own benchmarks have.
 
     """
     rules = config or Config()
@@ -66,6 +72,11 @@ def compare_pairs(
     cases += [
         CaseComparison(name=name, place=measured.place, verdict=Verdict.INCONCLUSIVE, reason=_NO_ROOM)
         for name, measured in left_out().items()
+    ]
+    cases += [
+        CaseComparison(name=name, place=place, verdict=Verdict.MISSING, reason=_LOST)
+        for name, place in (lost or {}).items()
+        if name not in found
     ]
     return Comparison(
         cases=tuple(cases),
@@ -200,6 +211,9 @@ def _case(
     untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
     found = time.verdicts.get(name)
     on_time = untested if found is None or found.verdict in (Verdict.NEW, Verdict.MISSING) else found
+    if on_time.minimum_detectable_effect is not None:  # below its tolerance nothing is called regressed
+        finds = max(on_time.minimum_detectable_effect, config.tolerance_of(name))
+        on_time = replace(on_time, minimum_detectable_effect=finds)
     return case_comparison(
         name, there, here, facts, None, on_time, _memory(name, there, here, memory, config), drift_counts=False
     )

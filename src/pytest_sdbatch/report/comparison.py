@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison, sound_of
+from pytest_sdbatch.analysis.config import TOLERANCE, Config
 from pytest_sdbatch.analysis.growth import growth
 from pytest_sdbatch.analysis.restless import noisy_runs
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
@@ -77,7 +78,12 @@ def render_comparison(
     paired = comparison.pairs is not None
     notes = notes_of(shown, paired=paired)
     lines = [Text(line) for text in heading(comparison) for line in _wrapped(text, width)]
-    lines += lay_out(_columns(shown), list(_blocks(shown, notes, width, paired=paired)), width=width, encoding=encoding)
+    lines += lay_out(
+        _columns(shown),
+        list(_blocks(shown, notes, width, comparison.config if paired else None)),
+        width=width,
+        encoding=encoding,
+    )
     below = [*legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
     lines += [Text(line, "dim") for text in below for line in _wrapped(text, width)]
     for case in comparison.cases:
@@ -155,20 +161,23 @@ def _columns(cases: Sequence[CaseComparison]) -> list[Column]:
     return [column for column in _COLUMNS if column.key not in empty]
 
 
-def _blocks(cases: Sequence[CaseComparison], notes: Mapping[str, int], width: int, *, paired: bool) -> Iterator[Block]:
+def _blocks(
+    cases: Sequence[CaseComparison], notes: Mapping[str, int], width: int, config: Config | None
+) -> Iterator[Block]:
     test = None
     for (owner, group), members in groupby(cases, key=lambda case: (case.place.test, case.place.group)):
         titles = [(plain(owner), "cyan")] if owner and owner != test else []
         titles += [(plain(group), "bold")] if group else []
         test = owner
         heading = [Cell(line, style) for title, style in titles for line in _wrapped(title, width)]
-        yield Block(tuple(heading), tuple(_row(case, notes, paired=paired) for case in members))
+        yield Block(tuple(heading), tuple(_row(case, notes, config) for case in members))
 
 
-def _row(case: CaseComparison, notes: Mapping[str, int], *, paired: bool) -> dict[str, Cell]:
+def _row(case: CaseComparison, notes: Mapping[str, int], config: Config | None) -> dict[str, Cell]:
+    """Return the cells of a case; *config* is that of pairs."""
     time, detectable = case.time, detectable_of(case)
     estimate = None if time is None else time.estimate
-    note = notes.get(note_of(case, paired=paired)) if case.verdict in _EXPLAINED else None
+    note = notes.get(note_of(case, paired=config is not None)) if case.verdict in _EXPLAINED else None
     number = "" if note is None else f" ({note})"
     texts = {
         "case": f"  {shortened(plain(case.place.case), _LONGEST_CASE)}",
@@ -182,7 +191,15 @@ def _row(case: CaseComparison, notes: Mapping[str, int], *, paired: bool) -> dic
         else units.change(case.memory.estimate),
     }
     cells = {key: Cell(text) for key, text in texts.items()}
-    return {**cells, "verdict": Cell(f"{case.verdict.value}{number}", _STYLES[case.verdict])}
+    return {**cells, "verdict": Cell(f"{case.verdict.value}{budget_note(case, config)}{number}", _STYLES[case.verdict])}
+
+
+def budget_note(case: CaseComparison, config: Config | None) -> str:
+    """Return the budget of a case that gave itself one and did not break it; *config* is that of pairs."""
+    if config is None or not isinstance(config.tolerance, Mapping) or case.time is None:
+        return ""
+    share = config.tolerance_of(case.name)
+    return "" if share == TOLERANCE or case.verdict is Verdict.REGRESSED else f", budget {units.share(share)}"
 
 
 def detectable_of(case: CaseComparison) -> float | None:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
+from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.report.comparison import (
     MOST_ROWS,
+    budget_note,
     change_text,
     detectable_of,
     heading,
@@ -56,7 +58,7 @@ def _document(comparison: Comparison, lines: Sequence[str]) -> Iterator[str]:
     yield "| case | base | now | change | 95 % interval | finds | memory | verdict |"
     yield "|---|---:|---:|---:|---:|---:|---:|---|"
     paired = comparison.pairs is not None
-    yield from (_row(case, paired=paired) for case in shown)
+    yield from (_row(case, comparison.config if paired else None) for case in shown)
     yield ""
     yield from (f"{markdown(text)}  " for text in legend(comparison, shown))
     for case in comparison.cases:
@@ -67,12 +69,14 @@ def _document(comparison: Comparison, lines: Sequence[str]) -> Iterator[str]:
             yield from (f"- {markdown(text)}" for text in regression_texts(case, comparison))
 
 
-def _row(case: CaseComparison, *, paired: bool) -> str:
+def _row(case: CaseComparison, config: Config | None) -> str:
     time, detectable = case.time, detectable_of(case)
     estimate = None if time is None else time.estimate
     interval = None if time is None else time.interval
     memory = None if case.memory is None else case.memory.estimate
-    verdict = case.verdict.value if case.verdict in _PLAIN else f"{case.verdict.value}: {note_of(case, paired=paired)}"
+    verdict = f"{case.verdict.value}{budget_note(case, config)}"
+    if case.verdict not in _PLAIN:
+        verdict += f": {note_of(case, paired=config is not None)}"
     cells = [
         case.name,
         _UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),

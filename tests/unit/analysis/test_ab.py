@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from compared import GIB, TEST, ended, facts, measured, side
+from compared import GIB, GROUP, TEST, ended, facts, measured, side
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.ab import Acceptance, SidePair, accept, compare_pairs, invalid_environment
 from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
+from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.sides import Measured, SideRun
 from pytest_sdbatch.analysis.verdict import Verdict
 
 LUCK = (0.002, -0.001, 0.001, -0.002, 0.0, 0.001, -0.001, 0.002, 0.0, -0.002)  # of the pairs, in ln s
+NAME = f"{TEST}[{GROUP}-b1x1]"
 Cases = Callable[[int], Sequence[Measured]]  # the cases of a side in a pair of this number
 
 
@@ -76,6 +78,25 @@ def test_only_suspects_are_run_on() -> None:
     assert (slow.verdict, same.verdict) == (Verdict.REGRESSED, Verdict.UNCHANGED)
     assert processes.asked == [(None, 2), ((slow.name,), 4)]
     assert (found.pairs, slow.time and slow.time.pairs) == (6, 4)
+
+
+def test_a_benchmark_that_is_gone_is_missing() -> None:
+    """A deleted test, or a parameter that was dropped, is counted, and takes no verdict from the others."""
+    gone = measured(8).place
+
+    found = compare_pairs(Processes(steady(1), steady(1)).more, lost={"gone": gone})
+
+    assert [case.verdict for case in found.cases] == [Verdict.UNCHANGED, Verdict.MISSING]
+    assert found.cases[1].place == gone
+
+
+def test_nothing_below_its_budget_is_found() -> None:
+    """However quiet the pairs: a slowdown that is allowed is never called regressed."""
+    case = one(compare_pairs(Processes(steady(1), steady(1, slower=0.6)).more, Config(tolerance={NAME: 0.99})))
+
+    assert case.verdict is Verdict.UNCHANGED
+    assert case.time is not None
+    assert case.time.minimum_detectable_effect == 0.99
 
 
 def test_what_drifted_takes_no_verdict_away() -> None:

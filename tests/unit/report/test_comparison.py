@@ -7,7 +7,9 @@ import re
 import pytest
 from compared import GIB, ended, facts, measured, quiet_side, side
 
+from pytest_sdbatch.analysis.ab import compare_pairs
 from pytest_sdbatch.analysis.comparison import Comparison, compare
+from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.report.comparison import MOST_ROWS, render_comparison, summary_line
 
 
@@ -181,3 +183,15 @@ def test_memory_is_called_not_compared_only_where_nobody_knows_it() -> None:
 
     assert "peak memory is not compared" not in shown(grown)
     assert "peak memory is not compared" in shown(unknown)
+
+
+def test_a_budget_that_a_case_gave_itself_stands_in_its_row() -> None:
+    """Else a slowdown within it reads as if the usual one had been kept."""
+    name = "benchmarks/test_x.py::test_it[sd15-fp16-512x512-s20-b1x1]"
+    pairs = list(zip(quiet_side("base", 2, {1: 1.0, 4: 1.0}), quiet_side("new", 2, {1: 1.6, 4: 1.0}), strict=True))
+
+    text = shown(compare_pairs(lambda cases, number: pairs[:number], Config(tolerance={name: 0.99})), 160)
+
+    (wide, usual) = [line for line in text.splitlines() if line.startswith("  b")]
+    assert wide.endswith("unchanged, budget 99 %")
+    assert usual.endswith("unchanged")

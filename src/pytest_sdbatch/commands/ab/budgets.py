@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE, TOLERANCE, Config
 from pytest_sdbatch.commands.ab.command_line import Given
 
@@ -38,6 +39,31 @@ def config_for(given: Given, budgets: Budgets) -> Config:
         memory_tolerance=memory or MEMORY_TOLERANCE,
         margin=given.margin,
     )
+
+
+def budget_lines(given: Given, budgets: Budgets, bases: Budgets | None) -> Iterator[str]:
+    """Yield what the candidate allows itself, and what the base's own benchmarks did where that is something else.
+
+    Args:
+        given: the command line.
+        budgets: of the candidate's cases.
+        bases: of the base's own; None: not known.
+
+    """
+    usual = {"time": TOLERANCE, "peak_memory": MEMORY_TOLERANCE}
+    found: dict[tuple[str, float, float | None], int] = {}
+    for name, budget in budgets.items():
+        for metric, standard in usual.items():
+            if metric == "time" and given.tolerance is not None:
+                continue
+            share = budget.get(metric, standard)
+            before = None if bases is None or name not in bases else bases[name].get(metric, standard)
+            if share != standard or before not in (None, share):
+                found[metric, share, before] = found.get((metric, share, before), 0) + 1
+    for (metric, share, before), cases in found.items():
+        other = "" if before in (None, share) else f"; the base's own benchmarks allow {units.share(before or 0.0)}"
+        word = metric.replace("_", " ")
+        yield f"budget: {units.share(share)} of {word} for {units.count(cases, 'case')}, by the candidate{other}"
 
 
 def _test_of(name: str) -> str:

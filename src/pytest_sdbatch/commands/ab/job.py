@@ -78,7 +78,7 @@ class _Say:
 
 def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
     from pytest_sdbatch.analysis.ab import accept, compare_pairs, invalid_environment
-    from pytest_sdbatch.commands.ab.budgets import config_for
+    from pytest_sdbatch.commands.ab.budgets import budget_lines, config_for
     from pytest_sdbatch.commands.ab.one_side import code_of_this_process
     from pytest_sdbatch.commands.ab.pairs import PairRunner
 
@@ -95,8 +95,10 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
             say=say,
         )
         config = config_for(given, sides.collected.budgets)
+        own = None if sides.bases_own is None else sides.bases_own.budgets
+        allowed = tuple(budget_lines(given, sides.collected.budgets, own))
         try:
-            comparison = compare_pairs(runner.more, config, left_out=lambda: runner.left_out)
+            comparison = compare_pairs(runner.more, config, left_out=lambda: runner.left_out, lost=sides.lost)
         except SdbatchError:
             say(_where(folder))
             raise
@@ -106,7 +108,7 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
     invalid = invalid_environment(comparison)
     return _Result(
         comparison=comparison,
-        lines=tuple(_lines(runner, idle, folder, invalid)),
+        lines=(*allowed, *_lines(runner, idle, folder, invalid)),
         interrupted=runner.interrupted,
         invalid=invalid,
     )

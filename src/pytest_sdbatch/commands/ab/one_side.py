@@ -10,13 +10,16 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import pytest_sdbatch
 from pytest_sdbatch.commands.ab.proof import Code, hash_of
 from pytest_sdbatch.commands.sweep import run_pytest
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.grid.case import Case
 
 
 class Ask:
@@ -81,12 +84,23 @@ class Ask:
         cases = {name: pytest_items.case_of_item(item, host) for item, name in named}
         self.collected = {
             "cases": {name: recorded.get(case.id) for name, case in cases.items() if case is not None},
+            "places": {name: _place_of(name, case) for name, case in cases.items() if case is not None},
             "budgets": {name: dict(pytest_items.options_of(item, host).budget()) for item, name in named},
             "files": sorted({str(item.path) for item, _ in named}),
             "conftests": sorted(str(p.__file__) for p in plugins if str(p.__file__).endswith("conftest.py")),
             "configuration": None if config.inipath is None else str(config.inipath),
             "root": str(config.rootpath),
         }
+
+
+def _place_of(name: str, case: Case) -> dict[str, str | int]:
+    return {
+        "test": name.partition("[")[0],
+        "group": case.group_id,
+        "case": f"b{case.split}",
+        "batch_size": case.batch_size,
+        "batch_count": case.batch_count,
+    }
 
 
 def code_of_this_process(folders: Sequence[Path], but_not: Sequence[Path], watched: Sequence[str] = ()) -> Code:

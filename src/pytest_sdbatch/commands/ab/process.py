@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from pytest_sdbatch.analysis.sides import Place
 from pytest_sdbatch.commands.ab.environment import last_lines
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.proof import Code
@@ -38,6 +39,7 @@ class Collected:
 
     cases: Mapping[str, float | None]  # by name, the seconds that a stored run of this device took; None: not known
     budgets: Mapping[str, Mapping[str, float]]  # by name, what a marker or an option allows, by metric
+    places: Mapping[str, Place] = field(default_factory=dict)  # by name
     files: tuple[Path, ...]  # with benchmarks
     conftests: tuple[Path, ...]
     configuration: Path | None
@@ -153,9 +155,7 @@ def collect(side: Side, arguments: Sequence[str], *, folder: Path) -> Collected:
         NoComparison: with what pytest said, if it cannot collect them, or there are none.
         KeyboardInterrupt: if this process was told to stop meanwhile.
     """
-    ended = run_process(side, arguments, stem=folder / "collect", measures=False)
-    if ended.stopped:
-        raise KeyboardInterrupt
+    ended = _collecting(side, arguments, folder)
     found = ended.collected
     if ended.status != 0 or not found.get("cases"):
         raise NoComparison(
@@ -163,9 +163,31 @@ def collect(side: Side, arguments: Sequence[str], *, folder: Path) -> Collected:
             why=ended.last_words,
             fix="run them once by hand: pytest BENCHMARKS --sd-plan",
         )
+    return _collected_of(found)
+
+
+def collect_what_can_be(side: Side, arguments: Sequence[str], *, folder: Path) -> Collected | None:
+    """Return the benchmarks of *side*, as far as pytest can collect them; None: it can collect none.
+
+    Raises:
+        KeyboardInterrupt: if this process was told to stop meanwhile.
+    """
+    found = _collecting(side, arguments, folder).collected
+    return _collected_of(found) if found.get("cases") else None
+
+
+def _collecting(side: Side, arguments: Sequence[str], folder: Path) -> Ended:
+    ended = run_process(side, arguments, stem=folder / f"collect-{side.name}", measures=False)
+    if ended.stopped:
+        raise KeyboardInterrupt
+    return ended
+
+
+def _collected_of(found: Mapping[str, Any]) -> Collected:
     return Collected(
         cases=found["cases"],
         budgets=found["budgets"],
+        places={name: Place(**place) for name, place in found["places"].items()},
         files=tuple(map(Path, found["files"])),
         conftests=tuple(map(Path, found["conftests"])),
         configuration=None if found["configuration"] is None else Path(found["configuration"]),

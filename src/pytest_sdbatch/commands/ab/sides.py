@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest_sdbatch
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.sides import Place
 from pytest_sdbatch.commands.ab import environment
 from pytest_sdbatch.commands.ab.changed import Changed, changed_code
 from pytest_sdbatch.commands.ab.errors import NoComparison
-from pytest_sdbatch.commands.ab.process import Collected, Side, collect
+from pytest_sdbatch.commands.ab.process import Collected, Side, collect, collect_what_can_be
 from pytest_sdbatch.commands.ab.repository import Repository, open_repository, project_root
 from pytest_sdbatch.commands.ab.trees import (
     Trees,
@@ -41,6 +42,13 @@ class Sides:
     callers_tree: Path | None  # from which neither may import; None: two environments run the same files
     shared: tuple[str, ...] = ()  # what both have from the candidate, relative to their trees
     changed: Changed = field(default_factory=Changed)
+    bases_own: Collected | None = None  # the base's benchmarks, in place of which the candidate's are run
+
+    @property
+    def lost(self) -> dict[str, Place]:
+        """The cases of the base's benchmarks that the candidate's have no more."""
+        there = {} if self.bases_own is None else self.bases_own.places
+        return {name: place for name, place in there.items() if name not in self.collected.cases}
 
 
 @contextmanager
@@ -68,6 +76,10 @@ def commits(base: str, words: Sequence[str], *, setup: str | None, say: Say) -> 
             for name, tree in (("base", trees.base), ("candidate", trees.candidate))
         }
         collected = collect(sides["candidate"], words, folder=trees.folder)
+        own = sides["base"].called_in.is_dir()
+        bases_own = collect_what_can_be(sides["base"], words, folder=trees.folder) if own else None
+        if bases_own is not None:
+            _remove_lost(trees, bases_own)
         shared = _share(trees, collected, words, project=project, here=here, say=say)
         sides["base"].called_in.mkdir(parents=True, exist_ok=True)
         code = changed_code(repository.differing(there), shared, trees=(trees.base, trees.candidate))
@@ -79,6 +91,7 @@ def commits(base: str, words: Sequence[str], *, setup: str | None, say: Say) -> 
             collected=replace(collected, root=_in_callers_tree(collected.root, trees)),
             callers_tree=repository.root,
             shared=shared,
+            bases_own=bases_own,
             changed=replace(code, modules=at),
         )
 
@@ -194,6 +207,13 @@ def _share(
     share_benchmarks(trees, sorted(files), sorted(folders))
     link_data(trees, sorted(folders), (), called_in=root)
     return tuple(path.as_posix() for path in (*sorted(folders), *sorted(files)))
+
+
+def _remove_lost(trees: Trees, bases_own: Collected) -> None:
+    """Remove the base's benchmarks that the candidate has deleted: the base is to run those of the candidate."""
+    for file in bases_own.files:
+        if file.is_relative_to(trees.base) and not (trees.candidate / file.relative_to(trees.base)).exists():
+            file.unlink()
 
 
 def _from(project: Path, folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_sdbatch.commands.ab.budgets import ByTest, config_for
+from pytest_sdbatch.commands.ab.budgets import ByTest, budget_lines, config_for
 from pytest_sdbatch.commands.ab.command_line import read
 
 BUDGETS = {"b.py::test_a[tiny-s4-b1x1]": {"time": 0.03}, "b.py::test_b[tiny-s4-b1x1]": {"peak_memory": 0.1}}
@@ -28,3 +28,19 @@ def test_what_was_typed_goes_before_the_budgets() -> None:
 def test_of_two_budgets_of_a_test_the_smaller_counts() -> None:
     """Parameters of a test may have markers of their own."""
     assert dict(ByTest({"t[a-x]": 0.05, "t[a-y]": 0.02, "u[a]": 0.1})) == {"t": 0.02, "u": 0.1}
+
+
+def test_what_a_candidate_allows_itself_is_said() -> None:
+    """With what the base's own benchmarks allowed where that is something else; nothing of what is usual, or typed."""
+    given = read(["--base=main"])
+    wide = {"t[a]": {"time": 0.99}, "t[b]": {"time": 0.99}, "u[a]": {}}
+
+    assert list(budget_lines(given, wide, {"t[a]": {}, "t[b]": {}, "u[a]": {}})) == [
+        "budget: 99 % of time for 2 cases, by the candidate; the base's own benchmarks allow 1 %"
+    ]
+    assert list(budget_lines(given, wide, wide)) == ["budget: 99 % of time for 2 cases, by the candidate"]
+    assert list(budget_lines(given, {"u[a]": {}}, {"u[a]": {"peak_memory": 0.0}})) == [
+        "budget: 0.5 % of peak memory for 1 case, by the candidate; the base's own benchmarks allow 0 %"
+    ]
+    assert list(budget_lines(given, {"u[a]": {}}, None)) == []
+    assert list(budget_lines(read(["--base=main", "--tolerance=2%"]), wide, None)) == []
