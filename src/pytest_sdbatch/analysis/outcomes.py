@@ -17,12 +17,12 @@ _RESULTS = (Outcome.OOM.value, Outcome.SPILLED.value, Outcome.OVER_LIMIT.value)
 
 def state_of_base(found: Sequence[Measured]) -> Measured:
     """Return what stands for the stored runs of a case, one or more: if it went well once, it could."""
-    return _first(found, (_is_ok, _is_failure, _is_unsure, _is_skipped))
+    return _first(found, (_is_ok, is_failure, _is_unsure, _is_skipped))
 
 
 def state_of_candidate(found: Sequence[Measured]) -> Measured:
     """Return what stands for the new runs of a case, one or more: if it failed once, it does."""
-    return _first(found, (_is_failure, _is_ok, _is_unsure, _is_skipped))
+    return _first(found, (is_failure, _is_ok, _is_unsure, _is_skipped))
 
 
 def compare_outcomes(base: Measured, candidate: Measured) -> CaseVerdict | None:
@@ -37,7 +37,7 @@ def compare_outcomes(base: Measured, candidate: Measured) -> CaseVerdict | None:
         return CaseVerdict(
             verdict=Verdict.NEW, reason=f"the base skipped it: {base.reason or 'no reason was recorded'}"
         )
-    if then == now and _is_failure(candidate) and now not in _RESULTS:
+    if then == now and is_failure(candidate) and now not in _RESULTS:
         return CaseVerdict(verdict=Verdict.MISSING, reason=f"failed on both sides: {now}")
     if _is_unsure(base) or _is_unsure(candidate):
         verdict = Verdict.INCONCLUSIVE
@@ -69,5 +69,6 @@ def _is_skipped(measured: Measured) -> bool:
     return measured.state == _SKIPPED
 
 
-def _is_failure(measured: Measured) -> bool:
+def is_failure(measured: Measured) -> bool:
+    """Return whether the code did not do what it should."""
     return measured.state not in (OK, _SKIPPED, *_UNSURE)

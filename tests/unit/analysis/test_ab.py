@@ -123,14 +123,53 @@ def test_what_drifted_takes_no_verdict_away() -> None:
     ],
 )
 def test_outcomes_come_first(there: str, here: str, verdict: Verdict) -> None:
-    """What the base cannot run is new: its benchmark may need what only the candidate has. No more pairs are run."""
+    """What the base cannot run is new: its benchmark may need what only the candidate has.
+
+    No more pairs are run but of what fails on the candidate alone.
+    """
     processes = Processes(always(there), always(here))
 
     case = one(compare_pairs(processes.more))
 
     assert case.verdict is verdict
     assert case.reason
-    assert processes.asked == [(None, 2)]
+    again = [((NAME,), 4)] if verdict is Verdict.REGRESSED else []
+    assert processes.asked == [(None, 2), *again]
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [((0,), (1,)), ((), (0, 1, 2, 3, 4)), ((5,), (0, 1, 2, 3, 4, 5)), ((), (0,))],
+)
+def test_what_fails_now_and_then_is_no_regression(there: tuple[int, ...], here: tuple[int, ...]) -> None:
+    """Nobody knows then whether it is the code; the counts are given. In these pairs each side fails."""
+    sides = [
+        lambda n, failing=failing: [ended(1, "crashed") if n in failing else steady(1)(n)[0]]
+        for failing in (there, here)
+    ]
+
+    case = one(compare_pairs(Processes(*sides).more))
+
+    assert case.verdict is Verdict.INCONCLUSIVE
+    assert f"in {len(here)} of 6 runs of the candidate and {len(there)} of 6 of the base" in case.reason
+
+
+def test_a_failure_that_could_not_be_run_again_is_no_regression() -> None:
+    """Two runs of a case that fails half the time differ like that in one job of sixteen."""
+    case = one(compare_pairs(Processes(always("ok"), always("crashed"), most=2).more))
+
+    assert case.verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_fails_now_and_then_is_still_compared_in_time() -> None:
+    """A slowdown is none the less one for it."""
+
+    def failing_once(n: int) -> Sequence[Measured]:
+        return [ended(1, "crashed")] if n == 0 else steady(1, slower=0.2)(n)
+
+    case = one(compare_pairs(Processes(steady(1), failing_once).more))
+
+    assert case.verdict is Verdict.REGRESSED
 
 
 @pytest.mark.parametrize(("grown", "verdict"), [(0, Verdict.UNCHANGED), (GIB, Verdict.REGRESSED)])

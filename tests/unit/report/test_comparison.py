@@ -188,7 +188,7 @@ def test_memory_is_called_not_compared_only_where_nobody_knows_it() -> None:
 def test_a_budget_that_a_case_gave_itself_stands_in_its_row() -> None:
     """Else a slowdown within it reads as if the usual one had been kept."""
     name = "benchmarks/test_x.py::test_it[sd15-fp16-512x512-s20-b1x1]"
-    pairs = list(zip(quiet_side("base", 2, {1: 1.0, 4: 1.0}), quiet_side("new", 2, {1: 1.6, 4: 1.0}), strict=True))
+    pairs = list(zip(quiet_side("base", 8, {1: 1.0, 4: 1.0}), quiet_side("new", 8, {1: 1.6, 4: 1.0}), strict=True))
 
     text = shown(compare_pairs(lambda cases, number: pairs[:number], Config(tolerance={name: 0.99})), 160)
 
