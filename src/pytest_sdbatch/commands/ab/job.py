@@ -159,6 +159,8 @@ def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid
         yield "it was stopped: what had not been decided by then is inconclusive"
     if runner.out_of_time:
         yield "there was no time for more pairs: what had not been decided by then is inconclusive"
+    if runner.gave_up is not None:
+        yield f"{runner.gave_up}: what had not been decided by then is inconclusive"
     for acceptance in idle:
         yield f"--accept {acceptance.what}: nothing that regressed is called so"
     yield _where(folder)

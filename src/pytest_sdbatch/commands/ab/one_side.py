@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import sysconfig
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_sdbatch
+from pytest_sdbatch.commands.ab.process import died_file
 from pytest_sdbatch.commands.ab.proof import Code, hash_of
 from pytest_sdbatch.commands.sweep import run_pytest
 
@@ -68,6 +70,26 @@ class Ask:
 
         name = full_name_of(item, host_of(item.config))
         return name not in self._left_out and (self._names is None or name in self._names)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Write down the run as it is if this process dies within the case that begins."""
+        from pytest_sdbatch.bridges import pytest_items
+        from pytest_sdbatch.errors import RunFileError
+        from pytest_sdbatch.host import host_of
+        from pytest_sdbatch.records import Outcome
+        from pytest_sdbatch.storage.run_file import write_run
+
+        host = host_of(item.config)
+        case = pytest_items.case_of_item(item, host)
+        if case is None or host.is_worker or not isinstance(item, pytest.Function):
+            return
+        test = pytest_items.name_of_test(item, case)
+        record = host.session.unmeasured(test, case, "the process died in it", Outcome.CRASHED)
+        run = host.session.run(interrupted=True)
+        if all(record.key != other.key for other in run.records):
+            with contextlib.suppress(RunFileError):  # it is lost only if this process dies, too
+                write_run(died_file(self._run_file), [replace(run, records=(*run.records, record))], over=True)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.ab import SidePair
 from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
@@ -18,6 +20,7 @@ from pytest_sdbatch.commands.ab.schedule import LONGEST_PAIRS, Cost, Fit, cost_o
 from pytest_sdbatch.commands.ab.sides import Say, Sides
 
 _BASE, _CANDIDATE = "base", "candidate"
+_MOST_DEATHS = 3  # of processes for one, that a case kills
 _BROKEN = {"crashed", "skipped", "test failed", "without rounds"}  # nothing that a comparison could be of
 # AB BA BA AB | BA AB AB BA: whatever drifts, to the second order, meets both sides alike.
 _BASE_FIRST = (True, False, False, True, False, True, True, False)
@@ -63,8 +66,11 @@ class PairRunner:
         self._costs: dict[str, Cost] = {}  # of a process of all cases, by side
         self._pairs = 0
         self._fitted = deadline_s is None
+        self._proved = False
+        self._left_nothing = False  # the last process
         self.left_out: dict[str, Measured] = {}
         self.interrupted = False
+        self.gave_up: str | None = None  # why no more pairs are run
         self.out_of_time = False
 
     def more(self, cases: tuple[str, ...] | None, number: int) -> Sequence[SidePair]:
@@ -106,20 +112,39 @@ class PairRunner:
             ends[name], runs[name] = ended, run
         if self._pairs == 0:
             self._look_at(ends, runs)
+        if not self._proved and len(self._first) == len(self._sides):
+            self._prove()
         self._pairs += 1
         self._tell_time(cases, left=left - 1)
         return runs[_BASE], runs[_CANDIDATE]
 
     def _process(self, name: str, cases: tuple[str, ...] | None) -> tuple[Ended, SideRun | None]:
-        """Run one process and return its run; None if it was stopped."""
+        """Run one process and return its run, None if it was stopped; of one that dies others take over the rest."""
+        ended, run = self._once(name, cases, {})
+        deaths = 0
+        while run is not None and ended.died and deaths < _MOST_DEATHS:
+            deaths += 1
+            self._say(f"pair {self._pairs + 1}, {name}: the process died in {list(run.cases)[-1]}")
+            if not (set(self._made.collected.cases if cases is None else cases) - run.cases.keys()):
+                break
+            ended, more = self._once(name, cases, run.cases, part=deaths)
+            if more is None:
+                return ended, None
+            run = replace(run, cases={**run.cases, **more.cases})
+        return ended, run
+
+    def _once(
+        self, name: str, cases: tuple[str, ...] | None, done: Mapping[str, Measured], *, part: int = 0
+    ) -> tuple[Ended, SideRun | None]:
+        """Run one process of *cases* that are not *done*, and return its run; None if it was stopped."""
         side = self._sides[name]
         while True:
             ended = self._run(
                 side,
                 self._arguments,
-                stem=self._folder / f"pair-{self._pairs + 1:02}-{name}",
+                stem=self._folder / f"pair-{self._pairs + 1:02}-{name}{f'-{part}' if part else ''}",
                 names=cases,
-                left_out=self.left_out,
+                left_out={**self.left_out, **done},
                 steps=self._steps,
                 until_s=self._deadline_s,
             )
@@ -127,11 +152,20 @@ class PairRunner:
                 self.out_of_time = self._deadline_s is not None and time.monotonic() >= self._deadline_s
                 self.interrupted = not self.out_of_time
                 return ended, None
+            if done and ended.status == pytest.ExitCode.NO_TESTS_COLLECTED and not ended.run_file.exists():
+                return ended, SideRun(id="", file=side.label, started_at="", cases={})
+            if self._pairs and not ended.run_file.exists():
+                if self._left_nothing:
+                    self.gave_up = f"two processes of the {name} left no run (exit status {ended.status})"
+                    return ended, None
+                self._left_nothing = True
+                continue
+            self._left_nothing = False
             run = self._read(side, ended)
             self._say(f"pair {self._pairs + 1}, {name}: {units.count(len(run.cases), 'case')} in {_took(ended)}")
-            if cases is None and run.cases:
+            if cases is None and run.cases and not (done or ended.died):
                 self._costs[name] = _cost(ended, run)
-            if self._fitted or not self._fit(ended, run):
+            if self._fitted or done or ended.died or not self._fit(ended, run):
                 return ended, self._without_left_out(run)
             ended.run_file.unlink()
 
@@ -141,7 +175,7 @@ class PairRunner:
         if ended.code is not None:
             check_plugin(ended.code, self._plugin, side=side.name)
             check_same_as_before(ended.code, self._first.setdefault(side.name, ended.code), side=side.name)
-        if ended.code is None or not ended.run_file.exists():
+        if not ended.run_file.exists() or (ended.code is None and not ended.died):
             if side.name == _BASE:
                 raise _base_ran_nothing(ended, len(self._made.collected.cases))
             raise NoComparison(
@@ -158,6 +192,10 @@ class PairRunner:
         states = {m.state for run in runs.values() for m in run.cases.values()}
         if not any(well.values()) and not states - _BROKEN:
             raise NoComparison("no case ran to its end on either side", why=ends[_CANDIDATE].last_words)
+
+    def _prove(self) -> None:
+        """Refuse sides whose code is not their own: once a process of each has come to its end."""
+        self._proved = True
         for name, first in self._first.items():
             check_own(first, self._made.changed, side=name)
         check_different(

@@ -57,6 +57,9 @@ class Ended:
     output: Path
     code: Code | None  # None: it ended before it could say
     collected: Mapping[str, Any]
+    died: bool = (
+        False  # without a run of its own: the run file has what it had finished, and the case that ran as crashed
+    )
 
     @property
     def last_words(self) -> str:
@@ -125,7 +128,10 @@ def run_process(
         status, stopped = run_child(command, env=side.variables, cwd=side.called_in, output=into, until_s=until_s)
     seconds = time.monotonic() - begun
     found = json.loads(said.read_text(encoding="utf-8")) if said.exists() else None
-    for file in (request, said):
+    died = not stopped and not run_file.exists() and died_file(run_file).exists()
+    if died:
+        died_file(run_file).replace(run_file)
+    for file in (request, said, died_file(run_file)):
         file.unlink(missing_ok=True)
     return Ended(
         status=status,
@@ -134,8 +140,14 @@ def run_process(
         run_file=run_file,
         output=output,
         code=None if found is None else _code_of(found),
+        died=died,
         collected={} if found is None else found["collected"],
     )
+
+
+def died_file(run_file: Path) -> Path:
+    """Return where the run lies that counts if its process dies before it has written *run_file*."""
+    return run_file.with_suffix(".died.json")
 
 
 def _code_of(said: Mapping[str, Any]) -> Code:

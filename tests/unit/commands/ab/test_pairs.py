@@ -40,6 +40,8 @@ class Processes:
         self.state: dict[str, Outcome] = {}  # by side
         self.code = {"base": "b", "candidate": "c"}
         self.silent: str | None = None  # the side that leaves no run
+        self.silent_at: tuple[int, ...] = ()  # which processes leave none
+        self.deadly: dict[str, str] = {}  # by side, the case that kills its process
 
     def __call__(
         self,
@@ -64,7 +66,7 @@ class Processes:
             collected={},
         )
         ended.output.write_text("the end\n")
-        if self.silent == side.name:
+        if self.silent == side.name or len(self.asked) in self.silent_at:
             return replace(ended, status=3)
         outcome = self.state.get(side.name, Outcome.OK)
         records = [
@@ -73,6 +75,10 @@ class Processes:
             if names is None or name_of(size) in names
             if name_of(size).replace("-s4-", f"-s{steps}-") not in left_out
         ]
+        deadly = [at for at, size in enumerate(self.sizes) if name_of(size) == self.deadly.get(side.name)]
+        if deadly and len(records) > deadly[0]:
+            records[deadly[0] :] = [record(self.sizes[deadly[0]], 4, Outcome.CRASHED, 0.0)]
+            ended = replace(ended, code=None, status=134, died=True)
         environment = Environment(must_match={"device_kind": "cpu"}, drift={}, shown={})
         run = Run(
             id=f"run{len(self.asked)}", started_at="now", environment=environment, options={}, records=tuple(records)
@@ -247,3 +253,41 @@ def test_the_same_code_ends_the_job_after_a_pair(tmp_path: Path) -> None:
 
     assert refused(Job(tmp_path, processes)).what == "both sides ran the same code"
     assert len(processes.asked) == 2
+
+
+def test_of_a_process_that_dies_another_takes_over_the_rest(tmp_path: Path) -> None:
+    """The case that killed it is crashed, those before it are kept, those behind it are run; the proof is there."""
+    processes = Processes(1, 4, 8)
+    processes.deadly = {"candidate": name_of(4)}
+    job = Job(tmp_path, processes)
+
+    came = job.runner.more(None, 2)
+
+    assert [[m.state for m in candidate.cases.values()] for _, candidate in came] == [["ok", "crashed", "ok"]] * 2
+    assert "".join(side[0] for side, *_ in processes.asked) == "bccccb"
+    assert f"pair 1, candidate: the process died in {name_of(4)}" in job.said
+
+
+def test_a_case_that_kills_its_process_is_run_alone_once(tmp_path: Path) -> None:
+    """Nothing is left for another process; what is the same code is not refused before it is known."""
+    processes = Processes(1)
+    processes.deadly = {"candidate": name_of(1)}
+
+    came = Job(tmp_path, processes).runner.more(None, 2)
+
+    assert [candidate.cases[name_of(1)].state for _, candidate in came] == ["crashed", "crashed"]
+    assert len(processes.asked) == 4
+
+
+@pytest.mark.parametrize(("silent", "came"), [((3,), 2), ((3, 4), 1)])
+def test_a_later_process_that_leaves_nothing_costs_no_verdict(
+    tmp_path: Path, silent: tuple[int, ...], came: int
+) -> None:
+    """It is run again; the second one in its place ends the job with the pairs that are there."""
+    processes = Processes(1)
+    processes.silent_at = silent
+    job = Job(tmp_path, processes)
+
+    assert len(job.runner.more(None, 2)) == came
+    assert (job.runner.gave_up is not None) == (came == 1)
+    assert not job.runner.interrupted
