@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ NOT_COMPARED = 12
 REGRESSED = 10
 INCONCLUSIVE = 11
 GOOD = 0
+NOT_WRITTEN = 1
 STOPPED = 130
 _EPILOG = """
 Behind -- stands what pytest is given: benchmarks and options. Without -- the benchmarks that ship with the plugin
@@ -30,6 +32,7 @@ exit status, the first that applies:
   10  a case regressed
  130  it was stopped before it was done
   11  a case is inconclusive, and --fail-on=inconclusive was given
+   1  the report could not be written
    0  else
    2  the command line is wrong
 with --report-only 0 takes the place of 10 and 11.
@@ -189,4 +192,8 @@ def _report(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text}: the report is Markdown; name it .md")
     if not path.absolute().parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: this is a folder")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text}: cannot be written there")
     return path

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,13 +49,23 @@ def ab(words: Sequence[str]) -> int:
         report_only=given.report_only,
         fail_on=given.fail_on,
     )
-    if given.report is not None:
-        from pytest_sdbatch.report.markdown import comparison_markdown
-
-        given.report.write_text(comparison_markdown(result.comparison, lines=result.lines), encoding="utf-8")
-        say(f"report: {given.report}")
-    print(_text(result, status, as_json=given.as_json))
+    print(_text(result, status, as_json=given.as_json), flush=True)
+    if given.report is not None and not write_report(result.comparison, given.report, result.lines, say):
+        return status or command_line.NOT_WRITTEN
     return status
+
+
+def write_report(comparison: Comparison, path: Path, lines: Sequence[str], say: Callable[[str], None]) -> bool:
+    """Write the verdicts to *path*, and return whether that could be done."""
+    from pytest_sdbatch.report.markdown import comparison_markdown
+
+    try:
+        path.write_text(comparison_markdown(comparison, lines=lines), encoding="utf-8")
+    except OSError as error:
+        print(f"ERROR: --report {path} cannot be written: {error.strerror}", file=sys.stderr)
+        return False
+    say(f"report: {path}")
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,20 @@ def test_a_wrong_command_line_is_2(words: list[str], said: str, capsys: pytest.C
     assert said in capsys.readouterr().err
 
 
+def test_a_report_that_cannot_be_written_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be found out only after everything was measured: a folder, or no right to write."""
+    (tmp_path / "folder.md").mkdir()
+    for name, writable in (("folder.md", True), ("x.md", False)):
+        monkeypatch.setattr("os.access", lambda path, mode, writable=writable: writable)  # root may always
+        with pytest.raises(SystemExit) as ended:
+            read(["--base=a", f"--report={tmp_path / name}"])
+        assert ended.value.code == 2
+    assert "folder.md: this is a folder" in (said := capsys.readouterr().err)
+    assert "x.md: cannot be written there" in said
+
+
 def test_the_help_lists_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     """In the order in which they apply."""
     with pytest.raises(SystemExit):
@@ -95,6 +109,7 @@ def test_the_help_lists_every_exit_status(capsys: pytest.CaptureFixture[str]) ->
         command_line.REGRESSED,
         command_line.STOPPED,
         command_line.INCONCLUSIVE,
+        command_line.NOT_WRITTEN,
         command_line.GOOD,
         2,
     ]

@@ -18,7 +18,7 @@ from pytest_sdbatch.commands.ab.command_line import (
     STOPPED,
 )
 from pytest_sdbatch.commands.ab.errors import NoComparison
-from pytest_sdbatch.commands.ab.job import folder_for, status_of
+from pytest_sdbatch.commands.ab.job import folder_for, status_of, write_report
 
 SAME = measured()
 WORSE = ended(1, "oom", "no memory")
@@ -81,3 +81,14 @@ def test_files_that_cannot_be_kept_end_the_job(tmp_path: Path) -> None:
 
     with pytest.raises(NoComparison, match="no files can be written there"):
         folder_for(tmp_path)
+
+
+def test_a_report_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line; what was measured is shown all the same, and the exit status is not 0."""
+    found = compare_pairs(lambda cases, number: [(side("b", [SAME])[0], side("n", [SAME])[0])] * number)
+    said: list[str] = []
+
+    assert not write_report(found, tmp_path, (), said.append)
+    assert capsys.readouterr().err == f"ERROR: --report {tmp_path} cannot be written: Is a directory\n"
+    assert write_report(found, tmp_path / "x.md", (), said.append)
+    assert said == [f"report: {tmp_path / 'x.md'}"]
