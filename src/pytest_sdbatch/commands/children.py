@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -36,30 +37,41 @@ def selection_of(run_file: Path) -> Path:
 
 
 def run_child(
-    command: Sequence[str],
+    command: Sequence[str] | str,
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     output: BinaryIO | None = None,
     until_s: float | None = None,
+    grace_s: float = _GRACE_S,
 ) -> tuple[int, bool]:
     """Return the exit status of *command*, and whether it was told to stop before it had ended.
 
     The child leads a session of its own, so that it is told once, by this process, and can keep what it has. Told
-    again, it is killed.
+    again, it is killed. What it has started, and left behind at its end, is killed, too.
 
     Args:
-        command: program and arguments.
+        command: program and arguments; a text is run by the shell, and then all that the shell has started is told.
         env: its environment; None: this one.
         cwd: its folder; None: this one.
         output: where what it prints goes; None: where this process prints.
         until_s: ``time.monotonic()`` at which it is told to stop.
+        grace_s: for a child whose time is over, to write what it has.
 
     """
+    shell = isinstance(command, str)
     errors = None if output is None else subprocess.STDOUT
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True, env=env, cwd=cwd
-    )
+        command, shell=shell, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True, env=env,
+        cwd=cwd,
+    )  # fmt: skip
+    try:
+        return _wait(child, until_s, grace_s, tell_all=shell)
+    finally:
+        _kill_group(child)
+
+
+def _wait(child: subprocess.Popen[bytes], until_s: float | None, grace_s: float, *, tell_all: bool) -> tuple[int, bool]:
     stopped = False
     while True:
         left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
@@ -68,13 +80,24 @@ def run_child(
             return (status if status >= 0 else 128 - status), stopped
         except (KeyboardInterrupt, subprocess.TimeoutExpired) as told:
             if stopped:
-                child.kill()
+                _kill_group(child)
+            elif os.name == "posix" and tell_all:
+                os.killpg(child.pid, signal.SIGINT)
             elif os.name == "posix":
                 child.send_signal(signal.SIGINT)
             elif isinstance(told, subprocess.TimeoutExpired):  # of Ctrl-C the console has told it
                 child.terminate()
             stopped = True
-            until_s = time.monotonic() + _GRACE_S if isinstance(told, subprocess.TimeoutExpired) else None
+            until_s = time.monotonic() + grace_s if isinstance(told, subprocess.TimeoutExpired) else None
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child and all that it has started, if something is left of them."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)  # it leads the group
+    elif child.poll() is None:
+        child.kill()
 
 
 @contextmanager

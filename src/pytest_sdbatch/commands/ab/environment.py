@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import re
 import site
-import subprocess
 import sysconfig
+import tempfile
+import time
 import tomllib
 import venv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.repository import without_hook
+from pytest_sdbatch.commands.children import run_child
 
 MARKS = ("pyproject.toml", "setup.py", "setup.cfg")  # the root of a project has one
+GRACE_S = 10.0  # for a process whose time is over
 LINES_SHOWN = 15  # of the output of a process that failed
 # Nothing is downloaded; the project that the caller has installed is left alone; no setting of the caller's pip counts.
 _INSTALL = ("-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input", "install", "--quiet", "--no-deps",
@@ -102,19 +106,37 @@ def variables_for(environment: Path, first: Sequence[Path], kept: Sequence[Path]
     return variables
 
 
-def install(python: Path, tree: Path, variables: Mapping[str, str]) -> str | None:
-    """Install the project in *tree* into the environment of *python*; return None, or why that cannot be done."""
+def install(python: Path, tree: Path, variables: Mapping[str, str], *, until_s: float | None = None) -> str | None:
+    """Install the project in *tree* into the environment of *python*; return None, or why that cannot be done.
+
+    Raises:
+        KeyboardInterrupt: if this process was told to stop meanwhile.
+    """
     if not _can_be_installed(tree):
         return "it says nowhere how to build it"
-    done = subprocess.run(
-        [str(python), *_INSTALL, str(tree)], env=variables, cwd=tree, capture_output=True, text=True, errors="replace",
-        stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
-    if done.returncode == 0:
+    status, output = _run([str(python), *_INSTALL, str(tree)], tree, variables, until_s)
+    if status == 0:
         return None
-    said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    if status is None:
+        return "pip did not end in time"
+    said = [line.strip() for line in output.splitlines() if line.strip()]
     telling = [line for line in said if "Error" in line or line.lower().startswith("error")] or said
-    return telling[0] if telling else f"pip ended with {done.returncode}"
+    return telling[0] if telling else f"pip ended with {status}"
+
+
+def _run(
+    command: Sequence[str] | str, folder: Path, variables: Mapping[str, str], until_s: float | None
+) -> tuple[int | None, str]:
+    """Run *command* in *folder* and return its exit status, None where its time was over, and what it printed."""
+    with tempfile.TemporaryFile() as output:
+        status, stopped = run_child(
+            command, env=variables, cwd=folder, output=cast("BinaryIO", output), until_s=until_s, grace_s=GRACE_S
+        )
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+    if stopped and (until_s is None or time.monotonic() < until_s):
+        raise KeyboardInterrupt
+    return (None if stopped else status), said
 
 
 def _can_be_installed(tree: Path) -> bool:
@@ -127,20 +149,20 @@ def _can_be_installed(tree: Path) -> bool:
     return "project" in table or "build-system" in table
 
 
-def set_up(command: str, tree: Path, variables: Mapping[str, str], *, side: str) -> None:
+def set_up(command: str, tree: Path, variables: Mapping[str, str], *, side: str, until_s: float | None = None) -> None:
     """Run the user's *command* in *tree*.
 
     Raises:
-        NoComparison: with the last lines of its output, if it fails.
+        NoComparison: with the last lines of its output, if it fails, or has not ended by *until_s*.
+        KeyboardInterrupt: if this process was told to stop meanwhile.
     """
-    done = subprocess.run(
-        command, shell=True, cwd=tree, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace", stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
+    status, output = _run(command, tree, variables, until_s)
+    if status != 0:
+        how = "did not end within --minutes" if status is None else "failed"
+        number = "" if status is None else f" (exit status {status})"
         raise NoComparison(
-            f"--setup failed for the {side} (exit status {done.returncode}): {command}",
-            why=last_lines(done.stdout),
+            f"--setup {how} for the {side}{number}: {command}",
+            why=last_lines(output),
             fix=f"it runs in a checkout of the {side}, with the Python of its environment first on PATH",
         )
 

@@ -7,9 +7,10 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pytest_sdbatch.commands.ab.repository import Repository
@@ -44,10 +45,9 @@ def both_trees(repository: Repository, base: str, candidate: str) -> Iterator[Tr
             _copy(repository.root, trees.candidate, (*changed, *new))
             yield trees
         finally:
-            with _undisturbed():
-                for tree in (trees.base, trees.candidate):
-                    shutil.rmtree(tree, ignore_errors=True)
-                    repository.forget_worktree(tree)
+            for tree in (trees.base, trees.candidate):
+                _tidy(partial(shutil.rmtree, tree, ignore_errors=True))
+                _tidy(partial(repository.forget_worktree, tree))
 
 
 @contextmanager
@@ -57,18 +57,30 @@ def temporary_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        with _undisturbed():
-            shutil.rmtree(folder, ignore_errors=True)
+        _tidy(partial(shutil.rmtree, folder, ignore_errors=True))
+
+
+def _tidy(step: Callable[[], None]) -> None:
+    """Do *step*, which may be done twice; a signal before others are ignored does not keep it from being done."""
+    while True:
+        try:
+            with _undisturbed():
+                step()
+        except KeyboardInterrupt:
+            continue
+        return
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let an impatient second Ctrl-C not stop the tidying up."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let no further signal stop the tidying up: CI sends SIGTERM behind SIGINT, an impatient user Ctrl-C again."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def share_benchmarks(trees: Trees, files: Iterable[Path], folders: Iterable[Path]) -> None:

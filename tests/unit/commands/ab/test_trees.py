@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_sdbatch.commands.ab.repository import GitError, Repository, open_repository, project_root
 from pytest_sdbatch.commands.ab.trees import both_trees, link_data, paths_outside, share_benchmarks
+from pytest_sdbatch.commands.children import stopped_by_signals
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -99,6 +104,24 @@ def test_worktrees_of_the_user_are_left_alone(repository: Repository, tmp_path: 
     (tmp_path / "away").rename(tmp_path / "side")
     git(tmp_path / "side", "status")
     assert len(list((repository.root / ".git" / "worktrees").iterdir())) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+@pytest.mark.parametrize("told", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_no_signal_stops_the_tidying(repository: Repository, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    """CI sends a second one soon behind the first; all is gone, and git has forgotten it."""
+    remove = shutil.rmtree
+
+    def told_meanwhile(*arguments: Any, **options: Any) -> None:
+        signal.raise_signal(getattr(signal, told))
+        remove(*arguments, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", told_meanwhile)
+    with stopped_by_signals(), pytest.raises(KeyboardInterrupt), both_trees(repository, "main", "HEAD") as trees:
+        raise KeyboardInterrupt
+
+    assert not trees.folder.exists()
+    assert not (repository.root / ".git" / "worktrees").exists()
 
 
 def test_no_hook_of_the_project_runs(repository: Repository) -> None:
