@@ -45,7 +45,7 @@ def compare_pairs(
     run_pairs: RunPairs,
     config: Config | None = None,
     *,
-    left_out: Callable[[], Mapping[str, Measured]] = dict,
+    left_out: Callable[[], Mapping[str, Place]] = dict,
     lost: Mapping[str, Place] | None = None,
 ) -> Comparison:
     """Return the verdict on every case: outcomes first, then time by the rule for pairs, peak memory by the exact one.
@@ -57,7 +57,7 @@ def compare_pairs(
     Args:
         run_pairs: runs processes; see :func:`~pytest_sdbatch.analysis.decide`.
         config: the rules; None: the defaults.
-        left_out: asked once pairs are run, the cases that no time was spent on, with what is known of each.
+        left_out: asked once pairs are run, the cases that no time was spent on, and where they stand.
         lost: cases that only the base's own benchmarks have.
 
     """
@@ -78,8 +78,8 @@ def compare_pairs(
     base, candidate = pairs.sides()
     cases = [_case(name, base, candidate, time, memory, rules) for name in names_of(base, candidate)]
     cases += [
-        CaseComparison(name=name, place=measured.place, verdict=Verdict.INCONCLUSIVE, reason=_NO_ROOM)
-        for name, measured in left_out().items()
+        CaseComparison(name=name, place=place, verdict=Verdict.INCONCLUSIVE, reason=_NO_ROOM)
+        for name, place in left_out().items()
     ]
     cases += [
         CaseComparison(name=name, place=place, verdict=Verdict.MISSING, reason=_LOST)

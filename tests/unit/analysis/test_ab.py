@@ -219,7 +219,7 @@ def test_cases_without_time_are_inconclusive() -> None:
     """Nothing is silently left out."""
     processes = Processes(steady(1), steady(1, slower=1e-9))
 
-    found = compare_pairs(processes.more, left_out=lambda: {"long": measured(8)})
+    found = compare_pairs(processes.more, left_out=lambda: {"long": measured(8).place})
 
     assert {case.name: case.verdict for case in found.cases}["long"] is Verdict.INCONCLUSIVE
     assert "no time" in found.cases[1].reason

@@ -92,7 +92,8 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
     from pytest_sdbatch.commands.ab.one_side import code_of_this_process
     from pytest_sdbatch.commands.ab.pairs import PairRunner
 
-    with _sides(given, say) as sides:
+    deadline_s = None if given.minutes is None else begun_s + 60 * given.minutes
+    with _sides(given, say, deadline_s) as sides:
         folder = folder_for(sides.collected.root)
         _tell_plan(sides, given, say)
         runner = PairRunner(
@@ -100,7 +101,7 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
             given.arguments,
             folder=folder,
             plugin=code_of_this_process((folder,), ()),
-            deadline_s=None if given.minutes is None else begun_s + 60 * given.minutes,
+            deadline_s=deadline_s,
             fixed_steps=given.fixes_steps,
             say=say,
         )
@@ -108,7 +109,7 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
         own = None if sides.bases_own is None else sides.bases_own.budgets
         allowed = tuple(budget_lines(given, sides.collected.budgets, own))
         try:
-            comparison = compare_pairs(runner.more, config, left_out=lambda: runner.left_out, lost=sides.lost)
+            comparison = compare_pairs(runner.more, config, left_out=lambda: runner.undone, lost=sides.lost)
         except SdbatchError:
             say(_where(folder))
             raise
@@ -125,13 +126,13 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
 
 
 @contextmanager
-def _sides(given: Given, say: _Say) -> Iterator[Sides]:
+def _sides(given: Given, say: _Say, deadline_s: float | None) -> Iterator[Sides]:
     from pytest_sdbatch.commands.ab.sides import commits, environments
 
     if given.base is not None:
-        made = commits(given.base, given.arguments, setup=given.setup, say=say)
+        made = commits(given.base, given.arguments, setup=given.setup, say=say, until_s=deadline_s)
     else:
-        made = environments(given.base_python or "", given.arguments)
+        made = environments(given.base_python or "", given.arguments, until_s=deadline_s)
     with made as sides:
         yield sides
 
@@ -167,6 +168,8 @@ def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid
         yield invalid
     if runner.interrupted:
         yield "it was stopped: what had not been decided by then is inconclusive"
+    if runner.hung is not None:
+        yield f"{runner.hung} when the time was over"
     if runner.out_of_time:
         yield "there was no time for more pairs: what had not been decided by then is inconclusive"
     if runner.gave_up is not None:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.ab import SidePair
-from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
+from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.process import STEPS, Ended, RunProcess, Side, run_process
 from pytest_sdbatch.commands.ab.proof import Code, check_different, check_own, check_plugin, check_same_as_before
@@ -72,6 +72,14 @@ class PairRunner:
         self.interrupted = False
         self.gave_up: str | None = None  # why no more pairs are run
         self.out_of_time = False
+        self.hung: str | None = None  # which side was running, and what
+
+    @property
+    def undone(self) -> Mapping[str, Place]:
+        """The cases that no time was spent on, or all of them where there was none for a single pair."""
+        if self.out_of_time and not self._pairs:
+            return self._made.collected.places
+        return {name: measured.place for name, measured in self.left_out.items()}
 
     def more(self, cases: tuple[str, ...] | None, number: int) -> Sequence[SidePair]:
         """Run *number* pairs of *cases* (None: all), or as many as there is time for until someone stops it.
@@ -151,6 +159,8 @@ class PairRunner:
             if ended.stopped:
                 self.out_of_time = self._deadline_s is not None and time.monotonic() >= self._deadline_s
                 self.interrupted = not self.out_of_time
+                if self.out_of_time:
+                    self.hung = f"the {name} was at {ended.running or 'its start or its end'}"
                 return ended, None
             if done and ended.status == pytest.ExitCode.NO_TESTS_COLLECTED and not ended.run_file.exists():
                 return ended, SideRun(id="", file=side.label, started_at="", cases={})

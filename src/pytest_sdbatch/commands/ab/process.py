@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_sdbatch.analysis.sides import Place
-from pytest_sdbatch.commands.ab.environment import last_lines
+from pytest_sdbatch.commands.ab.environment import GRACE_S, last_lines
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.proof import Code
 from pytest_sdbatch.commands.children import run_child
@@ -57,9 +57,8 @@ class Ended:
     output: Path
     code: Code | None  # None: it ended before it could say
     collected: Mapping[str, Any]
-    died: bool = (
-        False  # without a run of its own: the run file has what it had finished, and the case that ran as crashed
-    )
+    running: str | None = None  # the case that was, when the process was stopped
+    died: bool = False  # the run file holds what it had finished, and the case that it died in as crashed
 
     @property
     def last_words(self) -> str:
@@ -125,9 +124,12 @@ def run_process(
     begun = time.monotonic()
     output = stem.with_suffix(".log")
     with output.open("wb") as into:
-        status, stopped = run_child(command, env=side.variables, cwd=side.called_in, output=into, until_s=until_s)
+        status, stopped = run_child(
+            command, env=side.variables, cwd=side.called_in, output=into, until_s=until_s, grace_s=GRACE_S
+        )
     seconds = time.monotonic() - begun
     found = json.loads(said.read_text(encoding="utf-8")) if said.exists() else None
+    running = _running(died_file(run_file)) if stopped else None
     died = not stopped and not run_file.exists() and died_file(run_file).exists()
     if died:
         died_file(run_file).replace(run_file)
@@ -140,6 +142,7 @@ def run_process(
         run_file=run_file,
         output=output,
         code=None if found is None else _code_of(found),
+        running=running,
         died=died,
         collected={} if found is None else found["collected"],
     )
@@ -148,6 +151,18 @@ def run_process(
 def died_file(run_file: Path) -> Path:
     """Return where the run lies that counts if its process dies before it has written *run_file*."""
     return run_file.with_suffix(".died.json")
+
+
+def _running(died: Path) -> str | None:
+    """Return the case that a process was at, of the run that counts if it dies."""
+    from pytest_sdbatch.errors import RunFileError
+    from pytest_sdbatch.storage.sides import read_side_runs
+
+    try:
+        (run,) = read_side_runs(died)
+    except RunFileError:
+        return None
+    return list(run.cases)[-1]
 
 
 def _code_of(said: Mapping[str, Any]) -> Code:
@@ -160,14 +175,20 @@ def _code_of(said: Mapping[str, Any]) -> Code:
     )
 
 
-def collect(side: Side, arguments: Sequence[str], *, folder: Path) -> Collected:
+def collect(side: Side, arguments: Sequence[str], *, folder: Path, until_s: float | None = None) -> Collected:
     """Return the benchmarks of *side*, which are not run.
 
     Raises:
         NoComparison: with what pytest said, if it cannot collect them, or there are none.
         KeyboardInterrupt: if this process was told to stop meanwhile.
     """
-    ended = _collecting(side, arguments, folder)
+    ended = _collecting(side, arguments, folder, until_s)
+    if ended.stopped:
+        raise NoComparison(
+            f"the {side.name}'s benchmarks were not collected within --minutes: does an import hang?",
+            why=ended.last_words,
+            fix="run them once by hand: pytest BENCHMARKS --sd-plan",
+        )
     found = ended.collected
     if ended.status != 0 or not found.get("cases"):
         raise NoComparison(
@@ -178,19 +199,21 @@ def collect(side: Side, arguments: Sequence[str], *, folder: Path) -> Collected:
     return _collected_of(found)
 
 
-def collect_what_can_be(side: Side, arguments: Sequence[str], *, folder: Path) -> Collected | None:
+def collect_what_can_be(
+    side: Side, arguments: Sequence[str], *, folder: Path, until_s: float | None = None
+) -> Collected | None:
     """Return the benchmarks of *side*, as far as pytest can collect them; None: it can collect none.
 
     Raises:
         KeyboardInterrupt: if this process was told to stop meanwhile.
     """
-    found = _collecting(side, arguments, folder).collected
+    found = _collecting(side, arguments, folder, until_s).collected
     return _collected_of(found) if found.get("cases") else None
 
 
-def _collecting(side: Side, arguments: Sequence[str], folder: Path) -> Ended:
-    ended = run_process(side, arguments, stem=folder / f"collect-{side.name}", measures=False)
-    if ended.stopped:
+def _collecting(side: Side, arguments: Sequence[str], folder: Path, until_s: float | None) -> Ended:
+    ended = run_process(side, arguments, stem=folder / f"collect-{side.name}", measures=False, until_s=until_s)
+    if ended.stopped and (until_s is None or time.monotonic() < until_s):
         raise KeyboardInterrupt
     return ended
 

@@ -52,7 +52,9 @@ class Sides:
 
 
 @contextmanager
-def commits(base: str, words: Sequence[str], *, setup: str | None, say: Say) -> Iterator[Sides]:
+def commits(
+    base: str, words: Sequence[str], *, setup: str | None, say: Say, until_s: float | None = None
+) -> Iterator[Sides]:
     """Make ready the commit *base* and the working tree, each with an environment of its own.
 
     Raises:
@@ -72,12 +74,14 @@ def commits(base: str, words: Sequence[str], *, setup: str | None, say: Say) -> 
         labels = {"base": f"{base} ({there[:_SHORT]})", "candidate": state}
         project = project_root(here, repository, marks=environment.MARKS)
         sides = {
-            name: _side(name, tree, trees, project=project, here=here, setup=setup, label=labels[name], say=say)
+            name: _side(
+                name, tree, trees, project=project, here=here, setup=setup, label=labels[name], say=say, until_s=until_s
+            )
             for name, tree in (("base", trees.base), ("candidate", trees.candidate))
         }
-        collected = collect(sides["candidate"], words, folder=trees.folder)
+        collected = collect(sides["candidate"], words, folder=trees.folder, until_s=until_s)
         own = sides["base"].called_in.is_dir()
-        bases_own = collect_what_can_be(sides["base"], words, folder=trees.folder) if own else None
+        bases_own = collect_what_can_be(sides["base"], words, folder=trees.folder, until_s=until_s) if own else None
         if bases_own is not None:
             _remove_lost(trees, bases_own)
         shared = _share(trees, collected, words, project=project, here=here, say=say)
@@ -97,7 +101,7 @@ def commits(base: str, words: Sequence[str], *, setup: str | None, say: Say) -> 
 
 
 @contextmanager
-def environments(base_python: str, words: Sequence[str]) -> Iterator[Sides]:
+def environments(base_python: str, words: Sequence[str], *, until_s: float | None = None) -> Iterator[Sides]:
     """Make ready another Python and this one, which run the same files.
 
     Raises:
@@ -114,7 +118,7 @@ def environments(base_python: str, words: Sequence[str]) -> Iterator[Sides]:
         yield Sides(
             base=base,
             candidate=candidate,
-            collected=collect(candidate, words, folder=folder),
+            collected=collect(candidate, words, folder=folder, until_s=until_s),
             callers_tree=None,
         )
 
@@ -142,7 +146,16 @@ def _check(repository: Repository, words: Sequence[str], *, here: Path, same: bo
 
 
 def _side(
-    name: str, tree: Path, trees: Trees, *, project: Path, here: Path, setup: str | None, label: str, say: Say
+    name: str,
+    tree: Path,
+    trees: Trees,
+    *,
+    project: Path,
+    here: Path,
+    setup: str | None,
+    label: str,
+    say: Say,
+    until_s: float | None,
 ) -> Side:
     """Make the environment of a side, with its project in it or on its path."""
     root = trees.repository.root
@@ -151,10 +164,10 @@ def _side(
     kept = [_moved(Path(entry), root, tree) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     variables = environment.variables_for(own, (), kept)
     if setup is not None:
-        environment.set_up(setup, at, variables, side=name)
+        environment.set_up(setup, at, variables, side=name, until_s=until_s)
         problem = None if environment.is_installed(own) else "--setup installed nothing"
     elif at.is_dir():
-        problem = environment.install(python, at, variables)
+        problem = environment.install(python, at, variables, until_s=until_s)
     else:
         problem = "it has no such folder"
     if problem is None and setup is not None:  # it may have installed a part: the rest is found behind that

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,9 @@ def test_pip_in_a_setup_is_that_of_the_side(tmp_path: Path, project: Path) -> No
     done = subprocess.run(ask, shell=True, env=variables, capture_output=True, text=True, check=False)
 
     assert f"sys.executable: {tmp_path / 'own'}" in done.stdout
+
+
+def test_a_setup_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    """With the time of the job; the message says so."""
+    with pytest.raises(NoComparison, match="--setup did not end within --minutes for the base"):
+        environment.set_up("sleep 60; true", tmp_path, dict(os.environ), side="base", until_s=time.monotonic() + 0.3)

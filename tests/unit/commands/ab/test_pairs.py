@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pytest_sdbatch.analysis.ab import compare_pairs
+from pytest_sdbatch.analysis.sides import Place
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.pairs import PairRunner
 from pytest_sdbatch.commands.ab.process import Collected, Ended, Side
@@ -64,6 +66,7 @@ class Processes:
             output=stem.with_suffix(".log"),
             code=code(self.code[side.name]),
             collected={},
+            running=name_of(self.sizes[-1]),
         )
         ended.output.write_text("the end\n")
         if self.silent == side.name or len(self.asked) in self.silent_at:
@@ -112,12 +115,15 @@ class Job:
     ) -> None:
         side = Side(name="base", label="main", python=Path("python"), called_in=folder, variables=None)
         cases = dict.fromkeys(map(name_of, processes.sizes))
+        places = {name: Place(test="test_x.py::test_it", case=name) for name in cases}
         self.said: list[str] = []
         self.runner = PairRunner(
             Sides(
                 base=side,
                 candidate=replace(side, name="candidate", label="the working tree"),
-                collected=Collected(cases=cases, budgets={}, files=(), conftests=(), configuration=None, root=folder),
+                collected=Collected(
+                    cases=cases, budgets={}, places=places, files=(), conftests=(), configuration=None, root=folder
+                ),
                 callers_tree=Path("/work"),
             ),
             ["benchmarks/"],
@@ -172,6 +178,19 @@ def test_stopped_it_gives_the_whole_pairs(tmp_path: Path, at: int) -> None:
     assert job.runner.interrupted
     assert not job.runner.out_of_time
     assert len(list(tmp_path.glob("*.json"))) == 2 * len(came)
+
+
+def test_a_side_that_hangs_until_the_time_is_over_is_named(tmp_path: Path) -> None:
+    """No pair came: every case is inconclusive, and that is no error."""
+    processes = Processes(1, 4)
+    processes.stop_at = 2
+    job = Job(tmp_path, processes, minutes=1e-9, fixed_steps=True)
+
+    found = compare_pairs(job.runner.more, left_out=lambda: job.runner.undone)
+
+    assert [case.verdict.value for case in found.cases] == ["inconclusive"] * 2
+    assert job.runner.hung == f"the candidate was at {name_of(4)}"
+    assert not job.runner.interrupted
 
 
 def test_a_pair_that_does_not_fit_is_not_begun(tmp_path: Path) -> None:
