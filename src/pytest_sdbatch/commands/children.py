@@ -82,7 +82,7 @@ def _wait(child: subprocess.Popen[bytes], until_s: float | None, grace_s: float,
             if stopped:
                 _kill_group(child)
             elif os.name == "posix" and tell_all:
-                os.killpg(child.pid, signal.SIGINT)
+                os.killpg(child.pid, signal.SIGTERM)  # shells let what they run ignore SIGINT
             elif os.name == "posix":
                 child.send_signal(signal.SIGINT)
             elif isinstance(told, subprocess.TimeoutExpired):  # of Ctrl-C the console has told it

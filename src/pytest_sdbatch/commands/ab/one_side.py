@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
@@ -37,9 +38,18 @@ class Ask:
         self.collected: dict[str, Any] = {}
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Before the plugin itself is configured, which is done last."""
+        """Before the plugin itself is configured, which is done last; the command line was looked at, but not this.
+
+        Raises:
+            pytest.UsageError: for workers of pytest-xdist.
+        """
         from pytest_sdbatch.host import HAND_IN
 
+        if getattr(config.option, "numprocesses", None) or getattr(config.option, "tx", None):
+            raise pytest.UsageError(
+                "-n, or --tx: not with ab: processes that time at once disturb each other; "
+                "it stands in PYTEST_ADDOPTS or in addopts of the configuration (leave that out: -- -o addopts=)"
+            )
         config.stash[HAND_IN] = self._run_file
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -182,6 +192,8 @@ def _is_in(file: Path, folders: Sequence[Path]) -> bool:
 
 def main(request_file: str) -> int:
     """Run pytest as the file *request_file* asks for, and write down what it imported, and collected, beside it."""
+    # A job in the background of a shell ignores it, and so would this process, which is told to stop by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     path = Path(request_file)
     request = json.loads(path.read_text(encoding="utf-8"))
     ask = Ask(Path(request["run_file"]), names=request["names"], left_out=request["left_out"], steps=request["steps"])
