@@ -22,8 +22,10 @@ from pytest_sdbatch.commands.ab.sides import Say, Sides
 _BASE, _CANDIDATE = "base", "candidate"
 _MOST_DEATHS = 3  # of processes for one, that a case kills
 _BROKEN = {"crashed", "skipped", "test failed", "without rounds"}  # nothing that a comparison could be of
-# AB BA BA AB | BA AB AB BA: whatever drifts, to the second order, meets both sides alike.
-_BASE_FIRST = (True, False, False, True, False, True, True, False)
+# Of the pairs that screen, and of those that decide: AB BA BA AB | BA AB AB BA. Whatever drifts, to the second order,
+# meets both sides alike at each look.
+_SCREENING = (True, False)
+_DECIDING = (True, False, False, True, False, True, True, False)
 
 
 class PairRunner:
@@ -108,7 +110,8 @@ class PairRunner:
         return not self.out_of_time
 
     def _pair(self, cases: tuple[str, ...] | None, *, left: int) -> SidePair | None:
-        base_first = _BASE_FIRST[self._pairs % len(_BASE_FIRST)]
+        at = self._pairs - len(_SCREENING)
+        base_first = _SCREENING[at] if at < 0 else _DECIDING[at % len(_DECIDING)]
         runs: dict[str, SideRun] = {}
         ends: dict[str, Ended] = {}
         for name in (_BASE, _CANDIDATE) if base_first else (_CANDIDATE, _BASE):

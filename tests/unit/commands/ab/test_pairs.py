@@ -137,14 +137,14 @@ class Job:
 
 
 def test_sides_take_turns(tmp_path: Path) -> None:
-    """AB BA BA AB, BA AB AB BA, and so on: what drifts meets both alike."""
+    """AB BA to screen, AB BA BA AB and BA AB AB BA to decide: what drifts meets both alike at each look."""
     processes = Processes(1)
     job = Job(tmp_path, processes)
 
     first, more = job.runner.more(None, 2), job.runner.more((name_of(1),), 8)
 
     assert (len(first), len(more)) == (2, 8)
-    assert "".join(side[0] for side, *_ in processes.asked) == "bccbcbbc" + "cbbcbccb" + "bccb"
+    assert "".join(side[0] for side, *_ in processes.asked) == "bccb" + "bccbcbbc" + "cbbcbccb"
     assert first[0][0].file == "main"
     assert {names and tuple(names) for _, names, *_ in processes.asked[4:]} == {(name_of(1),)}
 
