@@ -165,8 +165,12 @@ def _parser() -> argparse.ArgumentParser:
 def _relative(word: str) -> str:
     """Return *word*, a path below the current folder as seen from there: each side has such a folder of its own."""
     path, colons, rest = word.partition("::")
-    within = Path(path).is_absolute() and Path(path).is_relative_to(Path.cwd())
-    return f"{Path(path).relative_to(Path.cwd())}{colons}{rest}" if within else word
+    if not Path(path).is_absolute():
+        return word
+    for at, here in ((Path(path), Path.cwd()), (Path(path).resolve(), Path.cwd().resolve())):
+        if at.is_relative_to(here):
+            return f"{at.relative_to(here)}{colons}{rest}"
+    return word
 
 
 def _minutes(text: str) -> float:

@@ -69,7 +69,9 @@ def _mentions(line: str, folder: Path, project: Path) -> bool:
         if file.is_file():
             texts.append(file.read_text(encoding="utf-8", errors="replace"))
     spelled = (str(project), str(project).replace("\\", "\\\\"), project.as_posix())
-    return any(name in text for name in spelled for text in texts)
+    # Whole: a neighbour's name may begin with the project's.
+    named = re.compile("|".join(rf"{re.escape(name)}(?![\w.-])" for name in spelled))
+    return any(named.search(text) for text in texts)
 
 
 def make_environment(folder: Path, *, project: Path) -> Path:

@@ -32,6 +32,17 @@ def test_paths_are_those_of_each_side(tmp_path: Path, monkeypatch: pytest.Monkey
     assert given.arguments[:2] == ("benchmarks/test_x.py::test_it", "/elsewhere/x.py")
 
 
+def test_a_path_through_a_linked_folder_is_one_of_the_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else both sides would run in the working tree."""
+    (tmp_path / "project" / "benchmarks").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("project")
+    monkeypatch.chdir(tmp_path / "project")
+
+    given = read(["--base=main", "--", f"{tmp_path}/link/benchmarks::test_it"])
+
+    assert given.arguments[0] == "benchmarks::test_it"
+
+
 def test_the_rules_have_the_gates_defaults() -> None:
     """What may be called regressed is each case's budget; five percent must be excluded."""
     given = read(["--base=main"])

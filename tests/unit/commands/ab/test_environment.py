@@ -49,6 +49,14 @@ def test_an_editable_install_of_the_project_is_left_out(packages: Path, project:
     ]
 
 
+def test_a_neighbour_whose_name_begins_like_the_projects_is_kept(packages: Path, project: Path) -> None:
+    """The import hook of another project's editable install, in project-helper beside project."""
+    (packages / "hook.pth").write_text("import _hook\n")
+    (packages / "_hook.py").write_text(f"MAPPING = {{'helper': {str(project) + '-helper'!r}}}\n")
+
+    assert lines(packages, project) == [str(packages), "import _hook"]
+
+
 def test_packages_within_the_project_are_seen(project: Path) -> None:
     """The caller's environment often lies in the project: .venv."""
     packages = project / ".venv" / "packages"
