@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from pytest_sdbatch.errors import SdbatchError
 
 # A hook of git sets these, and then every command means the repository of the hook.
 _OF_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+_FULL = os.strerror(errno.ENOSPC)
+MAKE_ROOM = "make room for two checkouts there, or name a folder that has it: TMPDIR=FOLDER sdbatch ab ..."
 
 
 class GitError(SdbatchError):
@@ -52,14 +55,31 @@ class Repository:
 
         Without virtual environments, which older versions of Python make without telling git to ignore them.
         """
-        changed = _lines(_git(self.root, "diff", "--name-only", "--no-renames", "-z", "HEAD"))
+        changed = self._changed("HEAD")
         new = _lines(_git(self.root, "ls-files", "--others", "--exclude-standard", "-z"))
         environments = {PurePosixPath(path).parent for path in new if path.endswith("/pyvenv.cfg")}
         return changed, tuple(path for path in new if environments.isdisjoint(PurePosixPath(path).parents))
 
     def differing(self, commit: str) -> tuple[str, ...]:
         """Return the paths in which the working tree differs from *commit*, new ones included."""
-        return (*_lines(_git(self.root, "diff", "--name-only", "--no-renames", "-z", commit)), *self.changes()[1])
+        return (*self._changed(commit), *self.changes()[1])
+
+    def _changed(self, commit: str) -> tuple[str, ...]:
+        seen = _lines(_git(self.root, "diff", "--name-only", "--no-renames", "-z", commit))
+        return tuple(dict.fromkeys((*seen, *(path for path in self._hidden() if self._differs(path, commit)))))
+
+    def _hidden(self) -> list[str]:
+        """Return the files whose changes git was told not to look at: skip-worktree, or assume-unchanged."""
+        marked = _lines(_git(self.root, "ls-files", "-v", "-z"))
+        paths = [line[2:] for line in marked if line[0] == "S" or line[0].islower()]
+        return [path for path in paths if (self.root / path).is_file()]  # of a sparse checkout most are not there
+
+    def _differs(self, path: str, commit: str) -> bool:
+        try:
+            stored = _git(self.root, "rev-parse", "--verify", "--quiet", f"{commit}:{path}").strip()
+        except GitError:
+            return True
+        return _git(self.root, "hash-object", "--", path).strip() != stored
 
     def ignored(self, folder: Path) -> tuple[str, ...]:
         """Return what git ignores below *folder*, relative to the root; of a folder that it ignores only its name."""
@@ -115,6 +135,9 @@ def _git(folder: Path, *arguments: str) -> str:
         raise GitError(f"git cannot be run: {error.strerror}") from None
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"git {arguments[0]} ended with {done.returncode}"]
+        full = [line for line in said if _FULL in line]
+        if full:
+            raise GitError(full[0].removeprefix("error: "), fix=MAKE_ROOM)
         raise GitError(said[-1].removeprefix("fatal: "))
     return done.stdout
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pytest_sdbatch.commands.ab.repository import Repository
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.repository import MAKE_ROOM, Repository
 
 _LARGE_BYTES = 64 * 2**20  # of a file that is linked, not copied
 # What git ignores near benchmarks and no benchmark reads.
@@ -42,7 +43,12 @@ def both_trees(repository: Repository, base: str, candidate: str) -> Iterator[Tr
                 tree.parent.mkdir()
                 repository.add_worktree(tree, commit)
             changed, new = repository.changes()
-            _copy(repository.root, trees.candidate, (*changed, *new))
+            try:
+                _copy(repository.root, trees.candidate, (*changed, *new))
+            except OSError as error:
+                raise NoComparison(
+                    f"the candidate cannot be copied into {trees.candidate}", why=str(error), fix=MAKE_ROOM
+                ) from None
             yield trees
         finally:
             for tree in (trees.base, trees.candidate):

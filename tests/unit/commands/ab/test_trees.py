@@ -80,6 +80,33 @@ def test_an_environment_that_git_does_not_ignore_is_no_new_code(repository: Repo
     assert repository.changes() == ((), ("new.py",))
 
 
+@pytest.mark.parametrize("mark", ["--skip-worktree", "--assume-unchanged"])
+def test_changes_that_git_was_told_to_overlook_are_the_candidates(repository: Repository, mark: str) -> None:
+    """They are in the working tree, and run there; one that is marked and not changed is none."""
+    git(repository.root, "update-index", mark, "app.py", "gone.py")
+    write(repository.root, app_dot_py="2")
+
+    assert repository.changes() == (("app.py",), ())
+    assert repository.differing("main") == ("app.py",)
+    with both_trees(repository, "main", "HEAD") as trees:
+        assert contents(trees.candidate)["app.py"] == "2"
+        assert contents(trees.base)["app.py"] == "1"
+
+
+def test_a_disk_that_is_full_is_said(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git says it in a line before its last; and what to do is said."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    said = "error: unable to write file x.bin: No space left on device\nfatal: Could not reset index file"
+    (bin_folder / "git").write_text(f"#!/bin/sh\nprintf '{said}' >&2\nexit 128\n")
+    (bin_folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(bin_folder), prepend=":")
+
+    with pytest.raises(GitError, match=r"unable to write file x\.bin: No space left on device") as refused:
+        repository.add_worktree(tmp_path / "x", "main")
+    assert "TMPDIR=FOLDER" in str(refused.value)
+
+
 def test_a_tree_that_cannot_be_made_leaves_nothing_behind(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
