@@ -3,98 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import site
 import subprocess
 import sys
 import time
-import venv
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from ab_project import (
+    CODE,
+    COMMAND,
+    ONE,
+    Ab,
+    caller,
+    commit,
+    git,
+    left_over,
+    make_project,
+    twice_the_layers,
+    without_project,
+    words_of,
+)
 
-COMMAND = ("-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "ab")
-# Builds wheels by itself: what a test environment has installed makes no difference.
-BACKEND = """
-import zipfile
-from pathlib import Path
-
-def build_wheel(folder, config_settings=None, metadata_directory=None):
-    name = "scratch-1-py3-none-any.whl"
-    with zipfile.ZipFile(Path(folder, name), "w") as wheel:
-        for file in sorted(Path("src").rglob("*.py")):
-            wheel.write(file, file.relative_to("src"))
-        wheel.writestr("scratch-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: scratch\\nVersion: 1\\n")
-        wheel.writestr("scratch-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr("scratch-1.dist-info/RECORD", "")
-    return name
-"""
-PROJECT = """
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-[project]
-name = "scratch"
-version = "1"
-"""
-# A pipeline whose denoiser takes 1 ms a layer and step, of the device's virtual time.
-CODE = """
-from types import SimpleNamespace
-
-LAYERS = 2
-
-class Unet:
-    def __init__(self, device):
-        self.device = device
-
-    def forward(self):
-        self.device.advance(0.001 * LAYERS)
-
-    def state_dict(self):
-        return {}
-
-    def __call__(self):
-        return self.forward()
-
-class Pipeline:
-    def __init__(self, device):
-        self.device = device
-        self.unet = Unet(device)
-        self.components = {"unet": self.unet}
-
-    def __call__(self, prompt, num_inference_steps=1, generator=None, output_type="pt"):
-        for _ in range(num_inference_steps):
-            self.unet()
-        return SimpleNamespace(images=self.device.generate(len(prompt)))
-"""
-CONFTEST = """
-import pytest
-from pytest_sdbatch.devices.fake import FakeDevice
-
-DEVICE = FakeDevice(seconds_per_call=0.003, seconds_per_image=0.001)
-
-def pytest_sdbatch_make_device(name):
-    return DEVICE
-
-@pytest.fixture
-def fake_device():
-    return DEVICE
-
-@pytest.fixture
-def sd_pipeline(sd_case, fake_device):
-    import scratch
-
-    return scratch.Pipeline(fake_device)
-"""
-BENCHMARK = """
-def test_it(sd_benchmark, sd_pipeline):
-    sd_benchmark(sd_pipeline)
-"""
 USES_WHAT_IS_NEW = """
 from scratch import new
 
@@ -114,27 +46,12 @@ class Finder:
 def install():
     sys.meta_path.insert(0, Finder)
 """
-Ab = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Make a repository of one commit: a package under src, and a benchmark of it."""
-    root = tmp_path / "project"
-    files = {
-        "pyproject.toml": PROJECT,
-        "backend.py": BACKEND,
-        "src/scratch/__init__.py": CODE,
-        "benchmarks/conftest.py": CONFTEST,
-        "benchmarks/test_it.py": BENCHMARK,
-        ".gitignore": "__pycache__/\n",
-    }
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    git(root, "init", "--quiet", "--initial-branch=main")
-    commit(root)
-    return root
+    """Make a repository of one commit."""
+    return make_project(tmp_path / "project")
 
 
 @pytest.fixture
@@ -142,58 +59,10 @@ def ab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ab:
     """Run the command in the project; its temporary files are where they can be looked for."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setenv(
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"
-    )  # others' plugins: half a second in each of many processes
+    # Others' plugins: half a second in each of many processes.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "pytest_benchmark.plugin,pytest_sdbatch.plugin")
-
-    def run(*words: str, python: str | Path = sys.executable) -> subprocess.CompletedProcess[str]:
-        command = [str(python), *COMMAND, *words]
-        return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, check=False)
-
-    return run
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git and return what it prints."""
-    identity = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org")
-    command = ["git", *identity, "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def commit(folder: Path) -> None:
-    """Commit all there is."""
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message=A state")
-
-
-def twice_the_layers(project: Path) -> None:
-    """Make the candidate slower."""
-    file = project / "src" / "scratch" / "__init__.py"
-    file.write_text(file.read_text().replace("LAYERS = 2", "LAYERS = 4"))
-
-
-def without_project(python: Path) -> None:
-    """Make an environment at *python*'s prefix that has what this process has."""
-    venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(python.parents[1])
-    (own,) = python.parents[1].glob("lib/python*/site-packages")
-    (own / "0-these.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    for folder in site.getsitepackages():  # of an editable install of the plugin itself
-        for file in Path(folder).glob("*.pth"):
-            (own / file.name).write_text(file.read_text())
-
-
-def left_over(project: Path, temporary: Path) -> list[str]:
-    """Return what a job left behind: temporary folders, worktrees that git remembers."""
-    return [*map(str, temporary.glob("sdbatch-ab-*")), *git(project, "worktree", "list").splitlines()[1:]]
-
-
-def words_of(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what was printed, whatever the width of the screen."""
-    return " ".join((done.stdout + done.stderr).split())
-
-
-ONE = ("--", "benchmarks/", "--sd-batch-sizes=1")
+    return caller(project)
 
 
 @pytest.mark.slow
@@ -358,81 +227,3 @@ def test_a_base_that_cannot_run_is_said_with_its_last_words(ab: Ab, project: Pat
     assert "ERROR: the base ran none of 1 case that the candidate runs" in done.stderr
     assert "RuntimeError: not built" in done.stderr
     assert "--setup CMD" in done.stderr
-
-
-@pytest.mark.slow
-def test_tests_beside_the_code_share_none_of_it(ab: Ab, project: Path) -> None:
-    """A folder of the package is named, and another module is changed, too: the base runs its own of both.
-
-    A test that the candidate has no more is missing.
-    """
-    package = project / "scratch"
-    (project / "src" / "scratch").rename(package)
-    for name in ("test_it.py", "conftest.py"):
-        (project / "benchmarks" / name).rename(package / name)
-    (package / "test_it.py").write_text("import common\n" + BENCHMARK)
-    (package / "test_gone.py").write_text(BENCHMARK)
-    for name in ("pyproject.toml", "backend.py"):
-        (project / name).unlink()
-    (project / "common.py").write_text("VALUE = 1\n")
-    commit(project)
-    (project / "common.py").write_text("VALUE = 2\n")
-    (package / "test_gone.py").unlink()
-    (package / "__init__.py").write_text(CODE.replace("LAYERS = 2", "LAYERS = 4"))
-
-    done = ab("--base=main", "--", "scratch", "--sd-batch-sizes=1")
-
-    assert done.returncode == 10, done.stdout + done.stderr
-    assert "sdbatch: scratch: may hold code of the project, so that only its test files" in done.stdout
-    assert "scratch/test_gone.py::test_it" in done.stdout
-    assert "0 new, 1 missing" in words_of(done)
-
-
-@pytest.mark.slow
-def test_a_part_of_the_repository_that_both_sides_have_installed_is_no_comparison(
-    ab: Ab, project: Path, tmp_path: Path
-) -> None:
-    """What differs of it ran on no side, while the project's own module did; the error says how to install it."""
-    python = tmp_path / "environment" / "bin" / "python"
-    without_project(python)
-    (own,) = python.parents[1].glob("lib/python*/site-packages")
-    (project / "core" / "src").mkdir(parents=True)
-    (project / "src" / "scratch").rename(project / "core" / "src" / "scratch")
-    (own / "scratch.py").write_text(CODE)
-    (project / "app.py").write_text("VALUE = 1\n")
-    for name in ("pyproject.toml", "backend.py"):
-        (project / name).rename(project / "core" / name)
-    (project / "benchmarks" / "test_it.py").write_text("import app\n" + BENCHMARK)
-    commit(project)
-    (project / "app.py").write_text("VALUE = 2\n")
-    file = project / "core" / "src" / "scratch" / "__init__.py"
-    file.write_text(CODE.replace("LAYERS = 2", "LAYERS = 4"))
-
-    refused = ab("--base=main", *ONE, python=python)
-    mended = ab("--base=main", "--setup=pip install --no-deps --no-build-isolation ./core", *ONE, python=python)
-
-    assert refused.returncode == 12, refused.stdout + refused.stderr
-    assert "ERROR: the base ran scratch of neither side" in refused.stderr
-    assert '--setup "pip install --no-deps ./core"' in refused.stderr
-    assert "pair 2" not in refused.stdout
-    assert mended.returncode == 10, mended.stdout + mended.stderr
-
-
-@pytest.mark.slow
-def test_a_case_that_kills_its_process_takes_no_verdict_from_others(ab: Ab, project: Path) -> None:
-    """It crashed in every process of the candidate; the other one is slower."""
-    (project / "benchmarks" / "test_it.py").write_text(
-        "import scratch\n"
-        + BENCHMARK
-        + BENCHMARK.replace("test_it", "test_dies").replace(":\n", ":\n    scratch.check()\n")
-    )
-    file = project / "src" / "scratch" / "__init__.py"
-    file.write_text(CODE + "\ndef check():\n    pass\n")
-    commit(project)
-    file.write_text(CODE.replace("LAYERS = 2", "LAYERS = 4") + "\ndef check():\n    import os; os.abort()\n")
-
-    done = ab("--base=main", "--setup=true", "--", "benchmarks/", "--sd-batch-sizes=1")
-
-    assert done.returncode == 10, done.stdout + done.stderr
-    assert "2 cases compared: 2 regressed" in words_of(done)
-    assert "ok before, crashed now: the process died in it" in words_of(done)

@@ -115,11 +115,8 @@ def run_process(
         "left_out": list(left_out),
         "steps": steps,
         "arguments": given,
-        "folders": [str(folder) for folder in side.folders],
-        "but_not": [str(folder) for folder in side.but_not],
-        "watched": side.watched,
     }
-    request.write_text(json.dumps(asked), encoding="utf-8")
+    request.write_text(json.dumps({**asked, **_proof_of(side)}), encoding="utf-8")
     command = [str(side.python), "-P", "-m", "pytest_sdbatch.commands.ab.one_side", str(request)]
     begun = time.monotonic()
     output = stem.with_suffix(".log")
@@ -151,6 +148,15 @@ def run_process(
 def died_file(run_file: Path) -> Path:
     """Return where the run lies that counts if its process dies before it has written *run_file*."""
     return run_file.with_suffix(".died.json")
+
+
+def _proof_of(side: Side) -> dict[str, list[str]]:
+    """Return what a process is asked to say of the code that it imported."""
+    return {
+        "folders": [str(folder) for folder in side.folders],
+        "but_not": [str(folder) for folder in side.but_not],
+        "watched": list(side.watched),
+    }
 
 
 def _running(died: Path) -> str | None:
