@@ -77,7 +77,7 @@ def test_a_part_of_the_repository_that_both_sides_have_installed_is_no_compariso
     mended = ab("--base=main", "--setup=pip install --no-deps --no-build-isolation ./core", *ONE, python=python)
 
     assert refused.returncode == 12, refused.stdout + refused.stderr
-    assert "ERROR: the base ran scratch of neither side" in refused.stderr
+    assert "ERROR: the base did not run its own scratch" in refused.stderr
     assert '--setup "pip install --no-deps ./core"' in refused.stderr
     assert "pair 2" not in refused.stdout
     assert mended.returncode == 10, mended.stdout + mended.stderr

@@ -65,7 +65,7 @@ def check_own(found: Code, changed: Changed, *, side: str) -> None:
     for name, file in sorted(found.elsewhere.items()):
         known = next(known for known in changed.modules if f"{name}.".startswith(f"{known}."))
         raise NoComparison(
-            f"the {side} ran {name} of neither side",
+            f"the {side} did not run its own {name}",
             why=f"{known} differs between the sides, and was imported from {file}",
             fix=f'install it on each side: --setup "pip install --no-deps {changed.modules[known]}", '
             "with what else the side needs; or uninstall it here",
