@@ -16,6 +16,7 @@ from pytest_sdbatch.errors import SdbatchError
 # A hook of git sets these, and then every command means the repository of the hook.
 _OF_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 _FULL = os.strerror(errno.ENOSPC)
+_UNWRITTEN = "unable to write file"  # a checkout says no more, and that not in its last line
 MAKE_ROOM = "make room for two checkouts there, or name a folder that has it: TMPDIR=FOLDER sdbatch ab ..."
 
 
@@ -135,7 +136,7 @@ def _git(folder: Path, *arguments: str) -> str:
         raise GitError(f"git cannot be run: {error.strerror}") from None
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"git {arguments[0]} ended with {done.returncode}"]
-        full = [line for line in said if _FULL in line]
+        full = [line for line in said if _FULL in line or _UNWRITTEN in line]
         if full:
             raise GitError(full[0].removeprefix("error: "), fix=MAKE_ROOM)
         raise GitError(said[-1].removeprefix("fatal: "))

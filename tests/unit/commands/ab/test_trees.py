@@ -97,12 +97,12 @@ def test_a_disk_that_is_full_is_said(repository: Repository, tmp_path: Path, mon
     """Git says it in a line before its last; and what to do is said."""
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
-    said = "error: unable to write file x.bin: No space left on device\nfatal: Could not reset index file"
+    said = "error: unable to write file x.bin\nfatal: Could not reset index file"
     (bin_folder / "git").write_text(f"#!/bin/sh\nprintf '{said}' >&2\nexit 128\n")
     (bin_folder / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(bin_folder), prepend=":")
 
-    with pytest.raises(GitError, match=r"unable to write file x\.bin: No space left on device") as refused:
+    with pytest.raises(GitError, match=r"unable to write file x\.bin") as refused:
         repository.add_worktree(tmp_path / "x", "main")
     assert "TMPDIR=FOLDER" in str(refused.value)
 
