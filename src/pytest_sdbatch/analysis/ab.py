@@ -230,8 +230,9 @@ def _case(
 def _memory(
     name: str, there: Sequence[Measured], here: Sequence[Measured], memory: Decision, config: Config
 ) -> CaseVerdict | None:
-    if name in memory.verdicts:
-        return memory.verdicts[name]
+    found = memory.verdicts.get(name)
+    if found is not None and found.verdict not in (Verdict.NEW, Verdict.MISSING):  # a metric's, not the case's
+        return found
     sides = sound_of(there), sound_of(here)
     if not any(m.peak_bytes for side in sides for m in side):
         return None

@@ -204,6 +204,21 @@ def test_memory_that_varies_is_decided_on_pairs_of_its_own() -> None:
         assert processes.made == 6
 
 
+def test_memory_that_only_one_side_knows_hides_no_slowdown() -> None:
+    """A metric that is new on the candidate does not make the case new: it is slower, and that is what counts."""
+    varying = [GIB + k * 2**20 for k in range(6)]
+    processes = Processes(
+        lambda n: [replace(steady(1)(n)[0], peak_bytes=[])],
+        lambda n: [replace(steady(1, slower=0.1)(n)[0], peak_bytes=varying)],
+    )
+
+    case = one(compare_pairs(processes.more))
+
+    assert case.verdict is Verdict.REGRESSED
+    assert case.memory is not None
+    assert case.memory.verdict is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("most", [0, 1, 2, 3])
 def test_what_was_cut_short_is_judged_on_what_came(most: int) -> None:
     """Too few pairs are inconclusive, never regressed; without a pair there is no case."""
