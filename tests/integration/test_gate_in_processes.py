@@ -89,7 +89,7 @@ def test_a_slower_call_fails_its_test_once_all_have_run(project: Path) -> None:
     """
     (project / "slower").write_text("1.12")
 
-    status, text = gate(project, "-n1", "-x", "--junitxml=out.xml")
+    status, text = gate(project, "-n1", "-x", "--junitxml=out.xml", "-o", "cache_dir=kept")
 
     assert status == 1
     assert text.rstrip().splitlines()[-1] == "sdbatch: gate: 2 cases compared, 1 regressed"
@@ -102,7 +102,7 @@ def test_a_slower_call_fails_its_test_once_all_have_run(project: Path) -> None:
     assert suite.attrib["failures"] == "1"
     failures = [case for case in suite if case.find("failure") is not None]
     assert [case.attrib["name"] for case in failures] == ["test_it[fp32-64x64-s4-b1x1]"]
-    assert "b1x1" in (project / ".pytest_cache/v/cache/lastfailed").read_text()
+    assert "b1x1" in (project / "kept/v/cache/lastfailed").read_text()
     assert len(list((project / "processes").iterdir())) == 1 + 1 + 3  # controller, worker, and the fresh ones
 
 
