@@ -90,6 +90,7 @@ class _Times:
 _CLAIMS = ("test_outcome", "parallel")  # of a record; unlike other defaults, theirs do not mean unknown
 _TIMES = frozenset(field.name for field in dataclasses.fields(_Times))
 _IN_SECONDS = frozenset({"rounds", "warmup_s", "cold_start_s", "load_s", "compilation"})
+_NEVER_STORED = _IN_SECONDS - _TIMES
 
 
 def encode_record(record: Record) -> dict[str, Any]:
@@ -131,14 +132,14 @@ def decode_record(value: object, path: str = "record") -> Record:
     """
     if not isinstance(value, dict):
         raise RunFileError(f"{path}: Expected `object`, got `{type(value).__name__}`")
-    for key in sorted(_IN_SECONDS - _TIMES):
-        if key in value:
-            raise RunFileError(f"{join(path, key)}: unknown key")
+    if not _NEVER_STORED.isdisjoint(value):
+        raise RunFileError(f"{join(path, min(_NEVER_STORED & value.keys()))}: unknown key")
     for key in _CLAIMS:
         if key not in value:
             raise RunFileError(f"{join(path, key)}: missing")
-    times = convert({key: item for key, item in value.items() if key in _TIMES}, _Times, path)
-    record = convert({key: item for key, item in value.items() if key not in _TIMES}, Record, path)
+    rest = dict(value)
+    times = convert({key: rest.pop(key) for key in _TIMES if key in rest}, _Times, path)
+    record = convert(rest, Record, path)
     if times.rounds is not None:
         _check_lengths(times.rounds, join(path, "rounds"))
     made = times.compilation

@@ -110,6 +110,10 @@ def without_collector() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if not gc.get_freeze_count():
+                # To the old ones: else the collector's first step is to look at each of them.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
