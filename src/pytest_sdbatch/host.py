@@ -131,6 +131,11 @@ class Host:
         return hasattr(self.config, "workerinput")
 
     @property
+    def is_gated(self) -> bool:
+        """Whether this run is held to something, or was asked to be and found no benchmark."""
+        return self.gate is not None or self.options.origin("gate") is Origin.COMMAND_LINE
+
+    @property
     def only_check(self) -> bool:
         """Whether benchmarks run once each and nothing is recorded (``--benchmark-disable``)."""
         from pytest_sdbatch.bridges import pytest_benchmark

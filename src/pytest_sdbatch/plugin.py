@@ -315,19 +315,25 @@ class Recorder:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the run files, end the journal, turn the verdict into the exit status, give the device back."""
-        from pytest_sdbatch.bridges import leasing, live, screen, verdict
+        from pytest_sdbatch.bridges import leasing, live, screen
 
         live.end(self._host)
         screen.finish(session, self._host)
-        verdict.finish(session, self._host)
+        if self._host.is_gated:
+            from pytest_sdbatch.bridges import verdict
+
+            verdict.finish(session, self._host)
         leasing.give_back(self._host)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
         """Show the table, the answer and the comparison."""
-        from pytest_sdbatch.bridges import screen, verdict
+        from pytest_sdbatch.bridges import screen
 
         screen.summary(terminalreporter, self._host, exitstatus)
-        verdict.summary(terminalreporter, self._host)
+        if self._host.is_gated:
+            from pytest_sdbatch.bridges import verdict
+
+            verdict.summary(terminalreporter, self._host)
 
     def pytest_unconfigure(self) -> None:
         """Say the gate's last word."""

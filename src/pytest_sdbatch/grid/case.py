@@ -11,7 +11,7 @@ _WEIGHTS_SUFFIXES = ("-random", "-trained", "-own")
 # Parts of a variant's name that would read as another part of the id: a size, guidance, output type or seed.
 _PART_LIKE = re.compile(r"(?:^|(?<=-))(?=(?:b?[0-9]+x[0-9]+|g[0-9.e+]+|o(?:pt|latent|np|pil)|w[0-9]+)(?:-|$))(.)")
 # Greedy where a model's name may imitate what follows it; a variant's name cannot, see _PART_LIKE.
-_ID = re.compile(
+_ID = (
     r"(?:(?P<label>.*)-)?(?P<dtype>fp32|fp16|bf16)-(?P<height>[0-9]+)x(?P<width>[0-9]+)"
     r"(?:-f(?P<frames>[0-9]+))?-s(?P<steps>[0-9]+)(?:-(?P<variant>.+?))??"
     r"(?:-g(?P<guidance>[0-9.]+(?:e[+-]?[0-9]+)?))?(?:-o(?P<output_type>latent|np|pil))?(?:-w(?P<seed>[0-9]+))?"
@@ -125,7 +125,7 @@ def case_of_id(text: str, *, device: str) -> Case | None:
         text: an id, at most followed by ``-`` and parameters of a test's own.
         device: of the run; ids do not name it.
     """
-    found = _ID.match(text)
+    found = re.match(_ID, text)  # compiled when it is first used: most runs of pytest never do
     if found is None:
         return None
     label, variant, guidance = found["label"], found["variant"], found["guidance"]
