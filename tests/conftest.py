@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 import pytest
 from hypothesis import settings
 
 # Before huggingface_hub is imported by anyone: it reads this once.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# A job in a shell's background starts with it ignored, and so would every process that a test tells to stop.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["pytester", "nvml_shim.fixtures"]
 
