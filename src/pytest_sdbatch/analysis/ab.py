@@ -130,22 +130,6 @@ def accept(comparison: Comparison, acceptances: Sequence[Acceptance]) -> tuple[C
     return replace(comparison, cases=tuple(cases)), idle
 
 
-def invalid_environment(comparison: Comparison) -> str | None:
-    """Return why nothing that was measured can be believed; None where it can.
-
-    One process that met other users of the device is enough, and one case that was throttled in every run of a side.
-    """
-    sides = [side for case in comparison.cases for side in (case.base, case.candidate) if side]
-    invalid = [m for side in sides for m in side if m.state == Outcome.INVALID_ENVIRONMENT.value]
-    if invalid:
-        return f"invalid environment: {invalid[0].reason or 'no reason was recorded'}"
-    crowded = {m.place for side in sides for m in side if m.foreign_processes}
-    if crowded:
-        return f"other processes used the device during {units.count(len(crowded), 'case')}"
-    throttled = {side[0].place for side in sides if all(m.state == Outcome.THROTTLED.value for m in side)}
-    return f"{units.count(len(throttled), 'case')} throttled in every round" if throttled else None
-
-
 class _Pairs:
     """The pairs of a job, for the decision on time and for that on memory: what one has had run serves the other."""
 

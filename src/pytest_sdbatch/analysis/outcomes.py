@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.sides import OK, Measured
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 from pytest_sdbatch.records import Outcome
@@ -51,6 +52,26 @@ def compare_outcomes(base: Measured, candidate: Measured) -> CaseVerdict | None:
         return CaseVerdict(verdict=verdict, reason=f"{now} on both sides")
     why = (candidate if now != OK else base).reason
     return CaseVerdict(verdict=verdict, reason=f"{then} before, {now} now" + (f": {why}" if why else ""))
+
+
+def invalid_environment(sides: Iterable[Sequence[Measured]]) -> str | None:
+    """Return why nothing that was measured can be believed; None where it can.
+
+    One process that met other users of the device is enough, and one case that was throttled in every run of a side.
+
+    Args:
+        sides: of each case, the runs of one side that have it.
+
+    """
+    found = [side for side in sides if side]
+    invalid = [m for side in found for m in side if m.state == Outcome.INVALID_ENVIRONMENT.value]
+    if invalid:
+        return f"invalid environment: {invalid[0].reason or 'no reason was recorded'}"
+    crowded = {m.place for side in found for m in side if m.foreign_processes}
+    if crowded:
+        return f"other processes used the device during {units.count(len(crowded), 'case')}"
+    throttled = {side[0].place for side in found if all(m.state == Outcome.THROTTLED.value for m in side)}
+    return f"{units.count(len(throttled), 'case')} throttled in every round" if throttled else None
 
 
 def _first(found: Sequence[Measured], kinds: Sequence[Callable[[Measured], bool]]) -> Measured:

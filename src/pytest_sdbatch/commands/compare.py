@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.analysis.comparison import Comparison
 
 # The first that applies.
+INVALID_ENVIRONMENT = 13
 INCOMPARABLE = 12
 REGRESSED = 10
 INCONCLUSIVE = 11
@@ -28,6 +30,7 @@ _SHARES = (
 )
 _EPILOG = """
 exit status, the first that applies:
+  13  invalid environment of the candidate: other processes used the GPU, or a case was throttled in every round
   12  a file cannot be read or believed, or cases cannot be compared
   10  a case regressed
   11  a case is inconclusive, and --fail-on=inconclusive was given
@@ -68,6 +71,7 @@ def run(given: argparse.Namespace) -> int:
     """Compare, print, and return the exit status."""
     from pytest_sdbatch.analysis.comparison import compare
     from pytest_sdbatch.analysis.config import Config
+    from pytest_sdbatch.analysis.outcomes import invalid_environment
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.sides import read_sides
 
@@ -78,16 +82,27 @@ def run(given: argparse.Namespace) -> int:
             return _refuse(error, as_json=given.json)
         config = Config(tolerance=given.tolerance, margin=given.margin, drift=given.drift)
         comparison = compare(base, candidate, config)
-        status = exit_status(comparison, fail_on=given.fail_on)
-        print(_text(comparison, status, as_json=given.json))
+        # Of the base too it was said when it was recorded; there it blames no code.
+        invalid = invalid_environment(case.candidate for case in comparison.cases)
+        status = exit_status(comparison, invalid=invalid, fail_on=given.fail_on)
+        print(_text(comparison, status, notes=[invalid] if invalid else [], as_json=given.json))
     return status
 
 
-def exit_status(comparison: Comparison, *, fail_on: str) -> int:
-    """Return the exit status of *comparison*; inconclusive counts where it is to fail on that."""
+def exit_status(comparison: Comparison, *, invalid: str | None, fail_on: str) -> int:
+    """Return the exit status of *comparison*, the first that applies.
+
+    Args:
+        comparison: of stored runs.
+        invalid: why the candidate's runs cannot be believed; None: they can.
+        fail_on: ``regressed`` or ``inconclusive``.
+
+    """
     from pytest_sdbatch.analysis.comparison import COMPARED
     from pytest_sdbatch.analysis.verdict import Verdict
 
+    if invalid is not None:
+        return INVALID_ENVIRONMENT
     if comparison.count(Verdict.INCOMPARABLE) or not comparison.count(*COMPARED):
         return INCOMPARABLE
     if comparison.count(Verdict.REGRESSED):
@@ -112,14 +127,16 @@ def _refuse(error: RunFileError, *, as_json: bool) -> int:
     return INCOMPARABLE
 
 
-def _text(comparison: Comparison, status: int, *, as_json: bool) -> str:
+def _text(comparison: Comparison, status: int, *, notes: Sequence[str], as_json: bool) -> str:
     if as_json:
         from pytest_sdbatch.report.comparison_data import comparison_data
 
-        return json.dumps(comparison_data(comparison, status=status), allow_nan=False)
+        return json.dumps(comparison_data(comparison, status=status, notes=notes), allow_nan=False)
     from pytest_sdbatch.report.comparison import render_comparison
+    from pytest_sdbatch.report.escape import plain
     from pytest_sdbatch.report.terminal import screen_width
 
     color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return render_comparison(comparison, width=screen_width(), color=color, encoding=encoding)
+    table = render_comparison(comparison, width=screen_width(), color=color, encoding=encoding)
+    return "\n".join([table, *(f"sdbatch: {plain(note)}" for note in notes)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison, sound_of
@@ -13,8 +13,15 @@ from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 SCHEMA = 1
 
 
-def comparison_data(comparison: Comparison, *, status: int) -> dict[str, Any]:
-    """Return *comparison* and the exit *status* as JSON has them: shares of 1, seconds, bytes; unknown is null."""
+def comparison_data(comparison: Comparison, *, status: int, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return *comparison* as JSON has it: shares of 1, seconds, bytes; unknown is null.
+
+    Args:
+        comparison: of either kind.
+        status: the exit status.
+        notes: what the reader should know beside the verdicts.
+
+    """
     config = comparison.config
     return {
         "schema": SCHEMA,
@@ -33,6 +40,7 @@ def comparison_data(comparison: Comparison, *, status: int) -> dict[str, Any]:
         "cases": [_case(case) for case in comparison.cases],
         "pairs": comparison.pairs,
         "explanations": [str(explanation) for explanation in comparison.explanations],
+        "notes": list(notes),
     }
 
 

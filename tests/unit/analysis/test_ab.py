@@ -10,7 +10,7 @@ from compared import GIB, GROUP, TEST, ended, facts, measured, side
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sdbatch.analysis.ab import Acceptance, SidePair, accept, compare_pairs, invalid_environment
+from pytest_sdbatch.analysis.ab import Acceptance, SidePair, accept, compare_pairs
 from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.sides import Measured, SideRun
@@ -279,34 +279,6 @@ def test_half_an_acceptance_is_none() -> None:
 
     assert found.count(Verdict.REGRESSED) == 1
     assert idle == (time, other)
-
-
-@pytest.mark.parametrize(
-    ("states", "said"),
-    [
-        (("ok", "invalid-environment"), "invalid environment: other processes"),
-        (("throttled", "throttled"), "1 case throttled in every round"),
-        (("ok", "throttled"), "1 case throttled in every round"),
-        (("ok", "oom"), None),
-        (("ok", "ok"), None),
-    ],
-)
-def test_an_environment_that_cannot_be_believed_is_told_apart(states: tuple[str, str], said: str | None) -> None:
-    """One process that met other users of the GPU is enough; throttling must be in every run of a side."""
-    base, candidate = ([measured() if word == "ok" else ended(1, word, "other processes")] for word in states)
-
-    found = compare_pairs(Processes(lambda _: base, lambda _: candidate).more)
-
-    assert invalid_environment(found) == said
-
-
-def test_other_processes_on_the_device_are_told() -> None:
-    """Be it in one run of one side: what was slower there may be theirs."""
-    crowded = Processes(steady(1), lambda n: [measured(foreign_processes=1 if n == 1 else 0)])
-    once = Processes(steady(1), lambda n: [ended(1, "throttled") if n else measured()])
-
-    assert invalid_environment(compare_pairs(crowded.more)) == "other processes used the device during 1 case"
-    assert invalid_environment(compare_pairs(once.more)) is None
 
 
 STATES = st.sampled_from(["ok", "oom", "skipped", "throttled", "crashed"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from compared import ended, measured
 
-from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
+from pytest_sdbatch.analysis.outcomes import compare_outcomes, invalid_environment, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.sides import Measured
 from pytest_sdbatch.analysis.verdict import Verdict
 
@@ -71,3 +71,26 @@ def test_of_several_runs_one_stands_for_all(states: tuple[str, ...], base: str, 
     found = [of(state) for state in states]
 
     assert (state_of_base(found).state, state_of_candidate(found).state) == (base, candidate)
+
+
+@pytest.mark.parametrize(
+    ("sides", "said"),
+    [
+        ([["ok"], ["invalid-environment"]], "invalid environment: because"),
+        ([["throttled"], ["throttled"]], "1 case throttled in every round"),
+        ([["ok", "ok"], ["throttled", "throttled"]], "1 case throttled in every round"),
+        ([["ok", "ok"], ["throttled", "ok"]], None),
+        ([["ok"], []], None),
+        ([["ok"], ["oom"]], None),
+    ],
+)
+def test_an_environment_that_cannot_be_believed_is_told_apart(sides: list[list[str]], said: str | None) -> None:
+    """One process that met other users of the GPU is enough; throttling must be in every run of a side."""
+    assert invalid_environment([[of(state) for state in side] for side in sides]) == said
+
+
+def test_other_processes_on_the_device_are_told() -> None:
+    """Be it in one run of one side: what was slower there may be theirs."""
+    crowded = [measured(foreign_processes=0), measured(foreign_processes=1)]
+
+    assert invalid_environment([[measured()], crowded]) == "other processes used the device during 1 case"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_sdbatch.commands.compare import GOOD, INCOMPARABLE, INCONCLUSIVE, REGRESSED
+from pytest_sdbatch.commands.compare import GOOD, INCOMPARABLE, INCONCLUSIVE, INVALID_ENVIRONMENT, REGRESSED
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
 from pytest_sdbatch.storage.run_file import write_run
@@ -108,6 +108,35 @@ def test_another_device_is_incomparable_before_it_is_regressed(tmp_path: Path, b
 
     assert done.returncode == INCOMPARABLE
     assert "incomparable: device name Card -> Other card" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"foreign_processes": 1}, "other processes used the device during 1 case"),
+        ({"outcome": Outcome.THROTTLED, "reason": "heat"}, "1 case throttled in every round"),
+        ({"outcome": Outcome.INVALID_ENVIRONMENT, "rounds": (), "reason": "crowded"}, "invalid environment: crowded"),
+    ],
+)
+def test_a_candidate_in_an_invalid_environment_is_13(tmp_path: Path, fields: dict[str, Any], said: str) -> None:
+    """Before another device, and before slower: what was measured says nothing of the code. The reason comes last."""
+    write(tmp_path / "base.json", 1.0, runs=5)
+    write(tmp_path / "new.json", 9.0, environment=replace(ENVIRONMENT, must_match={"device_name": "Other"}), **fields)
+
+    done = sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json")
+    data = json.loads(sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json", "--json").stdout)
+
+    assert done.returncode == data["exit_status"] == INVALID_ENVIRONMENT
+    assert done.stdout.splitlines()[-1] == f"sdbatch: {said}"
+    assert data["notes"] == [said]
+
+
+def test_the_base_may_have_had_company(tmp_path: Path) -> None:
+    """That was to be said when it was recorded, and blames nothing on the candidate's code."""
+    write(tmp_path / "base.json", 1.0, runs=5, foreign_processes=1)
+    write(tmp_path / "new.json", 1.0, foreign_processes=0)
+
+    assert sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json").returncode == GOOD
 
 
 def test_skipped_by_both_sides_is_not_compared(tmp_path: Path) -> None:
@@ -211,4 +240,4 @@ def test_the_help_lists_every_exit_status(tmp_path: Path) -> None:
     statuses = [
         int(line.split()[0]) for line in text.partition("the first that applies:")[2].splitlines()[1:] if line.strip()
     ]
-    assert statuses == [INCOMPARABLE, REGRESSED, INCONCLUSIVE, GOOD, USAGE_ERROR]
+    assert statuses == [INVALID_ENVIRONMENT, INCOMPARABLE, REGRESSED, INCONCLUSIVE, GOOD, USAGE_ERROR]

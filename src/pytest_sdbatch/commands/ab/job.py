@@ -87,7 +87,8 @@ class _Say:
 
 
 def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
-    from pytest_sdbatch.analysis.ab import accept, compare_pairs, invalid_environment
+    from pytest_sdbatch.analysis.ab import accept, compare_pairs
+    from pytest_sdbatch.analysis.outcomes import invalid_environment
     from pytest_sdbatch.commands.ab.budgets import budget_lines, config_for
     from pytest_sdbatch.commands.ab.one_side import code_of_this_process
     from pytest_sdbatch.commands.ab.pairs import PairRunner
@@ -116,7 +117,7 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
     if not comparison.pairs and runner.interrupted:
         raise KeyboardInterrupt
     comparison, idle = accept(comparison, given.accept)
-    invalid = invalid_environment(comparison)
+    invalid = invalid_environment(side for case in comparison.cases for side in (case.base, case.candidate))
     return _Result(
         comparison=comparison,
         lines=(*allowed, *_lines(runner, idle, folder, invalid)),
@@ -227,8 +228,7 @@ def _text(result: _Result, status: int, *, as_json: bool) -> str:
     if as_json:
         from pytest_sdbatch.report.comparison_data import comparison_data
 
-        data = {**comparison_data(result.comparison, status=status), "notes": list(result.lines)}
-        return json.dumps(data, allow_nan=False)
+        return json.dumps(comparison_data(result.comparison, status=status, notes=result.lines), allow_nan=False)
     from pytest_sdbatch.report.comparison import render_comparison
     from pytest_sdbatch.report.escape import plain
     from pytest_sdbatch.report.terminal import screen_width

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from compared import ended, facts, measured, side
 
-from pytest_sdbatch.analysis.ab import compare_pairs, invalid_environment
+from pytest_sdbatch.analysis.ab import compare_pairs
+from pytest_sdbatch.analysis.outcomes import invalid_environment
 from pytest_sdbatch.analysis.sides import Measured
 from pytest_sdbatch.commands.ab.command_line import (
     GOOD,
@@ -60,7 +61,8 @@ def test_the_exit_status_is_the_first_that_applies(
     found = compare_pairs(lambda cases, number: [pair] * number)
 
     usual = {"interrupted": False, "report_only": False, "fail_on": "regressed"}
-    assert status_of(found, invalid=invalid_environment(found), **{**usual, **options}) == status  # type: ignore[arg-type]
+    invalid = invalid_environment(side for case in found.cases for side in (case.base, case.candidate))
+    assert status_of(found, invalid=invalid, **{**usual, **options}) == status  # type: ignore[arg-type]
 
 
 def test_the_files_of_five_jobs_are_kept(tmp_path: Path) -> None:
