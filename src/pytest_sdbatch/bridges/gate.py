@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.records import Record
 
-NO_BASELINE = 12  # exit status: there is nothing to compare with, or it cannot be compared
 _TOLD = "sdbatch_gate"  # attribute of a report: what the gate needs to know of its test
 _BROKEN: pytest.StashKey[bool] = pytest.StashKey()  # of an item: the gate failed its test
 
@@ -331,10 +330,13 @@ def _missing(host: Host, name: str, path: Path) -> BaselineError:
 
 def end_run(error: BaselineError, config: pytest.Config) -> NoReturn:
     """End pytest with the exit status of a missing baseline, and all that is known of it on the screen."""
+    from pytest_sdbatch.analysis.exit_status import ExitStatus
+
+    status = int(ExitStatus.NOT_COMPARED)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
-        pytest.exit(str(error), returncode=NO_BASELINE)
+        pytest.exit(str(error), returncode=status)
     reporter.ensure_newline()
     for line in f"ERROR: {error}".splitlines():
         reporter.write_line(line, red=True)
-    pytest.exit(error.what, returncode=NO_BASELINE)
+    pytest.exit(error.what, returncode=status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +12,17 @@ import pytest
 
 from pytest_sdbatch import units
 from pytest_sdbatch.bridges import arguments, rerun
-from pytest_sdbatch.bridges.gate import NO_BASELINE, Gate
+from pytest_sdbatch.bridges.gate import Gate
 from pytest_sdbatch.bridges.screen import SECOND_REPORT
 from pytest_sdbatch.options import Origin
 
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
     from pytest_sdbatch.analysis.config import Config
+    from pytest_sdbatch.analysis.exit_status import ExitStatus
     from pytest_sdbatch.analysis.sides import SideRun
     from pytest_sdbatch.host import Host
 
-INVALID_ENVIRONMENT = 13
-INCONCLUSIVE = 11
 _AGAIN = 3  # fresh processes for what looks slower: four runs of this code in all
 
 
@@ -71,10 +70,10 @@ def finish(session: pytest.Session, host: Host) -> None:
         return
     if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
-    status, gate.last_word = next(_statuses(host, gate), (0, _good(host, gate)))
+    status, gate.last_word = _end(host, gate)
     if session.exitstatus == pytest.ExitCode.OK and status:
-        session.exitstatus = status
-        gate.last_word += f" (exit status {status})"
+        session.exitstatus = int(status)
+        gate.last_word += f" (exit status {status:d})"
 
 
 def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
@@ -108,47 +107,39 @@ def say_last(host: Host) -> None:
         reporter.write_line(f"sdbatch: gate: {host.gate.last_word}")
 
 
-def _statuses(host: Host, gate: Gate) -> Iterator[tuple[int, str]]:
-    """Yield the exit statuses that apply, the first one counts, each with the last line of the run."""
-    from pytest_sdbatch.analysis.comparison import COMPARED
-    from pytest_sdbatch.analysis.verdict import Verdict
-    from pytest_sdbatch.records import Outcome
-
-    if not host.records:
-        if host.options.origin("gate") is Origin.COMMAND_LINE:
-            yield NO_BASELINE, "no benchmark was measured, so nothing was compared"
-        return
-    throttled = sum(record.outcome is Outcome.THROTTLED for record in host.records)
-    crowded = sum(bool(record.foreign_processes) for record in host.records)
-    if throttled:
-        yield INVALID_ENVIRONMENT, f"{units.count(throttled, 'case')} throttled in every round"
-    if crowded:
-        cases = units.count(crowded, "case")
-        yield INVALID_ENVIRONMENT, f"other processes used the device during {cases}"
-    found = gate.comparison
-    if gate.name is None:
-        if not any(test.limited for test in gate.tests.values()):
-            yield NO_BASELINE, "no baseline was named, and no benchmark has a limit"
-        return
-    if found is None:
-        yield NO_BASELINE, f"not compared: {_why_not(host)}"
-    elif found.count(Verdict.INCOMPARABLE) or not found.count(*COMPARED):
-        from pytest_sdbatch.report.gate import counted
-
-        yield NO_BASELINE, counted(found)
-    elif found.count(Verdict.INCONCLUSIVE) and host.options.choice("fail_on") == "inconclusive":
-        yield INCONCLUSIVE, _good(host, gate)
-
-
-def _good(host: Host, gate: Gate) -> str:
+def _end(host: Host, gate: Gate) -> tuple[ExitStatus, str]:
+    """Return the exit status that applies, with the last line of the run."""
+    from pytest_sdbatch.analysis.exit_status import ExitStatus, status_of
     from pytest_sdbatch.report.gate import counted
 
     if not host.records:
-        return ""
-    if gate.comparison is None:
+        if host.options.origin("gate") is Origin.COMMAND_LINE:
+            return ExitStatus.NOT_COMPARED, "no benchmark was measured, so nothing was compared"
+        return ExitStatus.GOOD, ""
+    invalid = _invalid_environment(host)
+    if invalid is not None:
+        return ExitStatus.INVALID_ENVIRONMENT, invalid
+    found = gate.comparison
+    if gate.name is None:
         limited = sum(test.limited for test in gate.tests.values())
-        return f"limits alone, of {units.count(limited, 'case')}; no baseline was named"
-    return "; ".join([counted(gate.comparison), *_settling(host, gate)])
+        if not limited:
+            return ExitStatus.NOT_COMPARED, "no baseline was named, and no benchmark has a limit"
+        return ExitStatus.GOOD, f"limits alone, of {units.count(limited, 'case')}; no baseline was named"
+    if found is None:
+        return ExitStatus.NOT_COMPARED, f"not compared: {_why_not(host)}"
+    status = status_of(found, fail_on=host.options.choice("fail_on"))
+    if status is ExitStatus.NOT_COMPARED:
+        return status, counted(found)
+    return status, "; ".join([counted(found), *_settling(host, gate)])
+
+
+def _invalid_environment(host: Host) -> str | None:
+    """Return why this run cannot be believed. The fresh processes do not count: they met this one on the device."""
+    from pytest_sdbatch.analysis.outcomes import invalid_environment
+    from pytest_sdbatch.storage.sides import side_run
+
+    own = side_run(host.session.run(interrupted=False), "this run")
+    return invalid_environment([measured] for measured in own.cases.values())
 
 
 def _settling(host: Host, gate: Gate) -> list[str]:

@@ -11,32 +11,29 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of, status_of
 from pytest_sdbatch.errors import OptionError, RunFileError
 from pytest_sdbatch.grid.axes import parse_share
 
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.comparison import Comparison
 
-# The first that applies.
-INVALID_ENVIRONMENT = 13
-INCOMPARABLE = 12
-REGRESSED = 10
-INCONCLUSIVE = 11
-GOOD = 0
 _SHARES = (
     ("tolerance", "1%", "the smallest slowdown that may be called regressed"),
     ("margin", "5%", "the slowdown that unchanged excludes"),
     ("drift", "3%", "what the machine may have moved since the base was stored"),
 )
-_EPILOG = """
-exit status, the first that applies:
-  13  invalid environment of the candidate: other processes used the GPU, or a case was throttled in every round
-  12  a file cannot be read or believed, or cases cannot be compared
-  10  a case regressed
-  11  a case is inconclusive, and --fail-on=inconclusive was given
-   0  else
-   2  the command line is wrong
-"""
+_EPILOG = help_of(
+    {
+        ExitStatus.INVALID_ENVIRONMENT: "invalid environment of the candidate: other processes used the GPU, "
+        "or a case was throttled in every round",
+        ExitStatus.NOT_COMPARED: "a file cannot be read or believed, or cases cannot be compared",
+        ExitStatus.REGRESSED: "a case regressed",
+        ExitStatus.INCONCLUSIVE: "a case is inconclusive, and --fail-on=inconclusive was given",
+        ExitStatus.GOOD: "else",
+        ExitStatus.USAGE: "the command line is wrong",
+    }
+)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -84,32 +81,9 @@ def run(given: argparse.Namespace) -> int:
         comparison = compare(base, candidate, config)
         # Of the base too it was said when it was recorded; there it blames no code.
         invalid = invalid_environment(case.candidate for case in comparison.cases)
-        status = exit_status(comparison, invalid=invalid, fail_on=given.fail_on)
+        status = status_of(comparison, invalid=invalid, fail_on=given.fail_on)
         print(_text(comparison, status, notes=[invalid] if invalid else [], as_json=given.json))
     return status
-
-
-def exit_status(comparison: Comparison, *, invalid: str | None, fail_on: str) -> int:
-    """Return the exit status of *comparison*, the first that applies.
-
-    Args:
-        comparison: of stored runs.
-        invalid: why the candidate's runs cannot be believed; None: they can.
-        fail_on: ``regressed`` or ``inconclusive``.
-
-    """
-    from pytest_sdbatch.analysis.comparison import COMPARED
-    from pytest_sdbatch.analysis.verdict import Verdict
-
-    if invalid is not None:
-        return INVALID_ENVIRONMENT
-    if comparison.count(Verdict.INCOMPARABLE) or not comparison.count(*COMPARED):
-        return INCOMPARABLE
-    if comparison.count(Verdict.REGRESSED):
-        return REGRESSED
-    if fail_on == "inconclusive" and comparison.count(Verdict.INCONCLUSIVE):
-        return INCONCLUSIVE
-    return GOOD
 
 
 def share(text: str, *, name: str) -> float:
@@ -121,10 +95,11 @@ def share(text: str, *, name: str) -> float:
 
 
 def _refuse(error: RunFileError, *, as_json: bool) -> int:
+    status = ExitStatus.NOT_COMPARED
     if as_json:
-        print(json.dumps({"exit_status": INCOMPARABLE, "error": error.what, "why": error.why, "fix": error.fix}))
+        print(json.dumps({"exit_status": status, "error": error.what, "why": error.why, "fix": error.fix}))
     print(f"ERROR: {error}", file=sys.stderr)
-    return INCOMPARABLE
+    return status
 
 
 def _text(comparison: Comparison, status: int, *, notes: Sequence[str], as_json: bool) -> str:

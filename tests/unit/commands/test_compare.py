@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_sdbatch.commands.compare import GOOD, INCOMPARABLE, INCONCLUSIVE, INVALID_ENVIRONMENT, REGRESSED
+from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
 from pytest_sdbatch.storage.run_file import write_run
@@ -19,7 +19,6 @@ from pytest_sdbatch.storage.run_file import write_run
 COMMAND = (sys.executable, "-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())")
 QUIET = (0.0, 0.001, -0.001, 0.002, -0.002)
 ENVIRONMENT = Environment(must_match={"device_name": "Card"}, drift={"torch": "2.13"}, shown={"commit": "abc"})
-USAGE_ERROR = 2
 
 
 def sdbatch_compare(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,13 +56,13 @@ def base(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("call_s", "arguments", "status", "last"),
     [
-        (1.0, (), GOOD, "1 case compared: 0 regressed, 0 improved, 1 unchanged"),
-        (0.8, (), GOOD, "1 case compared: 0 regressed, 1 improved"),
-        (1.1, (), REGRESSED, "1 case compared: 1 regressed"),
-        (1.1, ("--drift=20%",), GOOD, "inconclusive: 1 case"),
-        (1.1, ("--tolerance=15%",), GOOD, "inconclusive: 1 case"),
-        (1.02, (), GOOD, "inconclusive: 1 case"),
-        (1.02, ("--fail-on=inconclusive",), INCONCLUSIVE, "inconclusive: 1 case"),
+        (1.0, (), ExitStatus.GOOD, "1 case compared: 0 regressed, 0 improved, 1 unchanged"),
+        (0.8, (), ExitStatus.GOOD, "1 case compared: 0 regressed, 1 improved"),
+        (1.1, (), ExitStatus.REGRESSED, "1 case compared: 1 regressed"),
+        (1.1, ("--drift=20%",), ExitStatus.GOOD, "inconclusive: 1 case"),
+        (1.1, ("--tolerance=15%",), ExitStatus.GOOD, "inconclusive: 1 case"),
+        (1.02, (), ExitStatus.GOOD, "inconclusive: 1 case"),
+        (1.02, ("--fail-on=inconclusive",), ExitStatus.INCONCLUSIVE, "inconclusive: 1 case"),
     ],
 )
 def test_the_exit_status_is_the_verdict(
@@ -85,7 +84,7 @@ def test_a_regression_goes_before_what_is_inconclusive(tmp_path: Path, base: Pat
 
     done = sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json", "--fail-on=inconclusive")
 
-    assert done.returncode == REGRESSED
+    assert done.returncode == ExitStatus.REGRESSED
     assert "1.00 GiB before, 2.00 GiB now" in done.stdout
 
 
@@ -95,7 +94,7 @@ def test_out_of_memory_where_the_base_was_well_is_a_regression(tmp_path: Path, b
 
     done = sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json")
 
-    assert done.returncode == REGRESSED
+    assert done.returncode == ExitStatus.REGRESSED
     assert "outcome: ok before, oom now: no memory" in done.stdout
 
 
@@ -106,7 +105,7 @@ def test_another_device_is_incomparable_before_it_is_regressed(tmp_path: Path, b
 
     done = sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json")
 
-    assert done.returncode == INCOMPARABLE
+    assert done.returncode == ExitStatus.NOT_COMPARED
     assert "incomparable: device name Card -> Other card" in done.stdout
 
 
@@ -126,7 +125,7 @@ def test_a_candidate_in_an_invalid_environment_is_13(tmp_path: Path, fields: dic
     done = sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json")
     data = json.loads(sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json", "--json").stdout)
 
-    assert done.returncode == data["exit_status"] == INVALID_ENVIRONMENT
+    assert done.returncode == data["exit_status"] == ExitStatus.INVALID_ENVIRONMENT
     assert done.stdout.splitlines()[-1] == f"sdbatch: {said}"
     assert data["notes"] == [said]
 
@@ -136,7 +135,7 @@ def test_the_base_may_have_had_company(tmp_path: Path) -> None:
     write(tmp_path / "base.json", 1.0, runs=5, foreign_processes=1)
     write(tmp_path / "new.json", 1.0, foreign_processes=0)
 
-    assert sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json").returncode == GOOD
+    assert sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json").returncode == ExitStatus.GOOD
 
 
 def test_skipped_by_both_sides_is_not_compared(tmp_path: Path) -> None:
@@ -146,7 +145,7 @@ def test_skipped_by_both_sides_is_not_compared(tmp_path: Path) -> None:
 
     done = sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json")
 
-    assert done.returncode == INCOMPARABLE
+    assert done.returncode == ExitStatus.NOT_COMPARED
     assert "0 cases compared" in done.stdout
 
 
@@ -158,7 +157,7 @@ def test_several_files_are_several_runs(tmp_path: Path) -> None:
     lists = sdbatch_compare(tmp_path, "run0.json", "run1.json", "--candidate", "run2.json", "run3.json", "run4.json")
     again = sdbatch_compare(tmp_path, "run0.json", *(f"--candidate=run{number}.json" for number in (1, 2, 3, 4)))
 
-    assert (lists.returncode, again.returncode) == (GOOD, GOOD)
+    assert (lists.returncode, again.returncode) == (ExitStatus.GOOD, ExitStatus.GOOD)
     assert "base: 2 runs in run0.json, run1.json" in lists.stdout
     assert "candidate: 4 runs" in again.stdout
     assert "1 unchanged" in lists.stdout
@@ -171,7 +170,7 @@ def test_machines_read_the_same(tmp_path: Path, base: Path) -> None:
     done = sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json", "--json")
 
     data = json.loads(done.stdout)
-    assert done.returncode == data["exit_status"] == REGRESSED
+    assert done.returncode == data["exit_status"] == ExitStatus.REGRESSED
     assert data["cases"][0]["verdict"] == "regressed"
 
 
@@ -183,7 +182,7 @@ def test_a_file_that_cannot_be_believed_ends_with_12(tmp_path: Path, base: Path,
 
     done = sdbatch_compare(tmp_path, "base.json", "--candidate", "new.json", *(["--json"] if as_json else []))
 
-    assert done.returncode == INCOMPARABLE
+    assert done.returncode == ExitStatus.NOT_COMPARED
     assert done.stderr.startswith("ERROR: new.json cannot be read: benchmarks[0].sdbatch.runs[0].record.outcome")
     assert ("exit_status" in done.stdout) is as_json
     if as_json:
@@ -194,13 +193,16 @@ def test_the_base_is_no_candidate(tmp_path: Path, base: Path) -> None:
     """A file against itself would always be unchanged."""
     done = sdbatch_compare(tmp_path, "base.json", "--candidate", "./base.json")
 
-    assert done.returncode == INCOMPARABLE
+    assert done.returncode == ExitStatus.NOT_COMPARED
     assert "a run is given twice" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("node", "status", "said"),
-    [("host", REGRESSED, "1 case compared: 1 regressed"), ("other", INCOMPARABLE, "incomparable: node host -> other")],
+    [
+        ("host", ExitStatus.REGRESSED, "1 case compared: 1 regressed"),
+        ("other", ExitStatus.NOT_COMPARED, "incomparable: node host -> other"),
+    ],
 )
 def test_plain_files_of_pytest_benchmark_are_compared(tmp_path: Path, node: str, status: int, said: str) -> None:
     """Where machine_info tells the same machine; else they are incomparable."""
@@ -229,7 +231,7 @@ def test_a_wrong_command_line_is_2(tmp_path: Path, arguments: tuple[str, ...], s
     """Before any file is opened."""
     done = sdbatch_compare(tmp_path, *arguments)
 
-    assert done.returncode == USAGE_ERROR
+    assert done.returncode == ExitStatus.USAGE
     assert said in done.stderr
 
 
@@ -240,4 +242,4 @@ def test_the_help_lists_every_exit_status(tmp_path: Path) -> None:
     statuses = [
         int(line.split()[0]) for line in text.partition("the first that applies:")[2].splitlines()[1:] if line.strip()
     ]
-    assert statuses == [INVALID_ENVIRONMENT, INCOMPARABLE, REGRESSED, INCONCLUSIVE, GOOD, USAGE_ERROR]
+    assert statuses == [status for status in ExitStatus if status not in (ExitStatus.STOPPED, ExitStatus.NOT_WRITTEN)]

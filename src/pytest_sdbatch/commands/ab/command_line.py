@@ -11,30 +11,30 @@ from functools import partial
 from pathlib import Path
 
 from pytest_sdbatch.analysis.ab import METRICS, Acceptance
+from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.sweep import QUIET, SUITE
 
-INVALID_ENVIRONMENT = 13
-NOT_COMPARED = 12
-REGRESSED = 10
-INCONCLUSIVE = 11
-GOOD = 0
-NOT_WRITTEN = 1
-STOPPED = 130
-_EPILOG = """
+_STATUSES = help_of(
+    {
+        ExitStatus.INVALID_ENVIRONMENT: "invalid environment: other processes used the GPU, or a case was throttled in "
+        "every round",
+        ExitStatus.NOT_COMPARED: "no comparison: no such base, no case is on both sides, both sides ran the same code, "
+        "incomparable cases",
+        ExitStatus.REGRESSED: "a case regressed",
+        ExitStatus.STOPPED: "it was stopped before it was done",
+        ExitStatus.INCONCLUSIVE: "a case is inconclusive, and --fail-on=inconclusive was given",
+        ExitStatus.NOT_WRITTEN: "the report could not be written",
+        ExitStatus.GOOD: "else",
+        ExitStatus.USAGE: "the command line is wrong",
+    }
+)
+_EPILOG = f"""
 Behind -- stands what pytest is given: benchmarks and options. Without -- the benchmarks that ship with the plugin
 are run, as by `sdbatch sweep`; conftest.py files of the current folder count for them. Both sides run the
 candidate's benchmarks, at 4 steps where neither an option, a marker nor the configuration says how many.
 
-exit status, the first that applies:
-  13  invalid environment: other processes used the GPU, or a case was throttled in every round
-  12  no comparison: no such base, no case is on both sides, both sides ran the same code, incomparable cases
-  10  a case regressed
- 130  it was stopped before it was done
-  11  a case is inconclusive, and --fail-on=inconclusive was given
-   1  the report could not be written
-   0  else
-   2  the command line is wrong
+{_STATUSES}
 with --report-only 0 takes the place of 10 and 11.
 """
 # What would make the processes do something else than measure and hand in.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.exit_status import ExitStatus, status_of
 from pytest_sdbatch.commands.ab import command_line
 from pytest_sdbatch.commands.ab.command_line import Given
 from pytest_sdbatch.commands.ab.errors import NoComparison
@@ -39,9 +40,9 @@ def ab(words: Sequence[str]) -> int:
         with stopped_by_signals():
             result = _compare(given, say, begun_s)
     except KeyboardInterrupt:
-        return _refuse("stopped before a pair was run", command_line.STOPPED, as_json=given.as_json)
+        return _refuse("stopped before a pair was run", ExitStatus.STOPPED, as_json=given.as_json)
     except SdbatchError as error:
-        return _refuse(error, command_line.NOT_COMPARED, as_json=given.as_json)
+        return _refuse(error, ExitStatus.NOT_COMPARED, as_json=given.as_json)
     status = status_of(
         result.comparison,
         invalid=result.invalid,
@@ -51,7 +52,7 @@ def ab(words: Sequence[str]) -> int:
     )
     print(_text(result, status, as_json=given.as_json), flush=True)
     if given.report is not None and not write_report(result.comparison, given.report, result.lines, say):
-        return status or command_line.NOT_WRITTEN
+        return status or ExitStatus.NOT_WRITTEN
     return status
 
 
@@ -183,35 +184,6 @@ def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid
 def _where(folder: Path) -> str:
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return f"runs and outputs: {shown}"
-
-
-def status_of(
-    comparison: Comparison, *, invalid: str | None, interrupted: bool, report_only: bool, fail_on: str
-) -> int:
-    """Return the exit status: the first that applies.
-
-    Args:
-        comparison: with what is accepted.
-        invalid: why nothing can be believed; None: it can.
-        interrupted: whether it was stopped before it was done.
-        report_only: whether no verdict makes it fail.
-        fail_on: ``regressed`` or ``inconclusive``.
-
-    """
-    from pytest_sdbatch.analysis.comparison import COMPARED
-    from pytest_sdbatch.analysis.verdict import Verdict
-
-    if invalid is not None:
-        return command_line.INVALID_ENVIRONMENT
-    if comparison.count(Verdict.INCOMPARABLE) or not comparison.count(*COMPARED):
-        return command_line.NOT_COMPARED
-    if comparison.count(Verdict.REGRESSED) and not report_only:
-        return command_line.REGRESSED
-    if interrupted:
-        return command_line.STOPPED
-    if fail_on == "inconclusive" and comparison.count(Verdict.INCONCLUSIVE) and not report_only:
-        return command_line.INCONCLUSIVE
-    return command_line.GOOD
 
 
 def _refuse(error: SdbatchError | str, status: int, *, as_json: bool) -> int:
