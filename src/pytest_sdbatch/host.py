@@ -15,7 +15,7 @@ import pytest
 
 from pytest_sdbatch.bridges.progress import Progress
 from pytest_sdbatch.errors import OptionError, SdbatchError
-from pytest_sdbatch.options import Options, Origin
+from pytest_sdbatch.options import OF_THE_WHOLE_RUN, Options, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.storage.journal import Entry, Journal, Stored
 
 HAND_IN: pytest.StashKey[Path] = pytest.StashKey()
+HANDS_IN = "sdbatch_hands_in"  # key of xdist's workerinput: whether its controller does
 
 
 class Host:
@@ -40,8 +41,9 @@ class Host:
 
     def __init__(self, config: pytest.Config, options: Options) -> None:
         self.config = config
-        self.options = options
         self.hand_in = config.stash.get(HAND_IN, None)  # where one of several processes writes its run instead
+        hands_in = self.hand_in is not None or getattr(config, "workerinput", {}).get(HANDS_IN, False)
+        self.options = options.without(*OF_THE_WHOLE_RUN) if hands_in else options
         self.error: SdbatchError | None = None  # the first one of collection, raised when collection is over
         self.cases: dict[tuple[str, tuple[object, ...]], Case] = {}
         self.grid: list[Case] = []  # one per benchmark that will be measured, in the order of running

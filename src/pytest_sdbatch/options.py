@@ -104,6 +104,10 @@ TABLE: tuple[Option, ...] = (
     Option("baselines", "path", "folder of stored runs", "benchmarks/baselines", group="keep", marker=False),
 )  # fmt: skip
 
+# What is to become of a run. A process that hands its run in only measures: wherever they stand, they are for the one
+# that started it.
+OF_THE_WHOLE_RUN = ("baseline", "gate", "save", "report", "resume", "plan")
+
 BY_SPELLING: Mapping[str, Option] = {spelling: row for row in TABLE for spelling in row.spellings}
 
 
@@ -218,10 +222,10 @@ class Options:
             if self.settings[row.name].text is not None:
                 readers[row.kind](row.name)
 
-    def without(self, name: str) -> Options:
-        """Return these options with *name* at its default."""
-        row = BY_SPELLING[name]
-        return Options({**self.settings, name: Setting(row.default, Origin.DEFAULT, flag_of(row))})
+    def without(self, *names: str) -> Options:
+        """Return these options with *names* at their defaults."""
+        usual = {name: Setting(BY_SPELLING[name].default, Origin.DEFAULT, flag_of(BY_SPELLING[name])) for name in names}
+        return Options({**self.settings, **usual})
 
     def with_marker(self, keywords: Mapping[str, object]) -> Options:
         """Return these options with those of a marker ``sdbatch(...)`` where nothing stronger was given.

@@ -223,7 +223,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker which run is gone on with."""
+    """Tell a worker what becomes of its run."""
     from pytest_sdbatch.bridges import resuming
 
     resuming.pass_on(node.config.stash[HOST], node.workerinput)

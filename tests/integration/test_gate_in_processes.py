@@ -13,6 +13,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from pytest_sdbatch import read_run_file
+
 COMMAND = (sys.executable, "-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "sweep")
 # A device whose processes differ a little, and whose calls take as many times as long as the file says.
 CONFTEST = """
@@ -109,11 +111,14 @@ def test_a_slower_call_fails_its_test_once_all_have_run(project: Path) -> None:
 def test_one_slow_process_is_not_red(project: Path) -> None:
     """The three processes that follow are as fast as ever: it was the machine, and not the code."""
     (project / "slower").write_text("1.12 1")
+    (project / "pytest.ini").write_text("[pytest]\nsd_report = run.json\n")
 
-    status, text = gate(project)
+    status, text = gate(project, "--sd-save=new")
 
     assert status == 0
     assert "again in 3 fresh processes" in text
+    assert len(read_run_file(project / "run.json")) == 1  # this process's: the fresh ones hand theirs in
+    assert len(list((project / "benchmarks" / "baselines" / "new").iterdir())) == 1
     last = text.rstrip().splitlines()[-1]
     assert last.startswith("sdbatch: gate: 2 cases compared, 1 inconclusive; inconclusive: 1 case; ")
     assert "sdbatch ab --base " in last

@@ -74,8 +74,6 @@ def check(host: Host) -> None:
     from pytest_sdbatch.storage.names import check_name
 
     options, typed = host.options, Origin.COMMAND_LINE
-    if host.hand_in is not None:
-        return
     if options.switch("gate") and host.config.getoption("benchmark_compare_fail", None):
         raise OptionError(
             "--benchmark-compare-fail with --sd-gate: two gates",
@@ -150,8 +148,7 @@ def prepare(host: Host) -> None:
     """
     options = host.options
     name, enforced = options.text("baseline"), options.switch("gate")
-    idle = host.hand_in is not None or host.config.option.collectonly
-    if host.gate is not None or idle or not (name or enforced):
+    if host.gate is not None or host.config.option.collectonly or not (name or enforced):
         return
     if host.only_check:
         host.hints.append("nothing is compared or gated: nothing is measured (--benchmark-disable)")

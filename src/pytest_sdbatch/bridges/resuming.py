@@ -27,7 +27,7 @@ def folder(host: Host) -> Path:
 
 def asked(host: Host) -> bool:
     """Return whether an interrupted run is to be gone on with."""
-    return host.options.switch("resume") and not host.only_check and host.hand_in is None
+    return host.options.switch("resume") and not host.only_check
 
 
 def take_over(host: Host) -> None:
@@ -111,7 +111,10 @@ def kept_from(host: Host) -> str:
 
 
 def pass_on(host: Host, workerinput: dict[str, object]) -> None:
-    """Tell a worker which journal is resumed."""
+    """Tell a worker which journal is resumed, and whether its controller hands its run in."""
+    from pytest_sdbatch.host import HANDS_IN
+
+    workerinput[HANDS_IN] = host.hand_in is not None
     workerinput[_PASSED_ON] = "" if host.resumed is None else str(host.resumed.path)
 
 

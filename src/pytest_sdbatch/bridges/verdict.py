@@ -62,7 +62,7 @@ def unfit(host: Host) -> str | None:
 
 def finish(session: pytest.Session, host: Host) -> None:
     """Turn the verdict into pytest's exit status, where that is 0 so far, and note the last line of the run."""
-    idle = host.is_worker or host.hand_in is not None or host.only_check or host.options.switch("plan")
+    idle = host.is_worker or host.only_check or host.options.switch("plan")
     if host.gate is None and host.options.origin("gate") is Origin.COMMAND_LINE and not idle:
         host.gate = Gate(enforced=host.options.switch("gate"), name=host.options.text("baseline"))  # found no benchmark
     gate = host.gate

@@ -113,16 +113,17 @@ def _count(text: str) -> int:
 
 def _check(host: Host) -> bool:
     """Refuse what would be without effect: the runs are kept by an option of this command."""
-    from pytest_sdbatch.options import Origin
+    from pytest_sdbatch.options import OF_THE_WHOLE_RUN, Origin
 
     options = host.options
-    for name in ("resume", "report", "save"):
-        if options.origin(name) is Origin.COMMAND_LINE:
+    for name in OF_THE_WHOLE_RUN:
+        if options.origin(name) is Origin.COMMAND_LINE and options.text(name) != "no":
             raise OptionError(
                 f"{options.spelled(name)} with {NAME}",
                 why="its processes are one measurement of the machine",
                 fix="keep them with --keep-traces=FILE.json",
             )
+    host.options = options.without(*OF_THE_WHOLE_RUN)  # of a file: they are for a plain pytest
     host.check()
     return True
 

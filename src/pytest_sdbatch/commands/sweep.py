@@ -155,11 +155,19 @@ def _asked(host: Host) -> _Asked:
             why="its processes only measure",
             fix="add --sd-report=FILE, then: sdbatch compare BASELINE.json --candidate FILE",
         )
+    host.options = options = options.without("baseline", "gate")  # of a file: they are for a plain pytest
     if host.report_path is None and options.text("save") is None:
         raise OptionError(
             f"{_OPTION} without a file",
             why="its runs are written together",
             fix="add --sd-report=FILE or --sd-save=NAME",
+        )
+    workers = host.config.getoption("numprocesses", None)
+    if options.text("save") is not None and isinstance(workers, int) and workers > 1:
+        raise OptionError(
+            f"{options.spelled('save')}={options.text('save')}: a run of {workers} workers is no baseline",
+            why="they share the machine, so that each measures the others too",
+            fix="add -n0, or keep the runs with --sd-report=FILE",
         )
     host.check()
     if host.report_path is not None:

@@ -71,7 +71,9 @@ def sdbatch_calibrate(folder: Path, *words: str) -> subprocess.CompletedProcess[
 @pytest.mark.slow
 def test_a_table_a_sentence_and_the_traces(project: Path) -> None:
     """The time is told as it goes, on stderr; pytest's own tables are not shown; the runs are kept in time order."""
-    (project / "pytest.ini").write_text("[pytest]\nsd_report = of-the-project.json\n")
+    of_a_plain_run = "[pytest]\nsd_report = taken.json\nsd_save = main\nsd_baseline = none\nsd_gate = yes\n"
+    (project / "pytest.ini").write_text(of_a_plain_run)
+    (project / "taken.json").touch()
 
     done = sdbatch_calibrate(
         project, "--processes=3", *PLAIN, "--keep-traces=aa.json", "--", "test_it.py", "--sd-batch-sizes=1,2"
@@ -86,7 +88,7 @@ def test_a_table_a_sentence_and_the_traces(project: Path) -> None:
     runs = read_run_file(project / "aa.json")
     assert [run.started_at for run in runs] == sorted(run.started_at for run in runs)
     assert [len(run.records) for run in runs] == [2, 2, 2]
-    assert not (project / "of-the-project.json").exists()
+    assert (project / "taken.json").read_text() == ""
 
 
 @pytest.mark.slow
@@ -145,6 +147,7 @@ def test_without_a_benchmark_one_process_is_enough_to_know(project: Path) -> Non
         (("--keep-traces=aa.csv",), USAGE_ERROR, "only .json run files are written"),
         (("--keep-traces=taken.json",), USAGE_ERROR, "taken.json exists"),
         (("--sd-report=run.json",), 4, "--sd-report with sdbatch calibrate"),
+        (("-o", "sd_gate=yes"), 4, "sd_gate with sdbatch calibrate"),
         (("--sd-batch-sizes=x",), 4, "--sd-batch-sizes=x"),
     ],
 )

@@ -79,7 +79,11 @@ def left_over() -> list[Path]:
 
 @pytest.mark.slow
 def test_the_runs_of_several_processes_are_one_file(project: Path) -> None:
-    """A run for each process, whole, for --sd-report and --sd-save alike, answered together; nothing else is left."""
+    """A run for each process, whole, for --sd-report and --sd-save alike, answered together; nothing else is left.
+
+    What a file holds a plain run to is not looked for.
+    """
+    (project / "pytest.ini").write_text("[pytest]\nsd_baseline = none\nsd_gate = yes\n")
     done = sweep(
         project, "--processes", "2", *PLAIN, "--sd-report=run.json", "--", "test_it.py", "--sd-batch-sizes=1,2",
         "--sd-save=main", "--sd-images=2",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,8 +82,7 @@ def read(words: Sequence[str]) -> Given:
     parser = _parser()
     found, rest = parser.parse_known_args(list(words[:at]))
     arguments = [*(() if at < len(words) else SUITE), *map(_relative, (*rest, *words[at + 1 :]))]
-    for word in arguments:
-        name = word.partition("=")[0]
+    for word, name in _named(arguments):
         if name in _REFUSED or (word.startswith("-n") and word[2:].isalnum()):
             parser.error(f"{word}: not with ab: {_REFUSED.get(name, _REFUSED['-n'])}")
     return Given(
@@ -160,6 +159,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", metavar="FILE.md", type=_report, help="write the verdicts as Markdown, too")
     parser.add_argument("--json", action="store_true", help="print the verdicts for machines; progress goes to stderr")
     return parser
+
+
+def _named(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each word with the flag that it is, also where that is typed as a key of the configuration."""
+    for word, before in zip(words, ("", *words), strict=False):
+        typed = word if before in ("-o", "--override-ini") else word.removeprefix("--override-ini=").removeprefix("-o")
+        name = typed.partition("=")[0]
+        yield word, f"--{name.replace('_', '-')}" if name.startswith("sd_") else word.partition("=")[0]
 
 
 def _relative(word: str) -> str:

@@ -58,7 +58,6 @@ class Ask:
         from pytest_sdbatch.options import Origin, Setting
 
         host = host_of(session.config)
-        host.options = host.options.without("save")
         if self._steps is not None and host.options.origin("steps") is Origin.DEFAULT:
             setting = Setting(self._steps, Origin.DEFAULT, host.options.spelled("steps"))
             host.options = replace(host.options, settings={**host.options.settings, "steps": setting})

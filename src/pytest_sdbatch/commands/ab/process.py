@@ -108,7 +108,7 @@ def run_process(
 
     """
     run_file, request, said = (stem.with_suffix(suffix) for suffix in (".json", ".ask", ".said"))
-    given = [*arguments, *([f"--sd-report={run_file}"] if measures else _SILENT), "--continue-on-collection-errors"]
+    given = [*arguments, *(() if measures else _SILENT), "--continue-on-collection-errors"]
     asked = {
         "run_file": str(run_file),
         "names": None if names is None else list(names),
