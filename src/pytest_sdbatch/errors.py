@@ -76,9 +76,16 @@ class TooFewSamples(SdbatchError, ValueError):
     """A statistic was asked of fewer values than it is defined for."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``did you mean ...?`` with the name that is meant by a mistyped *word*, or no text."""
+def did_you_mean(word: str, known: Iterable[str], *, alike: float = 0.6) -> str:
+    """Return ``did you mean ...?`` with the name that is meant by a mistyped *word*, or no text.
+
+    Args:
+        word: as it was typed.
+        known: names that could be meant.
+        alike: the least share of letters in common, of 1.
+
+    """
     import difflib  # here: every pytest run imports this module
 
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=alike)
     return f"did you mean {near[0]}?" if near else ""

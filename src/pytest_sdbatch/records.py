@@ -189,6 +189,12 @@ class Record:
         return self.test, self.case.id
 
     @property
+    def untimed_s(self) -> float:
+        """Seconds that the case took beside its rounds: warm-up, and the round that reads memory."""
+        memory_s = self.memory_round.time_s[-1] if self.memory_round and self.memory_round.time_s else 0.0
+        return math.fsum(self.warmup_s) + memory_s
+
+    @property
     def count_inside(self) -> bool:
         """Whether one call of the application made all batches of a round."""
         return bool(self.must_match.get(COUNT_INSIDE))

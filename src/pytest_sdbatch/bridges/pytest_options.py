@@ -27,13 +27,13 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(f"sd_{spelling}", row.help, type="linelist", default=None)
         if row.flag is None:
             continue
-        flags = _flags(row)
+        spelled = flags(row)
         text = row.help + (f" (default: {row.default})" if row.default and row.flag else "")
         group = groups[row.group]
         if row.kind == "switch":
-            group.addoption(*flags, dest=_dest(row), action="store_const", const="yes", default=None, help=row.help)
+            group.addoption(*spelled, dest=_dest(row), action="store_const", const="yes", default=None, help=row.help)
         else:
-            group.addoption(*flags, dest=_dest(row), metavar=row.flag, default=None, help=text.replace("%", "%%"))
+            group.addoption(*spelled, dest=_dest(row), metavar=row.flag, default=None, help=text.replace("%", "%%"))
 
 
 def read_options(config: pytest.Config) -> options.Options:
@@ -42,10 +42,16 @@ def read_options(config: pytest.Config) -> options.Options:
     Raises:
         OptionError: for an unknown ``-o sd_x`` or a text that cannot be read.
     """
-    flags = {row.name: config.getoption(_dest(row)) for row in options.TABLE if row.flag is not None}
-    resolved = options.resolve(command_line=flags, ini=_ini(config), overrides=_overrides(config))
+    typed = {row.name: config.getoption(_dest(row)) for row in options.TABLE if row.flag is not None}
+    resolved = options.resolve(command_line=typed, ini=_ini(config), overrides=_overrides(config))
     resolved.check()
     return resolved
+
+
+def is_typed(config: pytest.Config, name: str) -> bool:
+    """Return whether the option *name*, which has a flag, stands on the command line, as that or behind ``-o``."""
+    keys = [item.partition("=")[0] for item in config.getoption("override_ini") or ()]
+    return config.getoption(_dest(options.BY_SPELLING[name])) is not None or f"sd_{name}" in keys
 
 
 def check_words(words: Sequence[str], unknown: Iterable[str]) -> None:
@@ -58,7 +64,7 @@ def check_words(words: Sequence[str], unknown: Iterable[str]) -> None:
     Raises:
         OptionError: for the first of them.
     """
-    ours = [flag for row in options.TABLE if row.flag is not None for flag in _flags(row)]
+    ours = [flag for row in options.TABLE if row.flag is not None for flag in flags(row)]
     for word in unknown:
         flag = word.partition("=")[0]
         if flag.startswith("--sd-"):
@@ -91,7 +97,8 @@ def _unknown_key(where: str, key: str) -> OptionError:
     return OptionError(f"{where}: unknown option", fix=near or "see the sd_ keys in `pytest --help`")
 
 
-def _flags(row: options.Option) -> list[str]:
+def flags(row: options.Option) -> list[str]:
+    """Return the flags of *row*, which has one."""
     return [options.flag_of(row)] + ([f"--sd-{row.singular.replace('_', '-')}"] if row.singular else [])
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 
 from pytest_sdbatch.analysis.ab import METRICS, Acceptance
 from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
+from pytest_sdbatch.bridges import pytest_options
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.sweep import QUIET, SUITE
+from pytest_sdbatch.errors import OptionError, did_you_mean
+from pytest_sdbatch.options import TABLE
 
 _STATUSES = help_of(
     {
@@ -37,6 +40,7 @@ candidate's benchmarks, at 4 steps where neither an option, a marker nor the con
 {_STATUSES}
 with --report-only 0 takes the place of 10 and 11.
 """
+_ALIKE = 0.81  # --bsae and --base; but --basetemp and --setup-show are pytest's
 # What would make the processes do something else than measure and hand in.
 _REFUSED = {
     "--sd-report": "each process writes a run file of its own; --report=FILE.md writes the report",
@@ -81,6 +85,9 @@ def read(words: Sequence[str]) -> Given:
     at = words.index("--") if "--" in words else len(words)
     parser = _parser()
     found, rest = parser.parse_known_args(list(words[:at]))
+    _refuse_mistyped(parser, rest, words[at + 1 :])
+    if found.base is None and found.base_python is None:
+        parser.error("name the other side: --base REF, or --base-python PYTHON")
     arguments = [*(() if at < len(words) else SUITE), *map(_relative, (*rest, *words[at + 1 :]))]
     for word, name in _named(arguments):
         if name in _REFUSED or (word.startswith("-n") and word[2:].isalnum()):
@@ -110,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    base = parser.add_mutually_exclusive_group(required=True)
+    base = parser.add_mutually_exclusive_group()
     base.add_argument(
         "--base", metavar="REF", help="commit, branch or tag to compare the working tree with: origin/main"
     )
@@ -159,6 +166,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", metavar="FILE.md", type=_report, help="write the verdicts as Markdown, too")
     parser.add_argument("--json", action="store_true", help="print the verdicts for machines; progress goes to stderr")
     return parser
+
+
+def _refuse_mistyped(parser: argparse.ArgumentParser, before: Sequence[str], behind: Sequence[str]) -> None:
+    """End the process for what is nearly an option of ab, or of the plugin: nobody else would know what was meant."""
+    ours = [flag for action in parser._actions for flag in action.option_strings]  # argparse has no other way to ask
+    for word in before:
+        flag = word.partition("=")[0]
+        near = did_you_mean(flag, ours, alike=_ALIKE) if flag.startswith("--") else ""
+        if near:
+            parser.error(f"unknown option {flag}: {near} What is meant for pytest stands behind --")
+    words = [*before, *behind]
+    flags = [flag for row in TABLE if row.flag is not None for flag in pytest_options.flags(row)]
+    try:
+        pytest_options.check_words(words, [word for word in words if word.partition("=")[0] not in flags])
+    except OptionError as error:
+        parser.error(str(error))
 
 
 def _named(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.exit_status import ExitStatus, status_of
 from pytest_sdbatch.commands.ab import command_line
 from pytest_sdbatch.commands.ab.command_line import Given
-from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.errors import NoComparison, WrongCommandLine
 from pytest_sdbatch.commands.children import stopped_by_signals
 from pytest_sdbatch.errors import SdbatchError
 
@@ -42,7 +42,8 @@ def ab(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _refuse("stopped before a pair was run", ExitStatus.STOPPED, as_json=given.as_json)
     except SdbatchError as error:
-        return _refuse(error, ExitStatus.NOT_COMPARED, as_json=given.as_json)
+        status = ExitStatus.USAGE if isinstance(error, WrongCommandLine) else ExitStatus.NOT_COMPARED
+        return _refuse(error, status, as_json=given.as_json)
     status = status_of(
         result.comparison,
         invalid=result.invalid,
@@ -156,11 +157,13 @@ def folder_for(root: Path) -> Path:
 
 
 def _tell_plan(sides: Sides, given: Given, say: _Say) -> None:
+    from pytest_sdbatch.commands.ab.schedule import CaseCost, Cost
+
     cases = sides.collected.cases
-    known = [seconds for seconds in cases.values() if seconds is not None]
+    known = {name: CaseCost(rounds=1, round_s=took_s) for name, took_s in cases.items() if took_s is not None}
     takes = "how long it takes is known after the first pair"
     if len(known) == len(cases):
-        takes = f"by stored runs at least {units.duration(4 * sum(known))}, at most {units.duration(20 * sum(known))}"
+        takes = f"by stored runs {Cost(own_s=sides.collected.took_s, cases=known)}, without what loading takes"
     limit = "" if given.minutes is None else f"; it ends within {units.duration(60 * given.minutes)}"
     say(f"{units.count(len(cases), 'case')}: 2 pairs of all, up to 8 more of those that look slower; {takes}{limit}")
 

@@ -37,20 +37,24 @@ class Ask:
         self._steps = steps
         self.collected: dict[str, Any] = {}
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> None:
+        """Before the plugin looks at the command line."""
+        from pytest_sdbatch.host import HAND_IN
+
+        config.stash[HAND_IN] = self._run_file
+
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Before the plugin itself is configured, which is done last; the command line was looked at, but not this.
+        """Look at all that this process is given, which the command line was only a part of.
 
         Raises:
             pytest.UsageError: for workers of pytest-xdist.
         """
-        from pytest_sdbatch.host import HAND_IN
-
         if getattr(config.option, "numprocesses", None) or getattr(config.option, "tx", None):
             raise pytest.UsageError(
                 "-n, or --tx: not with ab: processes that time at once disturb each other; "
                 "it stands in PYTEST_ADDOPTS or in addopts of the configuration (leave that out: -- -o addopts=)"
             )
-        config.stash[HAND_IN] = self._run_file
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Set the usual number of steps: anything that the project or the user says goes before it."""

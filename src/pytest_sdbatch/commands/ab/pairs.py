@@ -16,7 +16,7 @@ from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.process import STEPS, Ended, RunProcess, Side, run_process
 from pytest_sdbatch.commands.ab.proof import Code, check_different, check_own, check_plugin, check_same_as_before
-from pytest_sdbatch.commands.ab.schedule import LONGEST_PAIRS, Cost, Fit, cost_of, fit, mean_cost
+from pytest_sdbatch.commands.ab.schedule import CaseCost, Cost, Fit, cost_of, fit, mean_cost
 from pytest_sdbatch.commands.ab.sides import Say, Sides
 
 _BASE, _CANDIDATE = "base", "candidate"
@@ -246,10 +246,7 @@ class PairRunner:
             return
         cost = mean_cost(self._costs.values())
         if self._pairs == 1:
-            self._say(
-                f"in all about {units.duration(cost.expected_s)} where 4 more pairs of one case decide, "
-                f"at most {units.duration(cost.longest_s)} ({LONGEST_PAIRS} pairs of all cases)"
-            )
+            self._say(str(cost))
         if left:
             more = units.count(left, "more pair")
             self._say(f"{more} of {_which(cases)}: {units.time_left(left * 2 * cost.process_s(cases))}")
@@ -265,8 +262,17 @@ def _base_ran_nothing(ended: Ended, cases: int) -> NoComparison:
 
 
 def _cost(ended: Ended, run: SideRun) -> Cost:
+    from pytest_sdbatch.storage.benchmark_schema import full_name
+    from pytest_sdbatch.storage.run_file import read_run_file
+
+    (read,) = read_run_file(ended.run_file)
+    untimed = {full_name(record.test, record.case): record.untimed_s for record in read.records}
     timed = {name: m.seconds for name, m in run.cases.items() if m.seconds}
-    return cost_of(ended.seconds, {name: (len(seconds), statistics.fmean(seconds)) for name, seconds in timed.items()})
+    cases = {
+        name: CaseCost(rounds=len(seconds), round_s=statistics.fmean(seconds), untimed_s=untimed[name])
+        for name, seconds in timed.items()
+    }
+    return cost_of(ended.seconds, cases)
 
 
 def _took(ended: Ended) -> str:

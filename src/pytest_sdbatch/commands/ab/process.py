@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
+
 from pytest_sdbatch.analysis.sides import Place
 from pytest_sdbatch.commands.ab.environment import GRACE_S, last_lines
-from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.errors import NoComparison, WrongCommandLine
 from pytest_sdbatch.commands.ab.proof import Code
 from pytest_sdbatch.commands.children import run_child
 
@@ -44,6 +46,7 @@ class Collected:
     conftests: tuple[Path, ...]
     configuration: Path | None
     root: Path
+    took_s: float = 0.0  # the process that collected; one that measures takes as long to come so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +189,7 @@ def collect(side: Side, arguments: Sequence[str], *, folder: Path, until_s: floa
 
     Raises:
         NoComparison: with what pytest said, if it cannot collect them, or there are none.
+        WrongCommandLine: if it does not understand its command line.
         KeyboardInterrupt: if this process was told to stop meanwhile.
     """
     ended = _collecting(side, arguments, folder, until_s)
@@ -196,13 +200,15 @@ def collect(side: Side, arguments: Sequence[str], *, folder: Path, until_s: floa
             fix="run them once by hand: pytest BENCHMARKS --sd-plan",
         )
     found = ended.collected
+    if ended.status == pytest.ExitCode.USAGE_ERROR:
+        raise WrongCommandLine("pytest cannot do what it is asked for", why=ended.last_words)
     if ended.status != 0 or not found.get("cases"):
         raise NoComparison(
             "the candidate's benchmarks cannot be collected" if ended.status not in (0, 5) else "there is no benchmark",
             why=ended.last_words,
             fix="run them once by hand: pytest BENCHMARKS --sd-plan",
         )
-    return _collected_of(found)
+    return _collected_of(ended)
 
 
 def collect_what_can_be(
@@ -213,8 +219,8 @@ def collect_what_can_be(
     Raises:
         KeyboardInterrupt: if this process was told to stop meanwhile.
     """
-    found = _collecting(side, arguments, folder, until_s).collected
-    return _collected_of(found) if found.get("cases") else None
+    ended = _collecting(side, arguments, folder, until_s)
+    return _collected_of(ended) if ended.collected.get("cases") else None
 
 
 def _collecting(side: Side, arguments: Sequence[str], folder: Path, until_s: float | None) -> Ended:
@@ -224,7 +230,8 @@ def _collecting(side: Side, arguments: Sequence[str], folder: Path, until_s: flo
     return ended
 
 
-def _collected_of(found: Mapping[str, Any]) -> Collected:
+def _collected_of(ended: Ended) -> Collected:
+    found = ended.collected
     return Collected(
         cases=found["cases"],
         budgets=found["budgets"],
@@ -233,4 +240,5 @@ def _collected_of(found: Mapping[str, Any]) -> Collected:
         conftests=tuple(map(Path, found["conftests"])),
         configuration=None if found["configuration"] is None else Path(found["configuration"]),
         root=Path(found["root"]),
+        took_s=ended.seconds,
     )

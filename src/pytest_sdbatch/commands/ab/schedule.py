@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS
 
@@ -19,16 +20,17 @@ class CaseCost:
 
     rounds: int
     round_s: float
+    untimed_s: float = 0.0  # warm-up, and the round that reads memory
 
     @property
     def seconds(self) -> float:
-        """Of all its rounds."""
-        return self.rounds * self.round_s
+        """Of all that is done for it once its pipeline is there."""
+        return self.rounds * self.round_s + self.untimed_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a process takes: seconds of its own (start, load, warm-up), and of each case."""
+    """What a process takes: seconds of its own (to start and to load), and of each case."""
 
     own_s: float
     cases: Mapping[str, CaseCost]
@@ -49,10 +51,15 @@ class Cost:
         """Seconds of a job in which every case takes all pairs."""
         return 2 * LONGEST_PAIRS * self.process_s()
 
+    def __str__(self) -> str:
+        return (
+            f"in all about {units.duration(self.expected_s)} where {FEWEST_PAIRS} more pairs of one case decide, "
+            f"at most {units.duration(self.longest_s)} ({LONGEST_PAIRS} pairs of all cases)"
+        )
 
-def cost_of(process_s: float, rounds: Mapping[str, tuple[int, float]]) -> Cost:
-    """Return the cost of a process that took *process_s*, with rounds and their mean seconds by case."""
-    cases = {name: CaseCost(rounds=count, round_s=round_s) for name, (count, round_s) in rounds.items()}
+
+def cost_of(process_s: float, cases: Mapping[str, CaseCost]) -> Cost:
+    """Return the cost of a process that took *process_s* in all."""
     return Cost(own_s=max(0.0, process_s - sum(case.seconds for case in cases.values())), cases=cases)
 
 
@@ -63,7 +70,11 @@ def mean_cost(costs: Collection[Cost]) -> Cost:
     return Cost(
         own_s=fmean(cost.own_s for cost in costs),
         cases={
-            name: CaseCost(rounds=max(case.rounds for case in of), round_s=fmean(case.round_s for case in of))
+            name: CaseCost(
+                rounds=max(case.rounds for case in of),
+                round_s=fmean(case.round_s for case in of),
+                untimed_s=fmean(case.untimed_s for case in of),
+            )
             for name, of in found.items()
         },
     )
@@ -113,9 +124,11 @@ def fit(cost: Cost, *, left_s: float, steps: int | None) -> Fit:
 
 
 def _scaled(cost: Cost, share: float) -> Cost:
-    """Return *cost* with as few rounds as there may be, each *share* as long; so is the warm-up, which is kept."""
+    """Return *cost* with as few rounds as there may be, each *share* as long, and so the warm-up."""
     cases = {
-        name: CaseCost(rounds=min(case.rounds, FEWEST_ROUNDS), round_s=case.round_s * share)
+        name: CaseCost(
+            rounds=min(case.rounds, FEWEST_ROUNDS), round_s=case.round_s * share, untimed_s=case.untimed_s * share
+        )
         for name, case in cost.cases.items()
     }
     return replace(cost, cases=cases)

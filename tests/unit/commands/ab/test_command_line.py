@@ -23,6 +23,13 @@ def test_what_stands_behind_the_dashes_is_pytests() -> None:
     assert suite.arguments == (*SUITE, "--sd-batch-sizes=1,4", *QUIET)
 
 
+def test_options_of_pytest_may_stand_before_the_dashes() -> None:
+    """With the shipped suite there is nothing behind them; names that begin like ours are pytest's all the same."""
+    words = ["--basetemp=x", "--setup-show", "--report-log=y", "--sd-batch-size=1"]
+
+    assert read(["--base=main", *words]).arguments[2:6] == tuple(words)
+
+
 def test_paths_are_those_of_each_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An absolute one would lead both sides into the working tree; one from elsewhere stays."""
     monkeypatch.chdir(tmp_path)
@@ -69,7 +76,12 @@ def test_steps_that_were_asked_for_are_known(words: list[str], fixed: bool) -> N
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "--base"),
+        ([], "name the other side: --base REF"),
+        (["--bsae", "x"], "unknown option --bsae: did you mean --base?"),
+        (["--base=a", "--minuts=3"], "unknown option --minuts: did you mean --minutes?"),
+        (["--base=a", "--sd-bach-sizes=1"], "did you mean --sd-batch-sizes?"),
+        (["--base=a", "--", "--sd-bach-sizes=1"], "did you mean --sd-batch-sizes?"),
+        (["--base=a", "--", "--sd-batch-sizes", "1", "4"], "--sd-batch-sizes=1,4"),
         (["--base=a", "--base-python=b"], "not allowed with"),
         (["--base=a", "--accept=b1x1"], "CASE: REASON"),
         (["--base=a", "--accept=: why"], "CASE: REASON"),

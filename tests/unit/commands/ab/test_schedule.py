@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sdbatch.commands.ab.schedule import Cost, Fit, cost_of, fit, mean_cost
+from pytest_sdbatch.commands.ab.schedule import CaseCost, Cost, Fit, cost_of, fit, mean_cost
 
-COST = cost_of(70.0, {"small": (20, 1.0), "large": (10, 4.0)})  # 10 s of its own, 20 and 40 s of rounds
+SMALL, LARGE = CaseCost(rounds=20, round_s=1.0), CaseCost(rounds=10, round_s=4.0)
+COST = cost_of(70.0, {"small": SMALL, "large": LARGE})  # 10 s of its own, 20 and 40 s of rounds
 
 
 def test_a_process_is_its_own_time_and_that_of_its_cases() -> None:
@@ -22,7 +25,7 @@ def test_a_process_is_its_own_time_and_that_of_its_cases() -> None:
 
 def test_both_sides_count_the_same() -> None:
     """A slow candidate is known once its first process has ended; a case of one side costs what it does there."""
-    slow = cost_of(110.0, {"small": (10, 3.0), "new": (10, 1.0)})
+    slow = cost_of(110.0, {"small": replace(SMALL, rounds=10, round_s=3.0), "new": replace(SMALL, rounds=10)})
 
     found = mean_cost([COST, slow])
 
@@ -47,14 +50,39 @@ def test_rounds_go_first_then_steps_then_cases(left_s: float, steps: int | None,
     assert fit(COST, left_s=left_s, steps=steps) == made
 
 
+def test_a_case_that_is_left_out_takes_its_warm_up_along() -> None:
+    """Else the small ones would be left out, too, for the warm-up of one that is gone.
+
+    One round of 10 s, and 90 s of warm-up and memory round: without it 2 (2 x 6 + 4 x 3.5) s are left.
+    """
+    slow = CaseCost(rounds=1, round_s=10.0, untimed_s=90.0)
+    quick = CaseCost(rounds=5, round_s=0.4, untimed_s=0.5)
+    cost = cost_of(106.0, {"quick": quick, "slow": slow, "other": quick})
+
+    assert cost.own_s == pytest.approx(1)
+    assert fit(cost, left_s=60, steps=None) == Fit(rounds=5, left_out=("slow",))
+
+
+def test_the_time_of_a_job_is_one_sentence() -> None:
+    """Expected and longest."""
+    assert str(COST) == (
+        "in all about 10 min 0 s where 4 more pairs of one case decide, at most 23 min 20 s (10 pairs of all cases)"
+    )
+
+
+CASES = st.builds(
+    CaseCost, rounds=st.integers(1, 30), round_s=st.floats(0.001, 100), untimed_s=st.sampled_from([0.0, 2.0])
+)
+
+
 @given(
-    st.dictionaries(st.text(min_size=1), st.tuples(st.integers(1, 30), st.floats(0.001, 100)), min_size=1, max_size=8),
+    st.dictionaries(st.text(min_size=1), CASES, min_size=1, max_size=8),
     st.floats(0, 1e5),
     st.sampled_from([None, 1, 2, 4, 20]),
 )
-def test_a_fit_makes_nothing_larger(cases: dict[str, tuple[int, float]], left_s: float, steps: int | None) -> None:
+def test_a_fit_makes_nothing_larger(cases: dict[str, CaseCost], left_s: float, steps: int | None) -> None:
     """At least one case is left, with five rounds or as it was, and no more steps than before."""
-    cost: Cost = cost_of(5 + sum(rounds * seconds for rounds, seconds in cases.values()), cases)
+    cost: Cost = cost_of(5 + sum(case.seconds for case in cases.values()), cases)
 
     made = fit(cost, left_s=left_s, steps=steps)
 
