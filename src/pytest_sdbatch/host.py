@@ -60,6 +60,7 @@ class Host:
         self.unseen = False  # whether these cannot be seen
         self.lost_gpus: set[str] = set()
         self.gate: Gate | None = None  # what this run is held to
+        self.refused = False  # whether there is nothing to hold it to, so that nothing runs
         self.deselected: set[str] = set()  # benchmarks, by the names that run files have
         self.last_words: dict[str, dict[str, Any]] = {}  # of workers that ended themselves, by node id
         self.settled: set[str] = set()  # benchmarks that have their record, by node id
@@ -135,7 +136,7 @@ class Host:
     @property
     def is_gated(self) -> bool:
         """Whether this run is held to something, or was asked to be and found no benchmark."""
-        return self.gate is not None or self.options.origin("gate") is Origin.COMMAND_LINE
+        return not self.refused and (self.gate is not None or self.options.origin("gate") is Origin.COMMAND_LINE)
 
     @property
     def only_check(self) -> bool:
@@ -151,7 +152,7 @@ class Host:
         The device waits for collection too: a conftest may still make it, and torch is not imported for a mistake.
 
         Raises:
-            SdbatchError: the first problem; a BaselineError where it is that there is nothing to compare with.
+            SdbatchError: the first problem.
         """
         if self.is_worker or all(s.origin < Origin.COMMAND_LINE for s in self.options.settings.values()):
             return

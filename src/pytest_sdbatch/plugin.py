@@ -44,6 +44,13 @@ def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Gen
     return result
 
 
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """End here where what was typed has nothing to be compared with: nothing is set up for it."""
+    from pytest_sdbatch.bridges import gate
+
+    return gate.end_early(config)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, refuse what cannot work, and offer the fixtures."""
@@ -59,8 +66,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[HOST] = host.Host(config, pytest_options.read_options(config))
         config.pluginmanager.register(Recorder(config.stash[HOST]), "sdbatch-recorder")
         config.stash[HOST].check()
-    except BaselineError as error:
-        _end(error, config)
     except SdbatchError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -84,7 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gate.collected(items, host)
         resuming.leave_out_kept(items, host)
     except BaselineError as error:
-        _end(error, config)
+        gate.refuse(error, host, items)
     except SdbatchError as error:
         if not host.is_worker:
             raise pytest.UsageError(str(error)) from None

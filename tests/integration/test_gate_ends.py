@@ -23,6 +23,7 @@ def test_a_missing_baseline_ends_with_12_and_the_command_that_records_one(
     assert "no baseline main of this device" in result.text
     assert "stored for some device: other" in result.text
     assert "sdbatch sweep --processes=5 --sd-save=main -- " in result.text
+    assert len(result.text.splitlines()) == 3  # what, why, and what to do: nothing of pytest's around it
     assert not result.records
 
 
@@ -33,7 +34,9 @@ def test_a_baseline_of_other_devices_alone_is_missing(run_benchmark: RunBenchmar
     result = run_benchmark(*GATE, device=FakeDevice(name="another"))
 
     assert result.run.ret == 12
-    assert "no baseline main of this device" in result.text
+    assert result.text.count("no baseline main of this device") == 1
+    assert "Exit" not in result.text
+    assert "no tests ran" in result.text
     assert not result.records
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from pytest_sdbatch import units
 from pytest_sdbatch.bridges import arguments, pytest_items
-from pytest_sdbatch.errors import BaselineError, OptionError, RunFileError
+from pytest_sdbatch.errors import BaselineError, OptionError, RunFileError, SdbatchError
 from pytest_sdbatch.options import Origin
 
 if TYPE_CHECKING:
@@ -64,15 +65,12 @@ class Gate:
 
 
 def check(host: Host) -> None:
-    """Refuse, when pytest is configured, what cannot be compared whatever is collected.
+    """Refuse, when pytest is configured, options that contradict the gate.
 
     Raises:
-        BaselineError: for a baseline that is not there; one that is stored by device is looked for later.
-        OptionError: for options that contradict the gate.
+        OptionError: for the first of them.
 
     """
-    from pytest_sdbatch.storage.names import check_name
-
     options, typed = host.options, Origin.COMMAND_LINE
     if options.switch("gate") and host.config.getoption("benchmark_compare_fail", None):
         raise OptionError(
@@ -88,8 +86,46 @@ def check(host: Host) -> None:
         )
     if options.origin("gate") is typed and options.switch("gate") and host.only_check:
         raise OptionError("--sd-gate with --benchmark-disable", why="nothing is measured", fix="leave one of them out")
-    name = options.text("baseline")
-    if name is None or options.origin("baseline") is not typed or host.only_check:
+
+
+def end_early(config: pytest.Config) -> int | None:
+    """Return the exit status where what was typed has nothing to be compared with, and say why; None: go on.
+
+    As far as that is known before pytest is configured; mistakes of other kinds are said when it is.
+    """
+    from pytest_sdbatch.bridges import pytest_options
+    from pytest_sdbatch.host import Host
+
+    if config.option.help or getattr(config.option, "version", 0) or hasattr(config, "workerinput"):
+        return None
+    if not any(pytest_options.is_typed(config, name) for name in ("baseline", "gate")):
+        return None
+    try:
+        host = Host(config, pytest_options.read_options(config))
+        workers = config.getoption("numprocesses", None)
+        refuse_workers(host, workers if isinstance(workers, int) else 1)
+        _look_for(host)
+    except BaselineError as error:
+        from pytest_sdbatch.analysis.exit_status import ExitStatus
+
+        print(f"ERROR: {error}", file=sys.stderr)
+        return int(ExitStatus.NOT_COMPARED)
+    except SdbatchError:
+        return None
+    return None
+
+
+def _look_for(host: Host) -> None:
+    """Refuse a typed baseline that is not there; one that is stored by device is looked for once that is known.
+
+    Raises:
+        BaselineError: says how to record it.
+
+    """
+    from pytest_sdbatch.storage.names import check_name
+
+    name = host.options.text("baseline")
+    if name is None or host.options.origin("baseline") is not Origin.COMMAND_LINE or host.only_check:
         return
     commit, stored = _parts(name)
     if _is_file(name):
@@ -325,15 +361,21 @@ def _missing(host: Host, name: str, path: Path) -> BaselineError:
     )
 
 
+def refuse(error: BaselineError, host: Host, items: list[pytest.Item]) -> None:
+    """Run nothing: *error* is said at the end, and is the exit status."""
+    items.clear()
+    host.refused = True
+    host.notes.append(f"ERROR: {error}")
+
+
 def end_run(error: BaselineError, config: pytest.Config) -> NoReturn:
-    """End pytest with the exit status of a missing baseline, and all that is known of it on the screen."""
+    """End pytest, whose workers have started, with the exit status of a missing baseline."""
     from pytest_sdbatch.analysis.exit_status import ExitStatus
 
-    status = int(ExitStatus.NOT_COMPARED)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:
-        pytest.exit(str(error), returncode=status)
-    reporter.ensure_newline()
-    for line in f"ERROR: {error}".splitlines():
-        reporter.write_line(line, red=True)
-    pytest.exit(error.what, returncode=status)
+    if reporter is not None:
+        reporter.ensure_newline()
+        for line in f"ERROR: {error}".splitlines():
+            reporter.write_line(line, red=True)
+    said = str(error) if reporter is None else "the error is said above"
+    pytest.exit(said, returncode=int(ExitStatus.NOT_COMPARED))

@@ -56,9 +56,7 @@ def recorded_seconds(host: Host) -> dict[str, float]:
             host.notes.append(f"not used for times: {error}")
     latest_last = sorted(runs, key=lambda run: run.started_at)
     return {
-        record.case.id: sum(record.warmup_s)
-        + sum(round_.wall_s for round_ in record.rounds)
-        + (record.memory_round.time_s[-1] if record.memory_round and record.memory_round.time_s else 0.0)
+        record.case.id: record.untimed_s + sum(round_.wall_s for round_ in record.rounds)
         for run in latest_last
         for record in run.records
         if record.rounds
@@ -192,7 +190,12 @@ def finish(session: pytest.Session, host: Host) -> None:
     """Write the run files, and end the journal."""
     from pytest_sdbatch.bridges import resuming
 
-    if session.exitstatus == pytest.ExitCode.USAGE_ERROR:  # refused; what was taken over from another run is no result
+    if host.refused and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        from pytest_sdbatch.analysis.exit_status import ExitStatus
+
+        session.exitstatus = int(ExitStatus.NOT_COMPARED)
+    # Refused; what was taken over from another run is no result.
+    if host.refused or session.exitstatus == pytest.ExitCode.USAGE_ERROR:
         return
     whole = session.exitstatus in _ENDED and host.progress.complete
     if host.kept and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:

@@ -146,10 +146,7 @@ def _settling(host: Host, gate: Gate) -> list[str]:
     from pytest_sdbatch.report.gate import settling
 
     assert gate.comparison is not None
-    facts = next((m.facts.shown for run in gate.base for m in run.cases.values()), {})
-    commit = facts.get("commit")
-    known = str(commit)[:12] if commit else None
-    return list(settling(gate.comparison, commit=known, arguments=arguments.to_measure(host.config)))
+    return list(settling(gate.comparison, arguments=arguments.to_measure(host.config)))
 
 
 def _why_not(host: Host) -> str:

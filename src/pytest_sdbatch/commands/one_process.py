@@ -21,8 +21,9 @@ class HandIn:
         selection = selection_of(path)
         self._only = json.loads(selection.read_text(encoding="utf-8")) if selection.exists() else None
 
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Before the plugin itself is configured, which is done last."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> None:
+        """Before the plugin looks at the command line."""
         from pytest_sdbatch.host import HAND_IN
 
         config.stash[HAND_IN] = self._path

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
 from pytest_sdbatch.analysis.exact import LEAST_BYTES
+from pytest_sdbatch.analysis.sides import SideRun
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 from pytest_sdbatch.report.comparison import regression_texts
 from pytest_sdbatch.report.escape import plain
+
+_SHORT = 12  # digits of a commit
 
 
 def own_failure(
@@ -44,19 +47,28 @@ def regression(case: CaseComparison, comparison: Comparison, *, baseline: str) -
     return "\n".join([*lines, f"  baseline: {plain(baseline)}, {then} of it and {now} of this code"])
 
 
-def settling(comparison: Comparison, *, commit: str | None, arguments: str) -> Iterator[str]:
+def settling(comparison: Comparison, *, arguments: str) -> Iterator[str]:
     """Yield what settles the cases that are inconclusive; nothing where none is.
 
     Args:
         comparison: of the baseline with this run.
-        commit: that the baseline was recorded at; None: not known.
         arguments: of pytest, for a shell.
 
     """
     unclear = comparison.count(Verdict.INCONCLUSIVE)
     if unclear:
-        command = f"sdbatch ab --base {commit or 'REF'} -- {arguments}"
-        yield f"inconclusive: {units.count(unclear, 'case')}; both versions side by side settle it: {plain(command)}"
+        there, here = _commit(comparison.base), _commit(comparison.candidate)
+        how = "both versions side by side settle it"
+        if there is not None and there == here:  # that is no other version
+            there, how = None, "the baseline is of the commit that is checked out; another version beside it settles it"
+        command = f"sdbatch ab --base {there[:_SHORT] if there else 'REF'} -- {arguments}"
+        yield f"inconclusive: {units.count(unclear, 'case')}; {how}: {plain(command)}"
+
+
+def _commit(side: Sequence[SideRun]) -> str | None:
+    """Return the commit that the runs of *side* were made at; None: not known."""
+    facts = next((measured.facts.shown for run in side for measured in run.cases.values()), {})
+    return str(facts["commit"]) if facts.get("commit") else None
 
 
 def counted(comparison: Comparison) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from compared import GIB, ended, measured, quiet_side
+from compared import GIB, ended, facts, measured, quiet_side
 
 from pytest_sdbatch.analysis.comparison import compare
 from pytest_sdbatch.analysis.exact_rules import exact_regression
@@ -52,17 +52,25 @@ def test_a_regressed_case_says_on_how_many_runs_that_stands() -> None:
     assert text.endswith("baseline: main, 5 runs of it and 2 runs of this code")
 
 
-@pytest.mark.parametrize(("commit", "base"), [("abc123", "abc123"), (None, "REF")])
-def test_what_is_inconclusive_has_a_command_that_settles_it(commit: str | None, base: str) -> None:
-    """With the commit of the baseline where it is known; nothing is said where nothing is open."""
-    unclear = compare(quiet_side("base", 2, {1: 1.0}), quiet_side("new", 1, {1: 1.0}))
+@pytest.mark.parametrize(
+    ("then", "now", "said"),
+    [
+        ("abc123abc123abc123", "def", "both versions side by side settle it: sdbatch ab --base abc123abc123 -- "),
+        (None, "def", "both versions side by side settle it: sdbatch ab --base REF -- "),
+        ("abc", "abc", "another version beside it settles it: sdbatch ab --base REF -- "),
+    ],
+)
+def test_what_is_inconclusive_has_a_command_that_settles_it(then: str | None, now: str, said: str) -> None:
+    """With the commit of the baseline where it is another one; nothing is said where nothing is open."""
+    base, new = ({"facts": facts(shown={"commit": commit})} for commit in (then, now))
+    unclear = compare(quiet_side("base", 2, {1: 1.0}, **base), quiet_side("new", 1, {1: 1.0}, **new))
     clear = compare(quiet_side("base", 5, {1: 1.0}), quiet_side("new", 1, {1: 1.0}))
 
-    (line,) = settling(unclear, commit=commit, arguments="benchmarks/ -k a")
+    (line,) = settling(unclear, arguments="benchmarks/ -k a")
 
     assert line.startswith("inconclusive: 1 case; ")
-    assert line.endswith(f"sdbatch ab --base {base} -- benchmarks/ -k a")
-    assert list(settling(clear, commit=commit, arguments="")) == []
+    assert line.endswith(f"{said}benchmarks/ -k a")
+    assert list(settling(clear, arguments="")) == []
 
 
 def test_the_last_line_counts_what_there_is() -> None:
