@@ -45,7 +45,7 @@ def judge(
         verdict, reason = Verdict.INCONCLUSIVE, f"{units.count(estimate.pairs, 'pair')}, {fewest} are needed"
     elif rejected and estimate.mean >= math.log1p(tolerance):
         verdict, reason = Verdict.REGRESSED, f"slower beyond chance, and by {units.share(tolerance)} or more"
-    elif estimate.upper < -math.log1p(tolerance):
+    elif estimate.upper_alone < -math.log1p(tolerance):
         verdict, reason = Verdict.IMPROVED, f"faster by more than {units.share(tolerance)}"
     elif estimate.upper < math.log1p(margin):
         verdict, reason = Verdict.UNCHANGED, f"a slowdown of {units.share(margin)} is excluded"

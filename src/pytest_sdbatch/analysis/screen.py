@@ -29,8 +29,14 @@ def screening_estimates(differences: Mapping[str, Sequence[float]]) -> dict[str,
     found = {}
     for case, values in differences.items():
         if len(values) == SCREENING_PAIRS:
-            mean, error = math.fsum(values) / SCREENING_PAIRS, spread / math.sqrt(SCREENING_PAIRS)
-            found[case] = Estimate(mean=mean, error=error, spread=spread, freedom=freedom, pairs=SCREENING_PAIRS)
+            found[case] = Estimate(
+                mean=math.fsum(values) / SCREENING_PAIRS,
+                error=spread / math.sqrt(SCREENING_PAIRS),
+                spread=spread,
+                freedom=freedom,
+                pairs=SCREENING_PAIRS,
+                own_error=abs(values[0] - values[1]) / 2,
+            )
         elif values:
             found[case] = Estimate(mean=values[0], freedom=0, pairs=1)
     return found

@@ -215,6 +215,19 @@ def test_a_clear_change_is_regressed_one_way_and_improved_the_other(change: floa
     assert words(replayed(job | {"a": [-change - value for value in noise]}))["a"] == "improved"
 
 
+@pytest.mark.parametrize(("last", "word"), [(-0.058, "improved"), (-0.1, "unchanged")])
+def test_two_pairs_improve_a_case_by_its_own_spread_too(last: float, word: str) -> None:
+    """Eleven quiet cases say little of a rough one: pairs of -2 and -10 % may be -6 % as well as nothing.
+
+    By hand: the pooled stdev is 0.08 / sqrt(24) = 0.016, so that -6 % would end at -6 + 3.18 x 1.2 = -2.3 %; by its own
+    it ends at -6 + 3.18 x 4 = +7 %. Where both pairs say -6 % there is no doubt.
+    """
+    first = -0.06 if word == "improved" else -0.02
+    job = {f"quiet {number}": [0.0] * 10 for number in range(11)} | {"rough": [first, last] * 5}
+
+    assert words(replayed(job))["rough"] == word
+
+
 @pytest.mark.parametrize(("change", "word"), [(0.02, "regressed"), (0.0, "unchanged"), (-0.02, "improved")])
 def test_readings_without_any_spread_are_decided(change: float, word: str) -> None:
     """A clock too coarse to differ is no error."""
