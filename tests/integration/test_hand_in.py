@@ -8,7 +8,7 @@ import pytest
 from benchmark_run import GENERATE
 
 from pytest_sdbatch import read_run_file
-from pytest_sdbatch.commands.one_process import HandIn
+from pytest_sdbatch.commands.hand_in import HandIn
 
 KEYS = {
     "sd_report": "taken.json", "sd_save": "main", "sd_gate": "yes", "sd_baseline": "none", "sd_resume": "yes",

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -19,30 +19,22 @@ import pytest
 import pytest_sdbatch
 from pytest_sdbatch.commands.ab.process import died_file
 from pytest_sdbatch.commands.ab.proof import Code, hash_of
+from pytest_sdbatch.commands.hand_in import HandIn
 from pytest_sdbatch.commands.sweep import run_pytest
 
 if TYPE_CHECKING:
     from pytest_sdbatch.grid.case import Case
 
 
-class Ask:
+class Ask(HandIn):
     """Makes a pytest run measure what is asked for, and tells of what it collected."""
 
     def __init__(
         self, run_file: Path, *, names: Sequence[str] | None, left_out: Sequence[str], steps: str | None
     ) -> None:
-        self._run_file = run_file
-        self._names = None if names is None else frozenset(names)
-        self._left_out = frozenset(left_out)
+        super().__init__(run_file, names=names, left_out=left_out)
         self._steps = steps
         self.collected: dict[str, Any] = {}
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_cmdline_main(self, config: pytest.Config) -> None:
-        """Before the plugin looks at the command line."""
-        from pytest_sdbatch.host import HAND_IN
-
-        config.stash[HAND_IN] = self._run_file
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Look at all that this process is given, which the command line was only a part of.
@@ -65,24 +57,6 @@ class Ask:
         if self._steps is not None and host.options.origin("steps") is Origin.DEFAULT:
             setting = Setting(self._steps, Origin.DEFAULT, host.options.spelled("steps"))
             host.options = replace(host.options, settings={**host.options.settings, "steps": setting})
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-        """Leave the cases out that nobody asked for, once all others have had their say."""
-        result = yield
-        kept = [item for item in items if self._is_wanted(item)]
-        dropped = [item for item in items if not self._is_wanted(item)]
-        if dropped:
-            items[:] = kept
-            config.hook.pytest_deselected(items=dropped)
-        return result
-
-    def _is_wanted(self, item: pytest.Item) -> bool:
-        from pytest_sdbatch.bridges.pytest_items import full_name_of
-        from pytest_sdbatch.host import host_of
-
-        name = full_name_of(item, host_of(item.config))
-        return name not in self._left_out and (self._names is None or name in self._names)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:

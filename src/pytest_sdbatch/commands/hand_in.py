@@ -1,0 +1,51 @@
+"""What makes a pytest run one of several that measure: it hands its run in, and runs only what it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pytest
+
+
+class HandIn:
+    """A plugin that tells ours where to write its run, in place of the files that were asked for.
+
+    Args:
+        run_file: where.
+        names: of the cases to run, node ids with the parameters; None: all.
+        left_out: names of cases that are not run.
+
+    """
+
+    def __init__(self, run_file: Path, *, names: Collection[str] | None = None, left_out: Collection[str] = ()) -> None:
+        self._run_file = run_file
+        self._names = None if names is None else frozenset(names)
+        self._left_out = frozenset(left_out)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> None:
+        """Before the plugin looks at the command line."""
+        from pytest_sdbatch.host import HAND_IN
+
+        config.stash[HAND_IN] = self._run_file
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+        """Leave the cases out that nobody asked for, once all others have had their say."""
+        result = yield
+        if self._names is None and not self._left_out:
+            return result
+        from pytest_sdbatch.bridges.pytest_items import full_name_of
+        from pytest_sdbatch.host import host_of
+
+        host = host_of(config)
+        wanted = [self._is_wanted(full_name_of(item, host)) for item in items]
+        dropped = [item for item, kept in zip(items, wanted, strict=True) if not kept]
+        if dropped:
+            items[:] = [item for item, kept in zip(items, wanted, strict=True) if kept]
+            config.hook.pytest_deselected(items=dropped)
+        return result
+
+    def _is_wanted(self, name: str | None) -> bool:
+        return name not in self._left_out and (self._names is None or name in self._names)
