@@ -115,8 +115,7 @@ def accept(comparison: Comparison, acceptances: Sequence[Acceptance]) -> tuple[C
     used: dict[Acceptance, None] = {}
     cases = []
     for case in comparison.cases:
-        parts = {"outcome": case.outcome, "time": case.time, "peak_memory": case.memory}
-        worse = [name for name, part in parts.items() if part is not None and part.verdict is Verdict.REGRESSED]
+        worse = [metric for metric, part in case.parts.items() if part.verdict is Verdict.REGRESSED]
         taken = {
             metric: next((a for a in acceptances if a.what in {metric, *_spelled(case)}), None) for metric in worse
         }

@@ -14,6 +14,7 @@ from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.estimate import Run
 from pytest_sdbatch.analysis.exact import compare_exact
 from pytest_sdbatch.analysis.explanation import Explanation
+from pytest_sdbatch.analysis.growth import growth
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
@@ -47,6 +48,19 @@ class CaseComparison:
     base: Sequence[Measured] = ()  # of each run that has it
     candidate: Sequence[Measured] = ()
     moved: tuple[Moved, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, CaseVerdict]:
+        """The verdicts on what was compared, by metric."""
+        found = {"outcome": self.outcome, "time": self.time, "peak_memory": self.memory}
+        return {metric: part for metric, part in found.items() if part is not None}
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What explains that it became slower, of a case whose time regressed; no test."""
+        if self.time is None or self.time.verdict is not Verdict.REGRESSED:
+            return ()
+        return tuple(growth(sound_of(self.base), sound_of(self.candidate)))
 
     @property
     def base_call_s(self) -> float | None:

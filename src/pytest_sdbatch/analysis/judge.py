@@ -45,14 +45,26 @@ def judge(
         verdict, reason = Verdict.INCONCLUSIVE, f"{units.count(estimate.pairs, 'pair')}, {fewest} are needed"
     elif rejected and estimate.mean >= math.log1p(tolerance):
         verdict, reason = Verdict.REGRESSED, f"slower beyond chance, and by {units.share(tolerance)} or more"
-    elif estimate.upper_alone < -math.log1p(tolerance):
-        verdict, reason = Verdict.IMPROVED, f"faster by more than {units.share(tolerance)}"
-    elif estimate.upper < math.log1p(margin):
-        verdict, reason = Verdict.UNCHANGED, f"a slowdown of {units.share(margin)} is excluded"
     else:
-        verdict, reason = Verdict.INCONCLUSIVE, f"a slowdown of {units.share(margin)} is neither shown nor excluded"
+        verdict, reason = not_slower(estimate, faster=tolerance, margin=margin)
     tail = config.final_alpha / max(1, family)
     return with_numbers(verdict, reason, estimate, tail=tail, tolerance=tolerance, p=p)
+
+
+def not_slower(estimate: Estimate, *, faster: float, margin: float) -> tuple[Verdict, str]:
+    """Return the verdict on a case that is not called slower, and why.
+
+    Args:
+        estimate: of the ln-ratio, with an error.
+        faster: the share by which what improved is faster.
+        margin: the slowdown that "unchanged" excludes.
+
+    """
+    if estimate.upper_alone < -math.log1p(faster):
+        return Verdict.IMPROVED, f"faster by more than {units.share(faster)}"
+    if estimate.upper < math.log1p(margin):
+        return Verdict.UNCHANGED, f"a slowdown of {units.share(margin)} is excluded"
+    return Verdict.INCONCLUSIVE, f"a slowdown of {units.share(margin)} is neither shown nor excluded"
 
 
 def with_numbers(

@@ -9,7 +9,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.estimate import Estimate, Locations, p_value
 from pytest_sdbatch.analysis.holm import holm
-from pytest_sdbatch.analysis.judge import with_numbers
+from pytest_sdbatch.analysis.judge import not_slower, with_numbers
 from pytest_sdbatch.analysis.screen import suspects
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
@@ -73,7 +73,7 @@ def judge_stored(estimates: Mapping[str, Estimate], config: Config) -> tuple[dic
 
 
 def _word(case: str, estimate: Estimate, config: Config, *, suspect: bool, rejected: bool) -> tuple[Verdict, str]:
-    tolerance, margin = config.tolerance_of(case), config.margin_of(case)
+    tolerance = config.tolerance_of(case)
     faster = max(tolerance, config.drift)
     if estimate.freedom < _FEWEST_FREEDOM:
         return Verdict.INCONCLUSIVE, f"{estimate.freedom + 2} runs of both sides, {FEWEST_RUNS} are needed"
@@ -81,8 +81,4 @@ def _word(case: str, estimate: Estimate, config: Config, *, suspect: bool, rejec
         return Verdict.REGRESSED, f"slower by more than {units.share(faster)}, beyond chance"
     if suspect:
         return Verdict.INCONCLUSIVE, f"looks slower, but not clearly by more than {units.share(config.drift)}"
-    if estimate.upper < -math.log1p(faster):
-        return Verdict.IMPROVED, f"faster by more than {units.share(faster)}"
-    if estimate.upper < math.log1p(margin):
-        return Verdict.UNCHANGED, f"a slowdown of {units.share(margin)} is excluded"
-    return Verdict.INCONCLUSIVE, f"a slowdown of {units.share(margin)} is neither shown nor excluded"
+    return not_slower(estimate, faster=faster, margin=config.margin_of(case))

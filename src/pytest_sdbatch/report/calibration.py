@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
-from itertools import groupby
+from functools import partial
 from typing import Any
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.calibration import EFFECTS, STORED_RUNS, Calibration, CaseCalibration, Detectable
 from pytest_sdbatch.analysis.noise import Noise
 from pytest_sdbatch.report.escape import plain, shortened
-from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+from pytest_sdbatch.report.layout import Cell, Column, blocks_by_test, lay_out, to_string, wrapped
 
 SCHEMA = 1
 NOISY = 0.10  # a machine on which no smaller slowdown is found is told what helps
@@ -34,10 +33,12 @@ def render_calibration(found: Calibration, *, asked: int, width: int, color: boo
     """
     from rich.text import Text
 
-    lines = lay_out(_columns(found), list(_blocks(found, width)), width=width, encoding=encoding)
-    lines += [Text(line, "dim") for text in _legend(found) for line in _wrapped(text, width)]
+    columns = _columns(found)
+    row = partial(_row, keys=[column.key for column in columns])
+    lines = lay_out(columns, list(blocks_by_test(found.cases, row, width=width)), width=width, encoding=encoding)
+    lines += [Text(line, "dim") for text in _legend(found) for line in wrapped(text, width)]
     lines.append(Text(""))
-    lines += [Text(line, "bold") for text in answer(found, asked=asked) for line in _wrapped(text, width)]
+    lines += [Text(line, "bold") for text in answer(found, asked=asked) for line in wrapped(text, width)]
     return to_string(lines, color=color, encoding=encoding)
 
 
@@ -121,17 +122,6 @@ def _columns(found: Calibration) -> list[Column]:
     ]
 
 
-def _blocks(found: Calibration, width: int) -> Iterator[Block]:
-    test = None
-    keys = [column.key for column in _columns(found)]
-    for (owner, group), members in groupby(found.cases, key=lambda case: (case.place.test, case.place.group)):
-        titles = [(plain(owner), "cyan")] if owner and owner != test else []
-        titles += [(plain(group), "bold")] if group else []
-        test = owner
-        heading = [Cell(line, style) for title, style in titles for line in _wrapped(title, width)]
-        yield Block(tuple(heading), tuple(_row(case, keys) for case in members))
-
-
 def _row(case: CaseCalibration, keys: list[str]) -> dict[str, Cell]:
     texts = {"case": f"  {shortened(plain(case.place.case), _LONGEST_CASE)}"}
     if case.call_s is not None and case.noise is not None and case.detectable is not None:
@@ -205,7 +195,3 @@ def _case(case: CaseCalibration) -> dict[str, Any]:
         "finds_in_a_job": None if limits is None else limits.in_a_job,
         "found": None if limits is None else {str(e): chance for e, chance in limits.chances.items()},
     }
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 20), subsequent_indent="    ", break_on_hyphens=False)

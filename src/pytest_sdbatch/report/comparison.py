@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
-from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison, sound_of
+from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
 from pytest_sdbatch.analysis.config import TOLERANCE, Config
-from pytest_sdbatch.analysis.growth import growth
 from pytest_sdbatch.analysis.restless import noisy_runs
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 from pytest_sdbatch.report.escape import plain, shortened
-from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+from pytest_sdbatch.report.layout import Cell, Column, blocks_by_test, lay_out, to_string, wrapped
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -77,19 +75,16 @@ def render_comparison(
     shown = _shown(comparison.cases)
     paired = comparison.pairs is not None
     notes = notes_of(shown, paired=paired)
-    lines = [Text(line) for text in heading(comparison) for line in _wrapped(text, width)]
-    lines += lay_out(
-        _columns(shown),
-        list(_blocks(shown, notes, width, comparison.config if paired else None)),
-        width=width,
-        encoding=encoding,
-    )
+    lines = [Text(line) for text in heading(comparison) for line in wrapped(text, width)]
+    row = partial(_row, notes=notes, config=comparison.config if paired else None)
+    in_rows = list(blocks_by_test(shown, row, width=width))
+    lines += lay_out(_columns(shown), in_rows, width=width, encoding=encoding)
     below = [*legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
-    lines += [Text(line, "dim") for text in below for line in _wrapped(text, width)]
+    lines += [Text(line, "dim") for text in below for line in wrapped(text, width)]
     for case in comparison.cases:
         if blocks and case.verdict is Verdict.REGRESSED:
             lines += [Text(""), *_regression(case, comparison, width)]
-    lines += [Text(""), *(Text(line, style) for text, style in summary(comparison) for line in _wrapped(text, width))]
+    lines += [Text(""), *(Text(line, style) for text, style in summary(comparison) for line in wrapped(text, width))]
     return to_string(lines, color=color, encoding=encoding)
 
 
@@ -135,7 +130,8 @@ def heading(comparison: Comparison) -> Iterator[str]:
     """Yield what was compared, and what moved between the sides."""
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
         files = ", ".join(dict.fromkeys(run.file for run in side))
-        yield f"{word}: {units.count(len(side), 'run')} {'in' if comparison.pairs is None else 'of'} {plain(files)}"
+        where = f" {'in' if comparison.pairs is None else 'of'} {plain(files)}" if side else ""
+        yield f"{word}: {units.count(len(side), 'run')}{where}"
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
@@ -161,37 +157,28 @@ def _columns(cases: Sequence[CaseComparison]) -> list[Column]:
     return [column for column in _COLUMNS if column.key not in empty]
 
 
-def _blocks(
-    cases: Sequence[CaseComparison], notes: Mapping[str, int], width: int, config: Config | None
-) -> Iterator[Block]:
-    test = None
-    for (owner, group), members in groupby(cases, key=lambda case: (case.place.test, case.place.group)):
-        titles = [(plain(owner), "cyan")] if owner and owner != test else []
-        titles += [(plain(group), "bold")] if group else []
-        test = owner
-        heading = [Cell(line, style) for title, style in titles for line in _wrapped(title, width)]
-        yield Block(tuple(heading), tuple(_row(case, notes, config) for case in members))
-
-
 def _row(case: CaseComparison, notes: Mapping[str, int], config: Config | None) -> dict[str, Cell]:
     """Return the cells of a case; *config* is that of pairs."""
-    time, detectable = case.time, detectable_of(case)
-    estimate = None if time is None else time.estimate
     note = notes.get(note_of(case, paired=config is not None)) if case.verdict in _EXPLAINED else None
     number = "" if note is None else f" ({note})"
-    texts = {
-        "case": f"  {shortened(plain(case.place.case), _LONGEST_CASE)}",
+    texts = {"case": f"  {shortened(plain(case.place.case), _LONGEST_CASE)}", **figures(case)}
+    cells = {key: Cell(text) for key, text in texts.items()}
+    return {**cells, "verdict": Cell(f"{case.verdict.value}{budget_note(case, config)}{number}", _STYLES[case.verdict])}
+
+
+def figures(case: CaseComparison) -> dict[str, str]:
+    """Return the figures of a case by column, in the order of the table."""
+    time, detectable = case.time, detectable_of(case)
+    estimate, interval = (None, None) if time is None else (time.estimate, time.interval)
+    memory = None if case.memory is None else case.memory.estimate
+    return {
         "base": _UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
         "now": _UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
         "change": _UNKNOWN if estimate is None else change_text(estimate),
-        "interval": _UNKNOWN if time is None or time.interval is None else interval_text(time.interval),
+        "interval": _UNKNOWN if interval is None else interval_text(interval),
         "detects": _UNKNOWN if detectable is None else change_text(detectable),
-        "memory": _UNKNOWN
-        if case.memory is None or case.memory.estimate is None
-        else units.change(case.memory.estimate),
+        "memory": _UNKNOWN if memory is None else units.change(memory),
     }
-    cells = {key: Cell(text) for key, text in texts.items()}
-    return {**cells, "verdict": Cell(f"{case.verdict.value}{budget_note(case, config)}{number}", _STYLES[case.verdict])}
 
 
 def budget_note(case: CaseComparison, config: Config | None) -> str:
@@ -238,15 +225,14 @@ def _regression(case: CaseComparison, comparison: Comparison, width: int) -> lis
 
     # The name stays in one piece, however long: it is given to pytest as it is.
     title = Text(plain(f"regressed: {case.name}"), "bold red")
-    return [title, *(Text(line) for text in regression_texts(case, comparison) for line in _wrapped(text, width))]
+    return [title, *(Text(line) for text in regression_texts(case, comparison) for line in wrapped(text, width))]
 
 
 def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
     """Yield what is known of a case that regressed: numbers, interval, budget, explanation."""
-    for label, verdict in (("outcome", case.outcome), ("peak memory", case.memory)):
+    for verdict in (case.outcome, case.memory):
         if verdict is not None:
-            change = "" if verdict.estimate is None else f" ({units.change(verdict.estimate)})"
-            yield f"  {label}: {plain(verdict.reason)}{change}{_unless_red(verdict)}"
+            yield f"{exact_text(verdict, is_memory=verdict is case.memory)}{_unless_red(verdict)}"
     time = case.time
     if time is None or time.estimate is None or case.base_call_s is None or case.candidate_call_s is None:
         return
@@ -260,11 +246,16 @@ def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[s
         yield f"  why: {time.reason}" + (f" (p = {time.p:.1g})" if time.p is not None else "")
         drift = f", and {units.share(config.drift)} of drift" if comparison.pairs is None else ""
         yield f"  budget: {units.share(config.tolerance_of(case.name))}{drift}"
-        for cause in growth(sound_of(case.base), sound_of(case.candidate)):
-            yield f"  {plain(cause)}"
+        yield from (f"  {plain(cause)}" for cause in case.causes)
     for explanation in comparison.explanations:
         if explanation.group in (case.place.group, f"{case.place.test} {case.place.group}"):
             yield f"  explanation: {plain(str(explanation))}"
+
+
+def exact_text(verdict: CaseVerdict, *, is_memory: bool) -> str:
+    """Return what a verdict on the outcome, or on peak memory, says."""
+    change = "" if verdict.estimate is None else f" ({units.change(verdict.estimate)})"
+    return f"  {'peak memory' if is_memory else 'outcome'}: {plain(verdict.reason)}{change}"
 
 
 def _unless_red(verdict: CaseVerdict) -> str:
@@ -296,7 +287,3 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     limits = dict.fromkeys(change_text(limit) for limit in (min(known), max(known))) if known else ()
     finds = f"; so many runs find slowdowns of {' to '.join(limits)}" if limits else ""
     yield f"{said}{finds}; more runs of either side find smaller ones", _STYLES[Verdict.INCONCLUSIVE]
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 20), subsequent_indent="    ", break_on_hyphens=False)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison, sound_of
-from pytest_sdbatch.analysis.growth import growth
+from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
 from pytest_sdbatch.analysis.sides import SideRun
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
@@ -59,9 +58,7 @@ def _case(case: CaseComparison) -> dict[str, Any]:
         "time": _verdict(case.time),
         "peak_memory": _verdict(case.memory),
         "moved": [str(fact) for fact in case.moved],
-        "growth": list(growth(sound_of(case.base), sound_of(case.candidate)))
-        if case.verdict in (Verdict.REGRESSED, Verdict.ACCEPTED)
-        else [],
+        "growth": list(case.causes),
     }
 
 

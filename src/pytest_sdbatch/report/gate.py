@@ -9,7 +9,7 @@ from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Compari
 from pytest_sdbatch.analysis.exact import LEAST_BYTES
 from pytest_sdbatch.analysis.sides import SideRun
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
-from pytest_sdbatch.report.comparison import regression_texts
+from pytest_sdbatch.report.comparison import exact_text, regression_texts
 from pytest_sdbatch.report.escape import plain
 
 _SHORT = 12  # digits of a commit
@@ -32,8 +32,7 @@ def own_failure(
     lines += [f"  limit: {plain(text)}" for text in broken]
     if worse is not None:
         is_memory = worse.estimate is not None
-        change = f" ({units.change(worse.estimate)})" if worse.estimate is not None else ""
-        lines.append(f"  {'peak memory' if is_memory else 'outcome'}: {plain(worse.reason)}{change}")
+        lines.append(exact_text(worse, is_memory=is_memory))
         if is_memory:
             lines.append(f"  budget: {units.share(memory_tolerance)}, at least {units.memory(LEAST_BYTES)}")
         lines.append(f"  baseline: {plain(baseline or '')}")

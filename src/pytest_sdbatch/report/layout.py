@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pytest_sdbatch.report.escape import plain
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from pytest_sdbatch.analysis.sides import Place
 
 GAP = "  "
 # What a terminal may lack, and its stand-in.
@@ -44,6 +50,33 @@ class Block:
 
     heading: tuple[Cell, ...]
     rows: tuple[Mapping[str, Cell], ...]
+
+
+class Placed(Protocol):
+    """A case that stands somewhere."""
+
+    @property
+    def place(self) -> Place:
+        """Below which test, in which group."""
+
+
+P = TypeVar("P", bound=Placed)
+
+
+def blocks_by_test(cases: Iterable[P], row: Callable[[P], Mapping[str, Cell]], *, width: int) -> Iterator[Block]:
+    """Yield a block for each test and group, in the order of *cases*; the name of a test stands once."""
+    shown = None
+    for (test, group), members in groupby(cases, key=lambda case: (case.place.test, case.place.group)):
+        titles = [(plain(test), "cyan")] if test and test != shown else []
+        titles += [(plain(group), "bold")] if group else []
+        shown = test
+        heading = tuple(Cell(line, style) for title, style in titles for line in wrapped(title, width))
+        yield Block(heading, tuple(map(row, members)))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of *text*, those that follow the first indented; names stay in one piece."""
+    return textwrap.wrap(text, max(width, 20), subsequent_indent="    ", break_on_hyphens=False)
 
 
 def lay_out(columns: Sequence[Column], blocks: Sequence[Block], *, width: int, encoding: str = "utf-8") -> list[Text]:

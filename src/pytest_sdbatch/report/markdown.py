@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.report.comparison import (
     MOST_ROWS,
     budget_note,
-    change_text,
-    detectable_of,
+    figures,
     heading,
-    interval_text,
     legend,
     note_of,
     regression_texts,
@@ -33,7 +30,6 @@ _ORDER = (
     Verdict.UNCHANGED,
 )
 _PLAIN = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED)  # need no reason in the table
-_UNKNOWN = "-"
 
 
 def comparison_markdown(comparison: Comparison, *, lines: Sequence[str] = ()) -> str:
@@ -70,21 +66,7 @@ def _document(comparison: Comparison, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _row(case: CaseComparison, config: Config | None) -> str:
-    time, detectable = case.time, detectable_of(case)
-    estimate = None if time is None else time.estimate
-    interval = None if time is None else time.interval
-    memory = None if case.memory is None else case.memory.estimate
     verdict = f"{case.verdict.value}{budget_note(case, config)}"
     if case.verdict not in _PLAIN:
         verdict += f": {note_of(case, paired=config is not None)}"
-    cells = [
-        case.name,
-        _UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
-        _UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
-        _UNKNOWN if estimate is None else change_text(estimate),
-        _UNKNOWN if interval is None else interval_text(interval),
-        _UNKNOWN if detectable is None else change_text(detectable),
-        _UNKNOWN if memory is None else units.change(memory),
-        verdict,
-    ]
-    return f"| {' | '.join(map(markdown, cells))} |"
+    return f"| {' | '.join(map(markdown, (case.name, *figures(case).values(), verdict)))} |"
