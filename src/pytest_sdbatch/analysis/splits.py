@@ -62,11 +62,6 @@ class Split:
     measured: bool  # whether every size of it ran
 
     @property
-    def images_per_s(self) -> float:
-        """Images per second of the whole work."""
-        return self.images / self.seconds
-
-    @property
     def text(self) -> str:
         """Size x count, and what comes last: ``4x4``, ``4+4+2``, ``4x25+2``, ``4+4+4 (2 too many)``."""
         if not self.rest:
@@ -76,10 +71,6 @@ class Split:
         if self.batch_count < _SPELLED_OUT:
             return "+".join(map(str, [self.batch_size] * self.batch_count + [last])) + extra
         return f"{self.batch_size}x{self.batch_count}+{last}{extra}"
-
-    def dollars(self, per_s: float) -> float:
-        """Return what the whole work costs on a device of so many dollars per second."""
-        return self.seconds * per_s
 
     def figure(self, objective: Objective) -> float | None:
         """Return what *objective* wants small; cost is time at a price that all splits share."""

@@ -58,11 +58,12 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
     names = _names(dict.fromkeys(test for test, _ in groups))
     sentences = []
     for (test, group), members in groups.items():
-        if is_tiny(members[0].model) or len({row.batch_size for row in members if row.counts}) < 2:
+        fewest = 1 if _asked(members, question).images is not None else 2  # sizes
+        if is_tiny(members[0].model) or len({row.batch_size for row in members if row.counts}) < fewest:
             continue
         owned = members[0].model is None or len(names) > 1
         sentences.append(f"{names[test]} {group}: " if owned else f"{group}: ")
-        if len({row.batch_size for row in members if row.answers}) < 2:
+        if len({row.batch_size for row in members if row.answers}) < fewest:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
         sentences[-1] += _answer(members, measured, question)

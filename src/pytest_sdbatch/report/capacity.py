@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_sdbatch.analysis.forecast import Growth, growths, largest_that_fits
+from pytest_sdbatch.analysis.forecast import MEMORY, WHOLE, Growth, growths, largest_that_fits
 from pytest_sdbatch.analysis.memory_fit import Largest
 from pytest_sdbatch.records import Outcome, Record
 
@@ -14,7 +14,7 @@ _ENOUGH_SIZES = 3  # for two slopes, so that it is news if they do not agree
 def capacity(records: Sequence[Record]) -> str:
     """Return the largest batch size that was measured, and the one that is predicted to fit; empty where neither ends.
 
-    ``at least 16 fit, about 41 (36 to 44) would``, ``12 is the largest measured that fits``,
+    ``at least 16 fit, about 41 (36 to 44) would, vae_decode runs out first``, ``12 is the largest measured that fits``,
     ``at least 4 fit; measure 8 as well to learn where memory ends: so far it does not grow evenly``
 
     Args:
@@ -27,7 +27,9 @@ def capacity(records: Sequence[Record]) -> str:
     found = growths(records)
     predicted = largest_that_fits(found)
     most = None if predicted is None else predicted.estimate
-    would = f", about {most}{_between(predicted)} would" if predicted and most is not None and most > measured else ""
+    would = ""
+    if predicted is not None and most is not None and most > measured:
+        would = f", about {most}{_between(predicted)} would{_first_out(found, most + 1)}"
     larger = [record for record in records if record.case.batch_size > measured]
     ended = any(
         record.outcome.did_not_fit
@@ -53,6 +55,16 @@ def _uneven(found: Sequence[Growth]) -> str:
     if not probes:
         return ""
     return f"; measure {max(probes)} as well to learn where memory ends: so far it does not grow evenly"
+
+
+def _first_out(found: Sequence[Growth], batch_size: int) -> str:
+    """Return the stage that has the peak at *batch_size*, where stages are told apart and memory ends there."""
+    for growth in found:
+        limit = growth.limit_bytes
+        if growth.measure == MEMORY and limit is not None and growth.needs(batch_size).estimate > limit:
+            stage = growth.fit.highest_stage(batch_size)
+            return f", {stage} runs out first" if stage not in (WHOLE, "other") else ""
+    return ""
 
 
 def _between(predicted: Largest) -> str:
