@@ -74,7 +74,9 @@ def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> P
     calls = _calls(there, [measured.timings[row.test, row.case] for row in there], images)
     compiled = is_compiled(made[0].case.variant)
     load_s = max((float(record.load_s.value or 0.0) for record in made), default=0.0)
-    cold = Start(cold=True, load_s=load_s, compiled=compiled)
+    # Which size paid for the first call of the process is chance: it ran first. A compile is each shape's own.
+    first_s = 0.0 if compiled else max(call.first_s for call in calls.values())
+    cold = Start(cold=True, load_s=load_s, first_s=first_s, compiled=compiled)
     cold_splits = plan_splits(images, calls, cold)
     splits = cold_splits if question.cold else plan_splits(images, calls, Start(compiled=compiled))
     if any(record.count_inside for record in made):  # what one call makes is there when it returns
@@ -82,22 +84,26 @@ def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> P
     return Plan(
         splits=splits,
         cold_s={split.batch_size: split.seconds for split in cold_splits},
-        chosen=_sweet_spot(splits, there, measured, question)
-        or recommended(splits, objective=question.objective, within=question.within),
+        chosen=_chosen(splits, cold_splits, there, measured, question),
         beaten=front_of_splits(splits, cold_splits if question.price_per_s is not None else ()).beaten,
         unit="image" if there[0].frames is None else "video",
     )
 
 
-def _sweet_spot(splits: Sequence[Split], there: Sequence[Row], measured: Measured, question: Question) -> Split | None:
-    """Return the split of the sweet spot, decided as that of a sweep; None where splits are not just so many calls."""
-    ran = {split.batch_size: split for split in splits if split.measured}
-    if question.objective not in (Objective.THROUGHPUT, Objective.COST) or question.cold or not ran:
-        return None
-    if any(split.rest for split in ran.values()):
-        return None
-    points = measured.points(row for row in there if row.batch_size in ran)
-    return ran[choose(points, within=question.within, others=measured.points_over_limit(there)).spot.batch_size]
+def _chosen(
+    splits: Sequence[Split], paid: Sequence[Split], there: Sequence[Row], measured: Measured, question: Question
+) -> Split | None:
+    """Return the recommended one of *splits*; *paid* are the same from a cold start, which is what costs."""
+    by_size = {split.batch_size: split for split in splits}
+    ran = [split for split in splits if split.measured]
+    if question.objective == Objective.THROUGHPUT and not question.cold and ran and not any(one.rest for one in ran):
+        # So many equal calls: the sweet spot is that of a sweep, decided on the curve.
+        sizes = {split.batch_size for split in ran}
+        points = measured.points(row for row in there if row.batch_size in sizes)
+        return by_size[choose(points, within=question.within).spot.batch_size]
+    among = paid if question.objective == Objective.COST else splits
+    found = recommended(among, objective=question.objective, within=question.within)
+    return None if found is None else by_size[found.batch_size]
 
 
 def _calls(there: Sequence[Row], timings: Sequence[Timing], images: int) -> dict[int, Call]:

@@ -126,9 +126,10 @@ def _ways(images: int, known: Mapping[int, Call], start: Start) -> dict[int, lis
             if not set(made) <= set(known):
                 continue
             seconds, seen = (start.load_s if start.cold else 0.0), set() if start.cold else {size}
-            for call in made:
+            for number, call in enumerate(made):
                 if call not in seen and (start.cold or start.compiled):
-                    seconds += known[call].first_s
+                    of_process_s = 0.0 if number else start.first_s
+                    seconds += max(known[call].first_s, of_process_s)
                 seen.add(call)
                 seconds += known[call].seconds
             found.setdefault(size, []).append((seconds, made))
@@ -142,7 +143,10 @@ def test_the_planner_finds_what_brute_force_finds() -> None:
         images = int(random.integers(1, 13))
         known = _table(random, images)
         start = Start(
-            cold=bool(random.integers(2)), load_s=float(random.uniform(0, 5)), compiled=bool(random.integers(2))
+            cold=bool(random.integers(2)),
+            load_s=float(random.uniform(0, 5)),
+            first_s=float(random.choice([0.0, 2.0])),
+            compiled=bool(random.integers(2)),
         )
         splits = plan_splits(images, known, start)
         cheapest = {size: min(ways, key=lambda way: way[0]) for size, ways in _ways(images, known, start).items()}

@@ -88,6 +88,28 @@ def test_a_cold_start_comes_before_the_first_image(splits: list[Record]) -> None
     assert "first image after 3.90 s" in sentence
 
 
+def test_the_first_call_of_the_process_is_no_matter_of_the_split(sd15: Maker) -> None:
+    """1x16 ran first and took 5 s longer for it; from a cold start each split would."""
+    colds = {1: 5.0, 4: 0.0, 16: 0.1}
+    records = [record(sd15, size, 16 // size, call_s=0.1 + 0.2 * size, cold_s=cold) for size, cold in colds.items()]
+
+    firsts = {row[0]: row[3:5] for row in table(records, replace(SIXTEEN, cold=True))}
+
+    assert firsts["1x16"] == ["7.30", "s"]
+    assert firsts["4x4"] == ["7.90", "s"]
+
+
+def test_what_costs_least_includes_the_start(sd15: Maker) -> None:
+    """Compiling for 8 takes 60 s longer than for 4, which 16 images do not earn."""
+    compiled = sd15.group(variant="compile")
+    records = [record(compiled, 4, 4, call_s=0.9, cold_s=30.4), record(compiled, 8, 2, call_s=1.6, cold_s=90)]
+
+    assert "16 images: 8x2" in answer_sentences(records, SIXTEEN)[0]
+    (sentence,) = answer_sentences(records, replace(SIXTEEN, objective=Objective.COST, price_per_s=0.001))
+    assert "16 images, for cost: 4x4, 3.60 s" in sentence
+    assert sentence.endswith("; $2.25 per 1000")
+
+
 def test_the_table_has_every_split(splits: list[Record]) -> None:
     """Measured ones with their figures, one of them recommended, and one that takes longer than it in more memory."""
     assert table(splits, SIXTEEN)[:-1] == [
