@@ -84,14 +84,14 @@ def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> P
     return Plan(
         splits=splits,
         cold_s={split.batch_size: split.seconds for split in cold_splits},
-        chosen=_chosen(splits, cold_splits, there, measured, question),
+        chosen=_chosen(splits, cold_splits, members, measured, question),
         beaten=front_of_splits(splits, cold_splits if question.price_per_s is not None else ()).beaten,
         unit="image" if there[0].frames is None else "video",
     )
 
 
 def _chosen(
-    splits: Sequence[Split], paid: Sequence[Split], there: Sequence[Row], measured: Measured, question: Question
+    splits: Sequence[Split], paid: Sequence[Split], members: Sequence[Row], measured: Measured, question: Question
 ) -> Split | None:
     """Return the recommended one of *splits*; *paid* are the same from a cold start, which is what costs."""
     by_size = {split.batch_size: split for split in splits}
@@ -99,8 +99,9 @@ def _chosen(
     if question.objective == Objective.THROUGHPUT and not question.cold and ran and not any(one.rest for one in ran):
         # So many equal calls: the sweet spot is that of a sweep, decided on the curve.
         sizes = {split.batch_size for split in ran}
-        points = measured.points(row for row in there if row.batch_size in sizes)
-        return by_size[choose(points, within=question.within).spot.batch_size]
+        points = measured.points(row for row in members if row.batch_size in sizes)
+        choice = choose(points, within=question.within, others=measured.points_over_limit(members))
+        return by_size[choice.spot.batch_size]
     among = paid if question.objective == Objective.COST else splits
     found = recommended(among, objective=question.objective, within=question.within)
     return None if found is None else by_size[found.batch_size]
