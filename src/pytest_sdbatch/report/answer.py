@@ -228,9 +228,11 @@ def _chosen(members: Sequence[Row], points: Sequence[Point], choice: Choice, *, 
     }
     said = f"fastest is {named[fastest]} at {throughput(fastest.images_per_s, frames)}{_beyond(members, choice)}"
     if spot.batch_size < fastest.batch_size:
+        price = price_of(spot, fastest)
+        by = "" if 1 - spot.images_per_s / fastest.images_per_s <= within else " by the curve of all sizes"
         return (
-            f"{said}; {named[spot]} is within {units.share(within)} ({throughput(spot.images_per_s, frames)}),"
-            f" costs {units.share(price_of(spot, fastest).more_per_image)} more per"
+            f"{said}; {named[spot]} is within {units.share(within)}{by} ({throughput(spot.images_per_s, frames)}),"
+            f" costs {units.share(price.more_per_image)} more per"
             f" {'image' if frames is None else 'video'}{_sooner(spot, fastest)}"
         )
     smaller = [point for point in points if point.batch_size < fastest.batch_size]
@@ -239,10 +241,15 @@ def _chosen(members: Sequence[Row], points: Sequence[Point], choice: Choice, *, 
     size = max(point.batch_size for point in smaller)
     less = best(point for point in smaller if point.batch_size == size)
     made = "images" if frames is None else "frames"
-    fewer = units.share(1 - less.images_per_s / fastest.images_per_s)
+    fewer = 1 - less.images_per_s / fastest.images_per_s
+    surely, most = "", ""
+    if fewer <= within and choice.scaling is not None:
+        ratio = choice.scaling.rate_ratio(size, fastest.batch_size)
+        surely, low = " surely", ratio.estimate if ratio.low is None else ratio.low
+        most = f" (up to {units.share(1 - (low or 0.0))} by the curve of all sizes)"
     return (
-        f"{said}; no smaller size is within {units.share(within)}:"
-        f" {named[less]} makes {fewer} fewer {made}/s{_sooner(less, fastest)}"
+        f"{said}; no smaller size is{surely} within {units.share(within)}:"
+        f" {named[less]} makes {units.share(fewer)} fewer {made}/s{most}{_sooner(less, fastest)}"
     )
 
 
