@@ -33,6 +33,7 @@ from pytest_sdbatch.storage.run_file import read_run_file
 
 TITLE = "Forecasts"
 TIMES, MEMORIES = 0.10, 0.05  # allowed errors
+BESIDE = 0.05  # of the cases: so many may have been marked on a quiet machine
 PROBES, TARGET = (4, 8), 64  # batch sizes of the memory
 SWEEP = "import sys; from pytest_sdbatch.cli import main; sys.exit(main())"
 
@@ -110,14 +111,17 @@ def _times(trial: Trial) -> Line:
     errors = [_error(curve, calls, rounds[calls]) for calls in trial.held_out]
     beyond = [abs(error) for calls, error in zip(trial.held_out, errors, strict=True) if max(calls) > max(trial.fitted)]
     median = statistics.median(map(abs, errors))
-    beside = f"; {noticed} of {len(splits)} cases beside other work" if noticed else ""
+    is_quiet = noticed <= BESIDE * len(splits)
+    beside = f"; {noticed} of {len(splits)} cases beside other work" + (
+        "" if is_quiet else ", so that it means nothing"
+    )
     return Line(
         what=f"{trial.case.group_id}: seconds of {len(errors)} splits, from single calls of "
         f"{','.join(map(str, trial.fitted))} images",
         figure=f"off by {median:.1%} (median), {max(map(abs, errors)):.1%} at worst; "
         f"{statistics.median(beyond):.1%} (median) of the {len(beyond)} with larger calls{beside}",
         goal=f"median <= {TIMES:.0%}",
-        met=median <= TIMES,
+        met=median <= TIMES if is_quiet else None,
     )
 
 
