@@ -54,6 +54,17 @@ def test_what_decides_is_an_option(run_benchmark: RunBenchmark, arguments: list[
     assert says in words(result)
 
 
+def test_latency_is_told_as_what_one_waits(run_benchmark: RunBenchmark) -> None:
+    """The median and the longest round; finished images are no matter of this device."""
+    arguments = ["--sd-batch-sizes=1,4", "--sd-objective=latency", "-osd_output_type=pil"]
+
+    result = run_benchmark(*arguments, device=device())
+
+    assert "least latency has batch size 1, 200 ms a call (median; at most 200 ms in 5 rounds" in words(result)
+    assert "fastest is batch size 4, 500 ms a call and 8.00 images/s" in words(result)
+    assert "without making PIL images" not in words(result)
+
+
 def test_a_device_without_a_price_has_no_costs(run_benchmark: RunBenchmark) -> None:
     """A price by name is for devices of that name."""
     result = run_benchmark("--sd-images=4", "--sd-price=H100:3.6/h", device=device())

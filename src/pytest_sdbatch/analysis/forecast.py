@@ -11,7 +11,7 @@ from pytest_sdbatch.records import MemoryRound, Outcome, Record
 MEMORY = "memory"  # of the device, as Record.memory_source counts it
 ADDRESS_SPACE = "address space"  # of the process
 _ROUNDING_BYTES = 0.5  # the arithmetic of a line must not decide about a size that needs exactly what there is
-_WHOLE = "all"  # the one stage of what is only known of the whole
+WHOLE = "all"  # the one stage of what is only known of the whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +52,11 @@ def growths(records: Sequence[Record]) -> tuple[Growth, ...]:
     last = rounds[-1][1] if rounds else None
     found = []
     stages = _stage_peaks(rounds) if len(rounds) == len(sound) else {}
-    fitted = _fitted(stages or {_WHOLE: _whole_peaks(sound)})
+    fitted = _fitted(stages or {WHOLE: _whole_peaks(sound)})
     if fitted is not None:
         limit = None if last is None else last.limit_bytes
         found.append(Growth(measure=MEMORY, fit=fitted, overhead=_overhead(last), limit_bytes=limit))
-    mapped = _fitted({_WHOLE: [_peak(size, made.address_space_bytes) for size, made in rounds]})
+    mapped = _fitted({WHOLE: [_peak(size, made.address_space_bytes) for size, made in rounds]})
     if mapped is not None and last is not None:
         found.append(Growth(measure=ADDRESS_SPACE, fit=mapped, limit_bytes=last.address_space_limit_bytes))
     return tuple(found)

@@ -29,7 +29,7 @@ class Call:
     low_s: float | None = None  # 95 %
     high_s: float | None = None
     measured: bool  # whether this size ran; otherwise its figures are read off a curve
-    first_s: float = 0.0  # what the first call of its shape takes longer: cold start, compiling
+    first_s: float = 0.0  # what the first call of its shape took longer: cold start, compiling
     peak_bytes: float | None = None
     joules: float | None = None
 
@@ -40,6 +40,7 @@ class Start:
 
     cold: bool = False  # nothing is loaded; else the shape of the full calls ran before
     load_s: float = 0.0
+    first_s: float = 0.0  # what the first call of a process takes longer, whatever its shape
     compiled: bool = False  # a new shape is compiled anew, so that a remainder may be padded instead
 
 
@@ -62,11 +63,6 @@ class Split:
     measured: bool  # whether every size of it ran
 
     @property
-    def images_per_s(self) -> float:
-        """Images per second of the whole work."""
-        return self.images / self.seconds
-
-    @property
     def text(self) -> str:
         """Size x count, and what comes last: ``4x4``, ``4+4+2``, ``4x25+2``, ``4+4+4 (2 too many)``."""
         if not self.rest:
@@ -76,10 +72,6 @@ class Split:
         if self.batch_count < _SPELLED_OUT:
             return "+".join(map(str, [self.batch_size] * self.batch_count + [last])) + extra
         return f"{self.batch_size}x{self.batch_count}+{last}{extra}"
-
-    def dollars(self, per_s: float) -> float:
-        """Return what the whole work costs on a device of so many dollars per second."""
-        return self.seconds * per_s
 
     def figure(self, objective: Objective) -> float | None:
         """Return what *objective* wants small; cost is time at a price that all splits share."""
@@ -130,7 +122,7 @@ def _split(images: int, size: int, calls: Mapping[int, Call], start: Start) -> S
     full, last, padded, new_shape_s = calls[size], None, False, 0.0
     if rest:
         last, padded, new_shape_s = _last_call(full, calls.get(rest), start)
-    begin_s = start.load_s + full.first_s if start.cold else 0.0
+    begin_s = start.load_s + max(full.first_s, start.first_s) if start.cold else 0.0
     once_s = begin_s + new_shape_s
     peaks = [full.peak_bytes] + ([last.peak_bytes] if last else [])
     return Split(

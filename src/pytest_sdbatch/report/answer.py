@@ -7,16 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.latency import fewest_for_quantile, latency_of, quantile_s
 from pytest_sdbatch.analysis.splits import Objective
 from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, choose, price_of
+from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Outcome, Record, Run, short_name
 from pytest_sdbatch.report.capacity import capacity
 from pytest_sdbatch.report.escape import plain
+from pytest_sdbatch.report.front import front_of_rows, worth_choosing
 from pytest_sdbatch.report.measured import Measured, of_records, of_runs
 from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table
 from pytest_sdbatch.report.table import Row, rows, throughput
 
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
+_QUANTILE = 0.95  # of the calls, within how long they end
 _SWEEP = Question()
 
 
@@ -54,11 +58,12 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
     names = _names(dict.fromkeys(test for test, _ in groups))
     sentences = []
     for (test, group), members in groups.items():
-        if is_tiny(members[0].model) or len({row.batch_size for row in members if row.counts}) < 2:
+        fewest = 1 if _asked(members, question).images is not None else 2  # sizes
+        if is_tiny(members[0].model) or len({row.batch_size for row in members if row.counts}) < fewest:
             continue
         owned = members[0].model is None or len(names) > 1
         sentences.append(f"{names[test]} {group}: " if owned else f"{group}: ")
-        if len({row.batch_size for row in members if row.answers}) < 2:
+        if len({row.batch_size for row in members if row.answers}) < fewest:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
         sentences[-1] += _answer(members, measured, question)
@@ -66,6 +71,13 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
         sentences[-1] += f"; {fits}" if fits else ""
         if any(row.unreliable and row.answers for row in members):
             sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
+    for test, name in names.items():
+        works = _works([row for row in table if row.test == test], measured)
+        for work, members in works.items():
+            front = front_of_rows(members, measured, price_per_s=question.price_per_s)
+            said = worth_choosing(front, [measured.records[row.test, row.case].case for row in members])
+            owner = f"{name} " if work.model is None or len(names) > 1 else ""
+            sentences += [f"{owner}{said}"] if said else []
     tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
     if tiny:
         verb = "is" if len(tiny) == 1 else "are"
@@ -73,6 +85,16 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
             f"{', '.join(map(plain, tiny))} {verb} for trying the tool; use --sd-models=sd15 for an answer"
         )
     return sentences
+
+
+def _works(table: Iterable[Row], measured: Measured) -> dict[Case, list[Row]]:
+    """Return the rows that make the same images, whatever the dtype and variant; none of tiny models."""
+    works: dict[Case, list[Row]] = {}
+    for row in table:
+        if not is_tiny(row.model):
+            case = measured.records[row.test, row.case].case
+            works.setdefault(replace(case, dtype="", variant="", batch_size=1, batch_count=1), []).append(row)
+    return works
 
 
 def is_tiny(model: str | None) -> bool:
@@ -112,7 +134,7 @@ def plan_table(
             plan = plan_of(members, measured, asked)
             title = f"{units.count(asked.images, plan.unit)}, {group}"
             plans[f"{names[test]}, {title}" if len(names) > 1 else title] = (
-                replace(plan, chosen=None) if is_tiny(members[0].model) else plan
+                replace(plan, chosen=None, beaten=()) if is_tiny(members[0].model) else plan
             )
     return split_table(plans, question, width=width, color=color, encoding=encoding)
 
@@ -129,37 +151,42 @@ def _answer(members: Sequence[Row], measured: Measured, question: Question) -> s
     """Return the answer of one group, in the terms of the question."""
     asked = _asked(members, question)
     if asked.images is not None:
-        return split_sentence(plan_of(members, measured, asked), asked)
-    if question.objective in (Objective.THROUGHPUT, Objective.COST):
-        return _sentence(members, measured, question)
-    said = _least(members, question.objective)
-    if (
-        question.objective == Objective.LATENCY
-        and measured.records[members[0].test, members[0].case].case.output_type != "pil"
-    ):
+        said = split_sentence(plan_of(members, measured, asked), asked)
+    elif question.objective in (Objective.THROUGHPUT, Objective.COST):
+        said = _sentence(members, measured, question)
+    else:
+        said = _least(members, measured, question.objective)
+    waits = question.objective in (Objective.LATENCY, Objective.FIRST_IMAGE)
+    if waits and measured.records[members[0].test, members[0].case].case.output_type != "pil":
         said += "; without making PIL images of them: -o sd_output_type=pil"
     return said
 
 
-def _least(members: Sequence[Row], objective: Objective) -> str:
+def _least(members: Sequence[Row], measured: Measured, objective: Objective) -> str:
     """Return the row with the smallest figure of *objective*, and the fastest one where that is another."""
+    waits = objective in (Objective.LATENCY, Objective.FIRST_IMAGE)
+
+    def seconds(row: Row) -> list[float]:
+        return [reading.wall_s for reading in measured.records[row.test, row.case].rounds]
 
     def figure(row: Row) -> float | None:
-        if objective == Objective.MEMORY:
-            return row.peak_bytes
-        return row.joules_per_image if objective == Objective.ENERGY else row.call_s
+        if waits:
+            return latency_of(seconds(row)).median_s if row.batch_count == 1 else None
+        return row.peak_bytes if objective == Objective.MEMORY else row.joules_per_image
 
     def told(row: Row) -> str:
         value, rate = figure(row) or 0.0, throughput(row.images_per_s or 0.0, row.frames)
-        if objective == Objective.MEMORY:
-            return f"{units.memory(value)} at the peak and {rate}"
+        if waits:
+            waited = _waited(seconds(row)) if row is least else ""
+            return f"{units.duration(value)} a call{waited} and {rate}"
         if objective == Objective.ENERGY:
             return f"{units.energy(value)} per {'image' if row.frames is None else 'video'} and {rate}"
-        return f"{units.duration(value)} a call and {rate}"
+        return f"{units.memory(value)} at the peak and {rate}"
 
     known = [row for row in members if row.answers and row.images_per_s is not None and figure(row) is not None]
     if not known:
-        return f"no answer, because the {objective.value} of no row is known"
+        lacking = "no row has batch count 1" if waits else f"the {objective.value} of no row is known"
+        return f"no answer, because {lacking}"
     least = min(known, key=lambda row: (figure(row) or 0.0, -(row.images_per_s or 0.0), row.batch_size))
     fastest = max(known, key=lambda row: (row.images_per_s or 0.0, -row.batch_size))
     said = f"least {objective.value} has batch size {least.batch_size}, {told(least)}"
@@ -168,19 +195,19 @@ def _least(members: Sequence[Row], objective: Objective) -> str:
     return f"{said}; fastest is batch size {fastest.batch_size}, {told(fastest)}"
 
 
+def _waited(seconds: Sequence[float]) -> str:
+    """Return what is known of a latency beside its median; a quantile that so many rounds do not tell is refused."""
+    found = latency_of(seconds)
+    said = f" (median; at most {units.duration(found.highest_s)} in {units.count(found.rounds, 'round')}"
+    if found.rounds < fewest_for_quantile(_QUANTILE):
+        return f"{said}, too few for a {units.share(_QUANTILE)} quantile)"
+    return f"{said}, {units.share(_QUANTILE)} within {units.duration(quantile_s(seconds, _QUANTILE))})"
+
+
 def _sentence(members: Sequence[Row], measured: Measured, question: Question) -> str:
     within = question.within
-    points = [
-        Point(
-            batch_size=row.batch_size,
-            batch_count=row.batch_count,
-            seconds_per_image=row.s_per_image,
-            timing=measured.timings[row.test, row.case],
-        )
-        for row in members
-        if row.answers and row.s_per_image is not None
-    ]
-    choice = choose(points, within=within)
+    points = measured.points(members)
+    choice = choose(points, within=within, others=measured.points_over_limit(members))
     said = _chosen(members, points, choice, within=within)
     if choice.scaling is not None and choice.scaling.rejected:
         said += "; the times lie on no line, so that only measured ones were compared"
@@ -201,9 +228,11 @@ def _chosen(members: Sequence[Row], points: Sequence[Point], choice: Choice, *, 
     }
     said = f"fastest is {named[fastest]} at {throughput(fastest.images_per_s, frames)}{_beyond(members, choice)}"
     if spot.batch_size < fastest.batch_size:
+        price = price_of(spot, fastest)
+        by = "" if 1 - spot.images_per_s / fastest.images_per_s <= within else " by the curve of all sizes"
         return (
-            f"{said}; {named[spot]} is within {units.share(within)} ({throughput(spot.images_per_s, frames)}),"
-            f" costs {units.share(price_of(spot, fastest).more_per_image)} more per"
+            f"{said}; {named[spot]} is within {units.share(within)}{by} ({throughput(spot.images_per_s, frames)}),"
+            f" costs {units.share(price.more_per_image)} more per"
             f" {'image' if frames is None else 'video'}{_sooner(spot, fastest)}"
         )
     smaller = [point for point in points if point.batch_size < fastest.batch_size]
@@ -212,10 +241,15 @@ def _chosen(members: Sequence[Row], points: Sequence[Point], choice: Choice, *, 
     size = max(point.batch_size for point in smaller)
     less = best(point for point in smaller if point.batch_size == size)
     made = "images" if frames is None else "frames"
-    fewer = units.share(1 - less.images_per_s / fastest.images_per_s)
+    fewer = 1 - less.images_per_s / fastest.images_per_s
+    surely, most = "", ""
+    if fewer <= within and choice.scaling is not None:
+        ratio = choice.scaling.rate_ratio(size, fastest.batch_size)
+        surely, low = " surely", ratio.estimate if ratio.low is None else ratio.low
+        most = f" (up to {units.share(1 - (low or 0.0))} by the curve of all sizes)"
     return (
-        f"{said}; no smaller size is within {units.share(within)}:"
-        f" {named[less]} makes {fewer} fewer {made}/s{_sooner(less, fastest)}"
+        f"{said}; no smaller size is{surely} within {units.share(within)}:"
+        f" {named[less]} makes {units.share(fewer)} fewer {made}/s{most}{_sooner(less, fastest)}"
     )
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_sdbatch.analysis.forecast import growths, largest_that_fits
+from pytest_sdbatch.analysis.forecast import MEMORY, WHOLE, Growth, growths, largest_that_fits
 from pytest_sdbatch.analysis.memory_fit import Largest
 from pytest_sdbatch.records import Outcome, Record
+
+_ENOUGH_SIZES = 3  # for two slopes, so that it is news if they do not agree
 
 
 def capacity(records: Sequence[Record]) -> str:
     """Return the largest batch size that was measured, and the one that is predicted to fit; empty where neither ends.
 
-    ``at least 16 fit, about 41 (36 to 44) would``, ``12 is the largest measured that fits``
+    ``at least 16 fit, about 41 (36 to 44) would, vae_decode runs out first``, ``12 is the largest measured that fits``,
+    ``at least 4 fit; measure 8 as well to learn where memory ends: so far it does not grow evenly``
 
     Args:
         records: of one test and group, any order.
@@ -21,9 +24,12 @@ def capacity(records: Sequence[Record]) -> str:
     measured = max((record.case.batch_size for record in records if record.outcome is Outcome.OK), default=None)
     if measured is None:
         return ""
-    predicted = largest_that_fits(growths(records))
+    found = growths(records)
+    predicted = largest_that_fits(found)
     most = None if predicted is None else predicted.estimate
-    would = f", about {most}{_between(predicted)} would" if predicted and most is not None and most > measured else ""
+    would = ""
+    if predicted is not None and most is not None and most > measured:
+        would = f", about {most}{_between(predicted)} would{_first_out(found, most + 1)}"
     larger = [record for record in records if record.case.batch_size > measured]
     ended = any(
         record.outcome.did_not_fit
@@ -32,7 +38,33 @@ def capacity(records: Sequence[Record]) -> str:
     )
     if ended:
         return f"{measured} is the largest measured that fits{would}"
+    if not would and not larger and len({record.case.batch_size for record in records}) >= _ENOUGH_SIZES:
+        would = _uneven(found)
     return f"at least {measured} fit{would}" if would else ""
+
+
+def _uneven(found: Sequence[Growth]) -> str:
+    """Return which size would tell how memory grows, where a limit asks for it and that size may well fit."""
+    probes = [
+        size
+        for growth in found
+        if growth.limit_bytes is not None
+        and (size := growth.fit.next_probe) is not None
+        and growth.needs(size).estimate <= growth.limit_bytes
+    ]
+    if not probes:
+        return ""
+    return f"; measure {max(probes)} as well to learn where memory ends: so far it does not grow evenly"
+
+
+def _first_out(found: Sequence[Growth], batch_size: int) -> str:
+    """Return the stage that has the peak at *batch_size*, where stages are told apart and memory ends there."""
+    for growth in found:
+        limit = growth.limit_bytes
+        if growth.measure == MEMORY and limit is not None and growth.needs(batch_size).estimate > limit:
+            stage = growth.fit.highest_stage(batch_size)
+            return f", {stage} runs out first" if stage not in (WHOLE, "other") else ""
+    return ""
 
 
 def _between(predicted: Largest) -> str:

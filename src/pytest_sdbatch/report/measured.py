@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.analysis.spread import Timing
+from pytest_sdbatch.analysis.sweet_spot import Point
 from pytest_sdbatch.records import Outcome, Record, Run
+from pytest_sdbatch.report.table import Row
 
 Key = tuple[str, str]  # Record.key
 
@@ -17,6 +20,36 @@ class Measured:
 
     records: Mapping[Key, Record]
     timings: Mapping[Key, Timing]
+
+    def points(self, members: Iterable[Row]) -> list[Point]:
+        """Return what those of *members*, rows of one group, that answer say of its curve."""
+        return [
+            Point(
+                batch_size=row.batch_size,
+                batch_count=row.batch_count,
+                seconds_per_image=row.s_per_image,
+                timing=self.timings[row.test, row.case],
+            )
+            for row in members
+            if row.answers and row.s_per_image is not None
+        ]
+
+    def points_over_limit(self, members: Iterable[Row]) -> list[Point]:
+        """Return what those of *members* say that were measured and keep no limit: they are never to be named."""
+        found = []
+        for row in members:
+            timing = self.timings.get((row.test, row.case))
+            if row.outcome is Outcome.OVER_LIMIT and timing is not None and all(min(run) > 0 for run in timing.runs):
+                seconds = location_s([value for run in timing.runs for value in run])
+                found.append(
+                    Point(
+                        batch_size=row.batch_size,
+                        batch_count=row.batch_count,
+                        seconds_per_image=seconds / row.images,
+                        timing=timing,
+                    )
+                )
+        return found
 
 
 def of_records(records: Iterable[Record]) -> Measured:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.memory_fit import MemoryFit, Peak, fit_memory
 from pytest_sdbatch.analysis.scaling import Scaling, fit
 from pytest_sdbatch.analysis.splits import Call, Objective, Split, Start, plan_splits, recommended
 from pytest_sdbatch.analysis.spread import Timing
+from pytest_sdbatch.analysis.sweet_spot import choose
 from pytest_sdbatch.pipelines.variants import is_compiled
 from pytest_sdbatch.report.escape import plain
+from pytest_sdbatch.report.front import front_of_splits
 from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
 from pytest_sdbatch.report.measured import Measured
 from pytest_sdbatch.report.table import UNKNOWN, Row
@@ -29,6 +31,8 @@ _COLUMNS = (
     Column("how", "", left=True),
 )
 _OPTIONAL = ("energy", "cost")
+_BEATEN = ", beaten"
+_LEGEND = "beaten: another split is no worse in any figure, and better in one beyond the noise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class Plan:
     splits: tuple[Split, ...]
     cold_s: Mapping[int, float]  # seconds from a cold start, by batch size: what the whole work is paid for
     chosen: Split | None  # the recommended one
+    beaten: tuple[Split, ...] = ()  # another one is no worse in any figure, and surely better in one
     unit: str  # "image" or "video"
 
 
@@ -69,7 +74,9 @@ def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> P
     calls = _calls(there, [measured.timings[row.test, row.case] for row in there], images)
     compiled = is_compiled(made[0].case.variant)
     load_s = max((float(record.load_s.value or 0.0) for record in made), default=0.0)
-    cold = Start(cold=True, load_s=load_s, compiled=compiled)
+    # Which size paid for the first call of the process is chance: it ran first. A compile is each shape's own.
+    first_s = 0.0 if compiled else max(call.first_s for call in calls.values())
+    cold = Start(cold=True, load_s=load_s, first_s=first_s, compiled=compiled)
     cold_splits = plan_splits(images, calls, cold)
     splits = cold_splits if question.cold else plan_splits(images, calls, Start(compiled=compiled))
     if any(record.count_inside for record in made):  # what one call makes is there when it returns
@@ -77,9 +84,27 @@ def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> P
     return Plan(
         splits=splits,
         cold_s={split.batch_size: split.seconds for split in cold_splits},
-        chosen=recommended(splits, objective=question.objective, within=question.within),
+        chosen=_chosen(splits, cold_splits, members, measured, question),
+        beaten=front_of_splits(splits, cold_splits if question.price_per_s is not None else ()).beaten,
         unit="image" if there[0].frames is None else "video",
     )
+
+
+def _chosen(
+    splits: Sequence[Split], paid: Sequence[Split], members: Sequence[Row], measured: Measured, question: Question
+) -> Split | None:
+    """Return the recommended one of *splits*; *paid* are the same from a cold start, which is what costs."""
+    by_size = {split.batch_size: split for split in splits}
+    ran = [split for split in splits if split.measured]
+    if question.objective == Objective.THROUGHPUT and not question.cold and ran and not any(one.rest for one in ran):
+        # So many equal calls: the sweet spot is that of a sweep, decided on the curve.
+        sizes = {split.batch_size for split in ran}
+        points = measured.points(row for row in members if row.batch_size in sizes)
+        choice = choose(points, within=question.within, others=measured.points_over_limit(members))
+        return by_size[choice.spot.batch_size]
+    among = paid if question.objective == Objective.COST else splits
+    found = recommended(among, objective=question.objective, within=question.within)
+    return None if found is None else by_size[found.batch_size]
 
 
 def _calls(there: Sequence[Row], timings: Sequence[Timing], images: int) -> dict[int, Call]:
@@ -100,18 +125,17 @@ def _calls(there: Sequence[Row], timings: Sequence[Timing], images: int) -> dict
             peak_bytes=row.peak_bytes,
             joules=joules,
         )
-    curve, memory = _curve(timings), _memory(there)
+    curve = _curve(timings)
     if curve is not None:
         for size in _between(found, images):
             seconds = curve.seconds(size)
-            peak = memory.predict(size).estimate if memory is not None else None
             found[size] = Call(
                 seconds=seconds.estimate or 0.0,
                 low_s=seconds.low,
                 high_s=seconds.high,
                 measured=False,
                 first_s=usual_s,
-                peak_bytes=peak,
+                peak_bytes=_peak_at(size, there),
             )
     return found
 
@@ -132,9 +156,19 @@ def _curve(timings: Sequence[Timing]) -> Scaling | None:
     return curve if curve.worst_misfit <= _USABLE_MISFIT else None
 
 
-def _memory(there: Sequence[Row]) -> MemoryFit | None:
-    peaks = [Peak(batch_size=row.batch_size, size_bytes=row.peak_bytes) for row in there if row.peak_bytes is not None]
-    return fit_memory({"all": peaks}) if len({peak.batch_size for peak in peaks}) > 1 else None
+def _peak_at(size: int, there: Sequence[Row]) -> float | None:
+    """Return the peak at a size between those of *there*; below the smallest its own.
+
+    The peak is convex in the batch size, as another stage overtakes, so that the line between two neighbours says at
+    most too much.
+    """
+    peaks = sorted((row.batch_size, row.peak_bytes) for row in there if row.peak_bytes is not None)
+    above = next(((at, peak) for at, peak in peaks if at >= size), None)
+    below = next(((at, peak) for at, peak in reversed(peaks) if at <= size), above)
+    if above is None or below is None:
+        return None
+    part = (size - below[0]) / (above[0] - below[0]) if above[0] > below[0] else 1.0
+    return below[1] + max(part, 0.0) * (above[1] - below[1])
 
 
 def split_sentence(plan: Plan, question: Question) -> str:
@@ -202,12 +236,21 @@ def split_table(
         for column in _COLUMNS
         if column.key not in _OPTIONAL or any(row[column.key].text != UNKNOWN for row in rows)
     )
-    return to_string(lay_out(shown, blocks, width=width, encoding=encoding), color=color, encoding=encoding)
+    lines = lay_out(shown, blocks, width=width, encoding=encoding)
+    if any(row["how"].text.endswith(_BEATEN) for row in rows):
+        from rich.text import Text
+
+        lines.extend(Text(line, "dim") for line in textwrap.wrap(_LEGEND, width, subsequent_indent="    "))
+    return to_string(lines, color=color, encoding=encoding)
 
 
 def _cells(plan: Plan, split: Split, question: Question) -> dict[str, Cell]:
     price = question.price_per_s
     how = "measured" if split.measured else "predicted"
+    if split is plan.chosen:
+        how += ", recommended"
+    elif split in plan.beaten:
+        how += _BEATEN
     texts = {
         "split": f"  {split.text}",
         "all": units.duration(split.seconds),
@@ -215,6 +258,6 @@ def _cells(plan: Plan, split: Split, question: Question) -> dict[str, Cell]:
         "peak": UNKNOWN if split.peak_bytes is None else units.memory(split.peak_bytes),
         "energy": UNKNOWN if split.joules is None else units.energy(split.joules),
         "cost": UNKNOWN if price is None else _dollars(plan, split, price),
-        "how": f"{how}, recommended" if split is plan.chosen else how,
+        "how": how,
     }
     return {key: Cell(text) for key, text in texts.items()}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sdbatch.analysis.memory_fit import Peak, fit_memory, next_probe
+from pytest_sdbatch.analysis.memory_fit import Peak, fit_memory
 
 MIB, GIB = 2**20, 2**30
 TRAINING = {1: 2384, 2: 2697, 4: 4148, 8: 7780}  # MiB, measured
@@ -52,7 +52,8 @@ def test_training_is_convex_and_its_first_slope_is_not_believed() -> None:
     assert not two.agreed
     assert two.predict(8).high is None
     assert two.largest_batch(9000 * MIB).low is None
-    assert [next_probe(peaks({b: m for b, m in TRAINING.items() if b <= most})) for most in (2, 4, 8)] == [4, 8, 16]
+    upto = [fit_memory({"training": peaks({b: m for b, m in TRAINING.items() if b <= most})}) for most in (2, 4, 8)]
+    assert [found.next_probe for found in upto] == [4, 8, 16]
 
 
 def test_once_two_slopes_agree_the_smaller_sizes_are_dropped() -> None:
@@ -60,7 +61,7 @@ def test_once_two_slopes_agree_the_smaller_sizes_are_dropped() -> None:
     known = {**TRAINING, 16: 7780 + 8 * 908}
     found = fit_memory({"training": peaks(known)})
 
-    assert next_probe(peaks(known)) is None
+    assert found.next_probe is None
     assert found.stages["training"].sizes == (4, 8, 16)
     assert found.predict(32).estimate == pytest.approx((7780 + 24 * 908) * MIB, rel=1e-3)
 
@@ -131,7 +132,7 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(ValueError, match="batch size 0"):
         fit_memory({"all": peaks({0: 1, 1: 2})})
     with pytest.raises(ValueError, match="no amount"):
-        next_probe(peaks({1: math.nan, 2: 1}))
+        fit_memory({"all": peaks({1: math.nan, 2: 1})})
     good = fit_memory({"all": peaks({1: 1, 2: 2})})
     with pytest.raises(ValueError, match="no limit"):
         good.largest_batch(math.inf)

@@ -10,7 +10,9 @@ import pytest
 from pytest_sdbatch.analysis.splits import Objective
 from pytest_sdbatch.records import Outcome, Record
 from pytest_sdbatch.report.answer import answer_sentences, is_tiny
+from pytest_sdbatch.report.measured import of_records
 from pytest_sdbatch.report.splits import Question
+from pytest_sdbatch.report.table import rows
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
@@ -71,6 +73,34 @@ def test_without_a_smaller_size_in_reach_the_next_one_has_its_price(sd15: Maker)
         " batch size 2 makes 25 % fewer images/s and answers 1.5 times sooner"
         "; the times lie on no line, so that only measured ones were compared"
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "noise", "words"),
+    [
+        (
+            {1: 1.0, 2: 1.3, 4: 2.5},
+            0.15,
+            "no smaller size is surely within 5 %: batch size 2 makes 3.8 % fewer images/s (up to 27 % by the curve of"
+            " all sizes) and answers 1.9 times sooner",
+        ),
+        (
+            {1: 1.02, 2: 2.05, 4: 4.05, 8: 7.75},
+            0.02,
+            "batch size 1 is within 5 % by the curve of all sizes (0.980 images/s), costs 5.3 % more per image",
+        ),
+    ],
+)
+def test_what_the_curve_decides_is_not_told_as_measured(
+    seconds: dict[int, float], noise: float, words: str, sd15: Maker
+) -> None:
+    """The figures of two sizes say one thing and all sizes together another: then it is said which."""
+    scatter = [1 + noise * part for part in (-2, -1, 0, 0, 1, 2)]
+    records = [
+        sd15.record(size, rounds=sd15.rounds([value * part for part in scatter])) for size, value in seconds.items()
+    ]
+
+    assert words in answer_sentences(records)[0]
 
 
 def test_batching_that_gains_nothing_is_said(sd15: Maker) -> None:
@@ -146,7 +176,8 @@ def test_latency_is_that_of_finished_images(sd15: Maker) -> None:
         (Objective.MEMORY, "least memory has batch size 4, 4.00 GiB at the peak and 2.00 images/s; no other is faster"),
         (
             Objective.LATENCY,
-            "least latency has batch size 1, 1.00 s a call and 1.00 images/s; fastest is batch size 4,",
+            "least latency has batch size 1, 1.00 s a call (median; at most 1.00 s in 5 rounds, too few for a 95 %"
+            " quantile) and 1.00 images/s; fastest is batch size 4, 2.00 s a call and 2.00 images/s",
         ),
         (Objective.ENERGY, "no answer, because the energy of no row is known"),
         (Objective.COST, "fastest is batch size 4 at 2.00 images/s"),
@@ -157,6 +188,45 @@ def test_the_objective_decides_what_is_named(objective: Objective, words: str, s
     records = sweep(sd15, b1=1.0, b4=2.0)
 
     assert words in answer_sentences(records, Question(objective=objective))[0]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "told"),
+    [
+        (5, "1.00 s a call (median; at most 1.20 s in 5 rounds, too few for a 95 % quantile) and 1.00 images/s"),
+        (25, "1.00 s a call (median; at most 1.20 s in 25 rounds, 95 % within 1.14 s) and 1.00 images/s"),
+    ],
+)
+def test_latency_is_told_by_its_median_and_the_longest_round(rounds: int, told: str, sd15: Maker) -> None:
+    """And by a quantile where so many rounds tell it."""
+    scattered = sd15.rounds([1.0] * (rounds - 1) + [1.2])
+    records = [sd15.record(1, rounds=scattered), sd15.record(4, call_s=2.0)]
+
+    (sentence,) = answer_sentences(records, Question(objective=Objective.LATENCY))
+
+    assert f"least latency has batch size 1, {told}; fastest is batch size 4, 2.00 s a call and" in sentence
+
+
+def test_latency_is_that_of_one_call(sd15: Maker) -> None:
+    """Calls of a longer round overlap on a GPU, so that none of them was timed."""
+    records = [sd15.record(1, 4, call_s=1.0), sd15.record(4, 1, call_s=2.0), sd15.record(8, 4, call_s=2.0)]
+    asked = Question(objective=Objective.LATENCY)
+
+    assert "least latency has batch size 4, 2.00 s" in answer_sentences(records, asked)[0]
+    assert "no answer, because no row has batch count 1" in answer_sentences([records[0], records[2]], asked)[0]
+
+
+def test_what_keeps_no_limit_still_tells_of_the_curve(sd15: Maker) -> None:
+    """Two sizes keep the limit and are no curve; with the one that does not, 2 is as good as 4 is on it."""
+    kept = [sd15.record(size, call_s=1 + 0.1 * size) for size in (1, 2)]
+    over = sd15.record(4, call_s=1.4, outcome=Outcome.OVER_LIMIT, reason="1.40 s per call, at most 1.30 s")
+
+    (sentence,) = answer_sentences([*kept, over])
+    measured = of_records([*kept, over])
+
+    assert len(measured.points_over_limit(rows(measured.records.values()))) == 1
+    assert "fastest is batch size 2 at 1.67 images/s (batch size 4 ended as over-limit)" in sentence
+    assert "batch size 4 is" not in sentence
 
 
 def test_tiny_models_carry_no_recommendation(sd15: Maker) -> None:

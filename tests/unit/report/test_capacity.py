@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,41 @@ def test_a_size_that_was_skipped_for_another_reason_is_no_end(sd15: Maker) -> No
     records = [*measured(sd15, (1, 2, 4, 8), limit_gib=44.5), sd15.ended(16, Outcome.SKIPPED, "latency")]
 
     assert capacity(records).startswith("at least 8 fit, about 40")
+
+
+def test_the_stage_that_runs_out_first_is_named(sd15: Maker) -> None:
+    """The VAE overtakes at 3 images, so that it and not the denoiser ends the ladder."""
+    records = [
+        replace(
+            one,
+            memory_round=replace(
+                one.memory_round,
+                stage_peak_bytes={
+                    "denoiser": (3 + one.case.batch_size) * GIB,
+                    "vae_decode": 2 * one.case.batch_size * GIB,
+                },
+            ),
+        )
+        for one in measured(sd15, (1, 2, 4), limit_gib=20.5)
+        if one.memory_round is not None
+    ]
+
+    assert capacity(records) == "at least 4 fit, about 10 would, vae_decode runs out first"
+
+
+def test_memory_that_does_not_grow_evenly_yet_asks_for_one_more_size(sd15: Maker) -> None:
+    """The slope from 1 to 2 is another than from 2 to 4: nothing is predicted, unless a limit is too near to try."""
+    bent = {1: 5, 2: 6, 4: 10}  # GiB
+
+    def records(limit_gib: float) -> list[Record]:
+        found = measured(sd15, (1, 2, 4), limit_gib=limit_gib)
+        return [replace(one, rounds=sd15.rounds([1.0], peak_bytes=bent[one.case.batch_size] * GIB)) for one in found]
+
+    assert capacity(records(80)) == (
+        "at least 4 fit; measure 8 as well to learn where memory ends: so far it does not grow evenly"
+    )
+    assert capacity(records(17)) == ""
+    assert capacity(records(80)[:2]) == ""
 
 
 def test_where_nothing_larger_would_fit_there_is_nothing_to_add(sd15: Maker) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from pytest_sdbatch.analysis.splits import Objective
+from pytest_sdbatch.analysis.sweet_spot import choose
 from pytest_sdbatch.records import Outcome, Reading, Record
 from pytest_sdbatch.report.answer import answer_sentences, plan_table
-from pytest_sdbatch.report.splits import Question
+from pytest_sdbatch.report.measured import of_records
+from pytest_sdbatch.report.splits import Question, plan_of
+from pytest_sdbatch.report.table import rows
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
@@ -84,15 +88,37 @@ def test_a_cold_start_comes_before_the_first_image(splits: list[Record]) -> None
     assert "first image after 3.90 s" in sentence
 
 
+def test_the_first_call_of_the_process_is_no_matter_of_the_split(sd15: Maker) -> None:
+    """1x16 ran first and took 5 s longer for it; from a cold start each split would."""
+    colds = {1: 5.0, 4: 0.0, 16: 0.1}
+    records = [record(sd15, size, 16 // size, call_s=0.1 + 0.2 * size, cold_s=cold) for size, cold in colds.items()]
+
+    firsts = {row[0]: row[3:5] for row in table(records, replace(SIXTEEN, cold=True))}
+
+    assert firsts["1x16"] == ["7.30", "s"]
+    assert firsts["4x4"] == ["7.90", "s"]
+
+
+def test_what_costs_least_includes_the_start(sd15: Maker) -> None:
+    """Compiling for 8 takes 60 s longer than for 4, which 16 images do not earn."""
+    compiled = sd15.group(variant="compile")
+    records = [record(compiled, 4, 4, call_s=0.9, cold_s=30.4), record(compiled, 8, 2, call_s=1.6, cold_s=90)]
+
+    assert "16 images: 8x2" in answer_sentences(records, SIXTEEN)[0]
+    (sentence,) = answer_sentences(records, replace(SIXTEEN, objective=Objective.COST, price_per_s=0.001))
+    assert "16 images, for cost: 4x4, 3.60 s" in sentence
+    assert sentence.endswith("; $2.25 per 1000")
+
+
 def test_the_table_has_every_split(splits: list[Record]) -> None:
-    """Measured ones with their figures, and one of them recommended."""
-    assert table(splits, SIXTEEN) == [
+    """Measured ones with their figures, one of them recommended, and one that takes longer than it in more memory."""
+    assert table(splits, SIXTEEN)[:-1] == [
         ["16", "images,", GROUP],
         ["1x16", "4.80", "s", "300", "ms", "4.25", "GiB", "measured"],
         ["2x8", "4.00", "s", "500", "ms", "4.50", "GiB", "measured"],
         ["4x4", "3.60", "s", "900", "ms", "5.00", "GiB", "measured"],
         ["8x2", "3.40", "s", "1.70", "s", "6.00", "GiB", "measured,", "recommended"],
-        ["16x1", "3.60", "s", "3.60", "s", "8.00", "GiB", "measured"],
+        ["16x1", "3.60", "s", "3.60", "s", "8.00", "GiB", "measured,", "beaten"],
     ]
 
 
@@ -106,6 +132,36 @@ def test_sizes_that_were_not_measured_are_predicted_and_marked(sd15: Maker) -> N
     assert ["4+4+2", "2.30", "s", "900", "ms", "5.00", "GiB", "predicted"] in rows
     assert ["8+2", "2.20", "s", "1.70", "s", "6.00", "GiB", "predicted"] in rows
     assert [row[0] for row in rows if row[-1] == "recommended"] == ["5x2"]
+
+
+def test_a_predicted_peak_is_never_below_that_of_the_stages(sd15: Maker) -> None:
+    """The VAE overtakes at 4: between 1 and 4 the line of the larger sizes would say too little."""
+    peaks = {1: 4.0, 4: 4.5, 8: 6.5, 16: 10.5}
+    records = [record(sd15, size, 16 // size, call_s=0.1 + 0.2 * size, peak_gib=peak) for size, peak in peaks.items()]
+
+    (row,) = (row for row in table(records, Question(images=16)) if row[-1] == "predicted")
+
+    assert row[0] == "2x8"
+    assert row[5:7] == ["4.17", "GiB"]
+
+
+@pytest.mark.parametrize("within", [0.0, 0.05, 0.3])
+def test_the_sweet_spot_of_splits_is_that_of_a_sweep(within: float, sd15: Maker) -> None:
+    """One definition: the size that a sweep calls its sweet spot is the one that the splits of 16 images recommend."""
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        half = float(random.uniform(0, 12))
+        records = [
+            sd15.record(size, 16 // size, rounds=sd15.rounds(((half + size) * noise).tolist(), 16 // size))
+            for size, noise in zip((1, 2, 4, 8, 16), np.exp(0.03 * random.standard_normal((5, 6))), strict=True)
+        ]
+        measured = of_records(records)
+        members = rows(measured.records.values())
+
+        chosen = plan_of(members, measured, Question(images=16, within=within)).chosen
+
+        assert chosen is not None
+        assert chosen.batch_size == choose(measured.points(members), within=within).spot.batch_size
 
 
 def test_a_remainder_that_was_measured_makes_a_measured_split(sd15: Maker) -> None:
@@ -131,7 +187,7 @@ def test_a_curve_that_does_not_hold_predicts_nothing(sd15: Maker) -> None:
     """A time that is off by 40 % says that others may be as well."""
     records = [record(sd15, 1, 10, call_s=1.0), record(sd15, 5, 2, call_s=1.0), record(sd15, 10, 1, call_s=6.0)]
 
-    assert {row[-1] for row in table(records, Question(images=10))[1:]} <= {"measured", "recommended"}
+    assert "predicted" not in {row[-1] for row in table(records, Question(images=10))}
 
 
 def test_each_objective_names_its_split(splits: list[Record]) -> None:
@@ -165,6 +221,15 @@ def test_what_was_not_sound_is_no_split(splits: list[Record], sd15: Maker) -> No
 
     assert [row[0] for row in table(records, SIXTEEN)[1:]] == ["1x16", "2x8", "4x4", "8x2"]
     assert table(records, SIXTEEN)[-1][-1] == "recommended"
+
+
+def test_one_split_that_fits_is_an_answer(sd15: Maker) -> None:
+    """16 images were asked for, and there is one way to make them."""
+    records = [record(sd15, 1, 16, call_s=0.3), sd15.ended(2, Outcome.OOM, "memory")]
+
+    assert answer_sentences(records, SIXTEEN) == [
+        f"{GROUP}: 16 images: 1x16, 4.80 s; first image after 300 ms; 1 is the largest measured that fits"
+    ]
 
 
 def test_videos_are_called_videos(sd15: Maker) -> None:

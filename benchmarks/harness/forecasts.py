@@ -1,0 +1,162 @@
+"""How well what was not measured is foretold, on real pipelines of this machine: times of splits, and memory."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.harness.report import Line
+from benchmarks.harness.rounds import CASE
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.forecast import MEMORY, growths
+from pytest_sdbatch.analysis.scaling import Scaling, fit
+from pytest_sdbatch.analysis.spread import Timing
+from pytest_sdbatch.devices.cpu import CpuDevice
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.measure import validity
+from pytest_sdbatch.measure.loop import measure
+from pytest_sdbatch.measure.stopping import Rules
+from pytest_sdbatch.pipelines.anatomy import hide_progress
+from pytest_sdbatch.pipelines.catalog import ModelCatalog
+from pytest_sdbatch.pipelines.generation import GenerationWorkload
+from pytest_sdbatch.pipelines.pool import PipelinePool
+from pytest_sdbatch.records import Record
+from pytest_sdbatch.storage.run_file import read_run_file
+
+TITLE = "Forecasts"
+TIMES, MEMORIES = 0.10, 0.05  # allowed errors
+BESIDE = 0.05  # of the cases: so many may have been marked on a quiet machine
+PROBES, TARGET = (4, 8), 64  # batch sizes of the memory
+SWEEP = "import sys; from pytest_sdbatch.cli import main; sys.exit(main())"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A pipeline, the batch sizes that its curve is fitted to, and the splits whose time it foretells."""
+
+    case: Case
+    fitted: tuple[int, ...]
+    images: tuple[int, ...]  # to make at each of *sizes*
+    sizes: tuple[int, ...]
+    rules: Rules
+
+    @property
+    def held_out(self) -> tuple[tuple[int, ...], ...]:
+        """The calls of each split that is no measurement of the fit: ``(4, 4, 2)`` for 10 images at 4."""
+        splits = {
+            (size,) * (images // size) + ((images % size,) if images % size else ())
+            for images in self.images
+            for size in self.sizes
+            if size <= images
+        }
+        return tuple(sorted(splits - {(size,) for size in self.fitted}))
+
+
+TINY = Trial(
+    case=CASE, fitted=(1, 2, 4, 8), images=(3, 6, 10, 12, 16), sizes=(1, 2, 3, 4, 6, 8, 12, 16), rules=Rules(rounds=5)
+)
+TRIALS = (
+    TINY,
+    replace(TINY, case=replace(CASE, height=256, width=256, steps=2)),
+    Trial(
+        case=replace(CASE, model="sd15", height=128, width=128, steps=1),
+        fitted=(1, 2, 4),
+        images=(3, 6, 8),
+        sizes=(1, 2, 3, 4, 8),
+        rules=Rules(rounds=3, warmup_calls=1),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Calls of several batch sizes, one after another."""
+
+    pipeline: object
+    case: Case
+    calls: tuple[int, ...]
+
+    def prepare(self) -> list[Callable[[], object]]:
+        """Return the calls of one round."""
+        workloads = [GenerationWorkload(self.pipeline, replace(self.case, batch_size=size)) for size in self.calls]
+        return [call for workload in workloads for call in workload.prepare()]
+
+
+def run() -> list[Line]:
+    """Measure, and return the findings."""
+    return [*map(_times, TRIALS), _memory(mapped=False), _memory(mapped=True)]
+
+
+def _times(trial: Trial) -> Line:
+    device = CpuDevice()
+    where = device.facts()["must_match"]
+    pipeline = PipelinePool(device, ModelCatalog()).acquire(trial.case).pipeline
+    hide_progress(pipeline)
+    splits = [*((size,) for size in trial.fitted), *trial.held_out]
+    order = random.Random(0).sample(splits, len(splits))  # a machine that drifts spares neither kind
+    rounds, noticed = {}, 0
+    for calls in order:
+        found = measure(Split(pipeline, trial.case, calls), device, trial.rules).rounds
+        rounds[calls] = tuple(reading.wall_s for reading in found)
+        noticed += validity.contention(found, where) is not None
+    curve = fit([Timing(batch_size=size, runs=(rounds[size,],)) for size in trial.fitted])
+    errors = [_error(curve, calls, rounds[calls]) for calls in trial.held_out]
+    beyond = [abs(error) for calls, error in zip(trial.held_out, errors, strict=True) if max(calls) > max(trial.fitted)]
+    median = statistics.median(map(abs, errors))
+    is_quiet = noticed <= BESIDE * len(splits)
+    beside = f"; {noticed} of {len(splits)} cases beside other work" + (
+        "" if is_quiet else ", so that it means nothing"
+    )
+    return Line(
+        what=f"{trial.case.group_id}: seconds of {len(errors)} splits, from single calls of "
+        f"{','.join(map(str, trial.fitted))} images",
+        figure=f"off by {median:.1%} (median), {max(map(abs, errors)):.1%} at worst; "
+        f"{statistics.median(beyond):.1%} (median) of the {len(beyond)} with larger calls{beside}",
+        goal=f"median <= {TIMES:.0%}",
+        met=median <= TIMES if is_quiet else None,
+    )
+
+
+def _error(curve: Scaling, calls: Sequence[int], seconds: Sequence[float]) -> float:
+    truth = math.exp(statistics.fmean(map(math.log, seconds)))
+    return (curve.total_s(calls).estimate or 0.0) / truth - 1
+
+
+def _memory(*, mapped: bool) -> Line:
+    """Foretell the resident peak of a sweep's largest size from its two smaller ones."""
+    environment = {**os.environ, **({"MALLOC_MMAP_THRESHOLD_": "131072"} if mapped else {})}
+    sizes = ",".join(map(str, (*PROBES, TARGET)))
+    words = ["--sd-models=tiny-sd", "--sd-resolutions=256", "--sd-steps=1", f"--sd-batch-sizes={sizes}"]
+    rules = ["-o", "sd_rounds=3", "-o", "sd_warmup_calls=1"]
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", SWEEP, "sweep", *words, *rules, "--sd-report=run.json"]
+        subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+        (made,) = read_run_file(Path(folder, "run.json"))
+    records = {record.case.batch_size: record for record in made.records}
+    growth = next(one for one in growths([records[size] for size in PROBES]) if one.measure == MEMORY)
+    predicted, truth = growth.needs(TARGET).estimate, _peak(records[TARGET])
+    error = predicted / truth - 1
+    probes = [_peak(records[size]) for size in PROBES]
+    return Line(
+        what=f"{made.records[0].case.group_id}: resident peak at {TARGET} images, from {' and '.join(map(str, PROBES))}"
+        + (", blocks all mapped" if mapped else ""),
+        figure=f"{error:+.1%}: {units.memory(predicted)} for {units.memory(truth)}, "
+        f"from {' and '.join(map(units.memory, probes))}",
+        goal=f"within {MEMORIES:.0%}",
+        met=abs(error) <= MEMORIES,
+    )
+
+
+def _peak(record: Record) -> int:
+    """Return the highest of the peaks that the stages of the memory round had."""
+    assert record.memory_round is not None, record.memory_round_reason
+    assert record.memory_round.stage_peak_bytes is not None, record.memory_round.stage_peak_reason
+    return max(record.memory_round.stage_peak_bytes.values())
