@@ -18,8 +18,7 @@ FLAGS = ("--sd-report=taken.json", "--sd-save=main", "--sd-gate", "--sd-baseline
 QUICK = ("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error", "--sd-batch-sizes=1")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
-@pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize(("typed", "workers"), [(True, ()), (False, ()), (False, ("-n1",))])
 def test_it_only_measures_whatever_else_is_asked_for(
     pytester: pytest.Pytester, typed: bool, workers: tuple[str, ...]
 ) -> None:

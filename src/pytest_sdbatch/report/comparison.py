@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 500
 _UNKNOWN = "-"
+_OF_SIDES = ("commit", "dirty")  # what two sides that ran in turn differ by: their names say it
 _LONGEST_CASE = 28
 _MOST_PAIRS = 1000  # beyond it nobody runs them
 _MOST = 10.0  # the largest relative change that is written out: beyond it digits say nothing
@@ -135,9 +136,13 @@ def heading(comparison: Comparison) -> Iterator[str]:
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
+        noisy: dict[str, list[str]] = {}  # numbers of runs by what is noisy in them
         for number, names in noisy_runs(side, [case.name for case in _shown(comparison.cases)]):
             cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
-            yield f"  noisy: the rounds of {cases} differ a lot in run {number} (was the machine busy?)"
+            noisy.setdefault(cases, []).append(str(number))
+        for cases, numbers in noisy.items():
+            which = f"run{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
+            yield f"  noisy: the rounds of {cases} differ a lot in {which} (was the machine busy?)"
     total = len(comparison.cases)
     effects = {
         Weight.MUST_MATCH: "incomparable",
@@ -145,6 +150,8 @@ def heading(comparison: Comparison) -> Iterator[str]:
         Weight.SHOWN: "also differs",
     }
     for fact, count in comparison.moved().items():
+        if comparison.pairs is not None and fact.key in _OF_SIDES:
+            continue
         where = "" if count == total else f" (in {units.count(count, 'case')})"
         yield f"{effects[fact.weight]}: {plain(str(fact))}{where}"
 

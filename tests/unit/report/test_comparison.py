@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from compared import GIB, ended, facts, measured, quiet_side, side
@@ -10,7 +11,7 @@ from compared import GIB, ended, facts, measured, quiet_side, side
 from pytest_sdbatch.analysis.ab import compare_pairs
 from pytest_sdbatch.analysis.comparison import Comparison, compare
 from pytest_sdbatch.analysis.config import Config
-from pytest_sdbatch.report.comparison import MOST_ROWS, render_comparison, summary_line
+from pytest_sdbatch.report.comparison import MOST_ROWS, heading, render_comparison, summary_line
 
 
 def shown(comparison: Comparison, width: int = 80) -> str:
@@ -166,6 +167,20 @@ def test_a_noisy_run_is_said_above_the_table() -> None:
 
     assert f"noisy: the rounds of {next(iter(base[0].cases))} differ a lot in run 2 (was the machine busy?)" in text
     assert "noisy: the rounds of 2 cases differ a lot in run 1 (was the machine busy?)" in text
+
+
+def test_of_two_sides_in_turn_the_commits_are_no_news() -> None:
+    """Their names say which they are; a case that is noisy in several runs is named once."""
+    busy = [1.0, 2.0, 0.5, 1.5, 3.0, 0.4]
+    base = side("main (abc)", *[[measured(1, seconds=busy, facts=facts(shown={"dirty": False}))]] * 2)
+    new = side("the working tree", *[[measured(1, facts=facts(shown={"commit": "def", "dirty": True}))]] * 2)
+    stored = compare(base, new)
+
+    text = "\n".join(heading(replace(stored, pairs=2)))
+
+    assert "differ a lot in runs 1, 2 (was the machine busy?)" in text
+    assert "also differs" not in text
+    assert "also differs: dirty False -> True" in "\n".join(heading(stored))
 
 
 def test_the_blocks_can_be_left_out(one_of_each: Comparison) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.analysis.ab import Acceptance
     from pytest_sdbatch.analysis.comparison import Comparison
     from pytest_sdbatch.commands.ab.pairs import PairRunner
+    from pytest_sdbatch.commands.ab.process import Collected
     from pytest_sdbatch.commands.ab.sides import Sides
 
 _KEPT = 5  # jobs whose files are kept, the newest included
@@ -98,7 +99,7 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
     deadline_s = None if given.minutes is None else begun_s + 60 * given.minutes
     with _sides(given, say, deadline_s) as sides:
         folder = folder_for(sides.collected.root)
-        _tell_plan(sides, given, say)
+        say(plan_of(sides.collected, minutes=given.minutes))
         runner = PairRunner(
             sides,
             given.arguments,
@@ -156,16 +157,23 @@ def folder_for(root: Path) -> Path:
     return folder
 
 
-def _tell_plan(sides: Sides, given: Given, say: _Say) -> None:
+def plan_of(collected: Collected, *, minutes: float | None) -> str:
+    """Return what will be run, and how long it takes as far as that is known before anything ran.
+
+    Args:
+        collected: the candidate's benchmarks.
+        minutes: within which the job is to end; None: when it is done.
+
+    """
     from pytest_sdbatch.commands.ab.schedule import CaseCost, Cost
 
-    cases = sides.collected.cases
+    cases = collected.cases
     known = {name: CaseCost(rounds=1, round_s=took_s) for name, took_s in cases.items() if took_s is not None}
     takes = "how long it takes is known after the first pair"
     if len(known) == len(cases):
-        takes = f"by stored runs {Cost(own_s=sides.collected.took_s, cases=known)}, without what loading takes"
-    limit = "" if given.minutes is None else f"; it ends within {units.duration(60 * given.minutes)}"
-    say(f"{units.count(len(cases), 'case')}: 2 pairs of all, up to 8 more of those that look slower; {takes}{limit}")
+        takes = f"by stored runs {Cost(own_s=collected.took_s, cases=known)}, without what loading takes"
+    limit = "" if minutes is None else f"; it ends within {units.duration(60 * minutes)}"
+    return f"{units.count(len(cases), 'case')}: 2 pairs of all, up to 8 more of those that look slower; {takes}{limit}"
 
 
 def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid: str | None) -> Iterator[str]:

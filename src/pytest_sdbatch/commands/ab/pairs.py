@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +12,11 @@ import pytest
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.ab import SidePair
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
+from pytest_sdbatch.commands.ab.clock import Clock
 from pytest_sdbatch.commands.ab.errors import NoComparison
-from pytest_sdbatch.commands.ab.process import STEPS, Ended, RunProcess, Side, run_process
+from pytest_sdbatch.commands.ab.process import Ended, RunProcess, Side, run_process
 from pytest_sdbatch.commands.ab.proof import Code, check_different, check_own, check_plugin, check_same_as_before
-from pytest_sdbatch.commands.ab.schedule import CaseCost, Cost, Fit, cost_of, fit, mean_cost
+from pytest_sdbatch.commands.ab.schedule import CaseCost, Cost, Fit, cost_of
 from pytest_sdbatch.commands.ab.sides import Say, Sides
 
 _BASE, _CANDIDATE = "base", "candidate"
@@ -60,21 +60,22 @@ class PairRunner:
         self._arguments = list(arguments)
         self._folder = folder
         self._plugin = plugin
-        self._deadline_s = deadline_s
-        self._steps = None if fixed_steps else STEPS
+        self._clock = Clock(deadline_s, fixed_steps=fixed_steps)
         self._say = say
         self._run = run
         self._first: dict[str, Code] = {}
-        self._costs: dict[str, Cost] = {}  # of a process of all cases, by side
         self._pairs = 0
-        self._fitted = deadline_s is None
         self._proved = False
         self._left_nothing = False  # the last process
         self.left_out: dict[str, Measured] = {}
         self.interrupted = False
         self.gave_up: str | None = None  # why no more pairs are run
-        self.out_of_time = False
         self.hung: str | None = None  # which side was running, and what
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether there was none for more pairs."""
+        return self._clock.out_of_time
 
     @property
     def undone(self) -> Mapping[str, Place]:
@@ -92,7 +93,7 @@ class PairRunner:
         came: list[SidePair] = []
         try:
             for left in range(number, 0, -1):
-                if not self._has_time(cases):
+                if not self._clock.has_time(cases):
                     break
                 pair = self._pair(cases, left=left)
                 if pair is None:
@@ -101,13 +102,6 @@ class PairRunner:
         except KeyboardInterrupt:
             self.interrupted = True
         return came
-
-    def _has_time(self, cases: tuple[str, ...] | None) -> bool:
-        if self._deadline_s is None or not self._costs:
-            return True
-        needed_s = 2 * mean_cost(self._costs.values()).process_s(cases)
-        self.out_of_time = time.monotonic() + needed_s > self._deadline_s
-        return not self.out_of_time
 
     def _pair(self, cases: tuple[str, ...] | None, *, left: int) -> SidePair | None:
         at = self._pairs - len(_SCREENING)
@@ -156,12 +150,11 @@ class PairRunner:
                 stem=self._folder / f"pair-{self._pairs + 1:02}-{name}{f'-{part}' if part else ''}",
                 names=cases,
                 left_out={**self.left_out, **done},
-                steps=self._steps,
-                until_s=self._deadline_s,
+                steps=self._clock.steps,
+                until_s=self._clock.deadline_s,
             )
             if ended.stopped:
-                self.out_of_time = self._deadline_s is not None and time.monotonic() >= self._deadline_s
-                self.interrupted = not self.out_of_time
+                self.interrupted = not self._clock.stopped()
                 if self.out_of_time:
                     self.hung = f"the {name} was at {ended.running or 'its start or its end'}"
                 return ended, None
@@ -177,8 +170,8 @@ class PairRunner:
             run = self._read(side, ended)
             self._say(f"pair {self._pairs + 1}, {name}: {units.count(len(run.cases), 'case')} in {_took(ended)}")
             if cases is None and run.cases and not (done or ended.died):
-                self._costs[name] = _cost(ended, run)
-            if self._fitted or done or ended.died or not self._fit(ended, run):
+                self._clock.took(name, _cost(ended, run))
+            if done or ended.died or not self._fit(ended, run):
                 return ended, self._without_left_out(run)
             ended.run_file.unlink()
 
@@ -220,36 +213,26 @@ class PairRunner:
         )
 
     def _fit(self, ended: Ended, run: SideRun) -> bool:
-        """Make the job smaller if it must be, once; return whether this process has to be run again for it."""
-        self._fitted = True
-        if self._deadline_s is None or not self._costs:
+        """Make the job smaller if it must be; return whether this process has to be run again for it."""
+        made = self._clock.fitted(ended.seconds)
+        if made.is_whole:
             return False
-        left_s = self._deadline_s - time.monotonic() + ended.seconds
-        made = fit(
-            mean_cost(self._costs.values()), left_s=left_s, steps=None if self._steps is None else int(self._steps)
-        )
         if made.rounds is not None:
             self._arguments += ["-o", f"sd_max_rounds={made.rounds}"]
-        if made.steps is not None:
-            self._steps, self._fitted = str(made.steps), False  # cases have other names now: looked at once more
-        else:
+        if made.steps is None:  # else the cases have other names now
             self.left_out = {name: run.cases[name] for name in made.left_out}
-        if not made.is_whole:
-            self._say(f"to end in time: {_described(made)}")
+        self._say(f"to end in time: {_described(made)}")
         return made.steps is not None
 
     def _without_left_out(self, run: SideRun) -> SideRun:
         return replace(run, cases={name: m for name, m in run.cases.items() if name not in self.left_out})
 
     def _tell_time(self, cases: tuple[str, ...] | None, *, left: int) -> None:
-        if not self._costs:
-            return
-        cost = mean_cost(self._costs.values())
-        if self._pairs == 1:
-            self._say(str(cost))
-        if left:
-            more = units.count(left, "more pair")
-            self._say(f"{more} of {_which(cases)}: {units.time_left(left * 2 * cost.process_s(cases))}")
+        if self._pairs == 1 and self._clock.cost is not None:
+            self._say(str(self._clock.cost))
+        left_over = self._clock.left(cases, pairs=left)
+        if left_over:
+            self._say(left_over)
 
 
 def _base_ran_nothing(ended: Ended, cases: int) -> NoComparison:
@@ -277,10 +260,6 @@ def _cost(ended: Ended, run: SideRun) -> Cost:
 
 def _took(ended: Ended) -> str:
     return units.duration(ended.seconds)
-
-
-def _which(cases: tuple[str, ...] | None) -> str:
-    return "all cases" if cases is None else units.count(len(cases), "case")
 
 
 def _described(made: Fit) -> str:

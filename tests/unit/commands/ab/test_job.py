@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,22 @@ from compared import measured, side
 
 from pytest_sdbatch.analysis.ab import compare_pairs
 from pytest_sdbatch.commands.ab.errors import NoComparison
-from pytest_sdbatch.commands.ab.job import folder_for, write_report
+from pytest_sdbatch.commands.ab.job import folder_for, plan_of, write_report
+from pytest_sdbatch.commands.ab.process import Collected
+
+
+def test_what_stored_runs_tell_of_the_time_has_the_start_of_each_process() -> None:
+    """Two pairs of 25 s a process, and four of 15 s: 2 (2 x 25 + 4 x 15); at most ten pairs. Else nothing is known."""
+    collected = Collected(
+        cases={"a": 10.0, "b": 10.0}, budgets={}, files=(), conftests=(), configuration=None, root=Path(), took_s=5.0
+    )
+    unknown = replace(collected, cases={"a": 10.0, "b": None})
+
+    assert plan_of(collected, minutes=None) == (
+        "2 cases: 2 pairs of all, up to 8 more of those that look slower; by stored runs in all about 3 min 40 s where "
+        "4 more pairs of one case decide, at most 8 min 20 s (10 pairs of all cases), without what loading takes"
+    )
+    assert plan_of(unknown, minutes=5).endswith("is known after the first pair; it ends within 5 min 0 s")
 
 
 def test_the_files_of_five_jobs_are_kept(tmp_path: Path) -> None:

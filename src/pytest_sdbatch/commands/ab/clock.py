@@ -1,0 +1,74 @@
+"""The time of a job: what its processes cost, what is made smaller so that it ends in time, and when that is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from pytest_sdbatch import units
+from pytest_sdbatch.commands.ab.process import STEPS
+from pytest_sdbatch.commands.ab.schedule import Cost, Fit, fit, mean_cost
+
+
+class Clock:
+    """Knows what a process of all cases takes, once one has ended.
+
+    Args:
+        deadline_s: ``time.monotonic()`` by which the job ends; None: when it is done.
+        fixed_steps: whether the user gave the number of steps.
+
+    """
+
+    def __init__(self, deadline_s: float | None, *, fixed_steps: bool) -> None:
+        self.deadline_s = deadline_s
+        self.steps = None if fixed_steps else STEPS  # of cases that nobody gave a number
+        self.out_of_time = False
+        self._costs: dict[str, Cost] = {}  # by side
+        self._fitted = deadline_s is None
+
+    @property
+    def cost(self) -> Cost | None:
+        """What a process of all cases takes; None: not known yet."""
+        return mean_cost(self._costs.values()) if self._costs else None
+
+    def took(self, side: str, cost: Cost) -> None:
+        """Take note of what a process of all cases of *side* took."""
+        self._costs[side] = cost
+
+    def has_time(self, cases: Collection[str] | None) -> bool:
+        """Return whether another pair of *cases* (None: all) ends in time, as far as is known."""
+        if self.deadline_s is not None and self.cost is not None:
+            self.out_of_time = time.monotonic() + 2 * self.cost.process_s(cases) > self.deadline_s
+        return not self.out_of_time
+
+    def stopped(self) -> bool:
+        """Return whether a process that was stopped was so because the time is over."""
+        self.out_of_time = self.deadline_s is not None and time.monotonic() >= self.deadline_s
+        return self.out_of_time
+
+    def fitted(self, seconds: float) -> Fit:
+        """Return what the job is made to fit by, once; after a change of steps, which names the cases anew, once more.
+
+        Args:
+            seconds: that the last process took, which is run again if it has to be.
+
+        """
+        if self._fitted:
+            return Fit()
+        self._fitted = True
+        if self.deadline_s is None or self.cost is None:
+            return Fit()
+        left_s = self.deadline_s - time.monotonic() + seconds
+        made = fit(self.cost, left_s=left_s, steps=None if self.steps is None else int(self.steps))
+        if made.steps is not None:
+            self.steps, self._fitted = str(made.steps), False
+        return made
+
+    def left(self, cases: Collection[str] | None, *, pairs: int) -> str:
+        """Return in words what *pairs* more of *cases* (None: all) take; no text where that is not known."""
+        if self.cost is None or not pairs:
+            return ""
+        which = "all cases" if cases is None else units.count(len(cases), "case")
+        return (
+            f"{units.count(pairs, 'more pair')} of {which}: {units.time_left(pairs * 2 * self.cost.process_s(cases))}"
+        )
