@@ -5,24 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ab_project import BENCHMARK, CODE, ONE, Ab, caller, commit, make_project, without_project, words_of
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Make a repository of one commit."""
-    return make_project(tmp_path / "project")
-
-
-@pytest.fixture
-def ab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ab:
-    """Run the command in the project; its temporary files are where they can be looked for."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    # Others' plugins: half a second in each of many processes.
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_benchmark.plugin,pytest_sdbatch.plugin")
-    return caller(project)
+from ab_project import BENCHMARK, CODE, ONE, Ab, commit, without_project, words_of
 
 
 @pytest.mark.slow
