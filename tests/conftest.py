@@ -16,7 +16,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["pytester", "nvml_shim.fixtures"]
+pytest_plugins = ["pytester", "nvml_shim.fixtures", "real_processes"]
 
 # The clock of a shared machine is no property of the code, hence no deadline.
 settings.register_profile("sdbatch", deadline=None, max_examples=50)

@@ -35,7 +35,7 @@ DEVICE = "FakeDevice(seconds_per_call=CALL_S, seconds_per_image=0.1 * FACTOR)"
 PLAIN = ("-p", "no:randomly", "--sd-batch-sizes=1,32")
 GATE = (sys.executable, "-u", "-m", "pytest", "test_it.py", "--sd-baseline=main", "--sd-gate", *PLAIN)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_plugins")]
 
 
 @pytest.fixture(scope="module")

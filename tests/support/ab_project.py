@@ -110,13 +110,10 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ab:
+def ab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_plugins: None) -> Ab:
     """Run the command in the project; its temporary files are where they can be looked for."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    # Others' plugins: half a second in each of many processes.
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_benchmark.plugin,pytest_sdbatch.plugin")
 
     def run(*words: str, python: str | Path = sys.executable) -> subprocess.CompletedProcess[str]:
         return call(project, str(python), *COMMAND, *words)

@@ -43,7 +43,7 @@ def test_it(sd_benchmark, fake_device):
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, few_plugins: None) -> Path:
     """Make a project with one benchmark."""
     return make_project(tmp_path, conftest=conftest(DEVICE, before=LUCK))
 

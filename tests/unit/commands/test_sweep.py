@@ -42,7 +42,9 @@ PLAIN = ("-p", "no:randomly", "-p", "no:cacheprovider")
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, few_plugins: None
+) -> Path:
     """Make a project with one benchmark; what is kept elsewhere is kept where it can be looked at."""
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("kept")))
     return make_project(tmp_path, conftest=conftest())
