@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from ab_project import BENCHMARK, CODE, ONE, Ab, commit, without_project, words_of
 
+FASTER = CODE.replace("LAYERS = 2", "LAYERS = 1")  # decided by two pairs, where a slowdown takes six
+
 
 @pytest.mark.slow
 def test_tests_beside_the_code_share_none_of_it(ab: Ab, project: Path) -> None:
@@ -26,11 +28,12 @@ def test_tests_beside_the_code_share_none_of_it(ab: Ab, project: Path) -> None:
     commit(project)
     (project / "common.py").write_text("VALUE = 2\n")
     (package / "test_gone.py").unlink()
-    (package / "__init__.py").write_text(CODE.replace("LAYERS = 2", "LAYERS = 4"))
+    (package / "__init__.py").write_text(FASTER)
 
     done = ab("--base=main", "--", "scratch", "--sd-batch-sizes=1")
 
-    assert done.returncode == 10, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 improved" in words_of(done)
     assert "sdbatch: scratch: may hold code of the project, so that only its test files" in done.stdout
     assert "scratch/test_gone.py::test_it" in done.stdout
     assert "0 new, 1 missing" in words_of(done)
@@ -54,7 +57,7 @@ def test_a_part_of_the_repository_that_both_sides_have_installed_is_no_compariso
     commit(project)
     (project / "app.py").write_text("VALUE = 2\n")
     file = project / "core" / "src" / "scratch" / "__init__.py"
-    file.write_text(CODE.replace("LAYERS = 2", "LAYERS = 4"))
+    file.write_text(FASTER)
 
     refused = ab("--base=main", *ONE, python=python)
     mended = ab("--base=main", "--setup=pip install --no-deps --no-build-isolation ./core", *ONE, python=python)
@@ -63,7 +66,8 @@ def test_a_part_of_the_repository_that_both_sides_have_installed_is_no_compariso
     assert "ERROR: the base did not run its own scratch" in refused.stderr
     assert '--setup "pip install --no-deps ./core"' in refused.stderr
     assert "pair 2" not in refused.stdout
-    assert mended.returncode == 10, mended.stdout + mended.stderr
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert "1 improved" in words_of(mended)
 
 
 @pytest.mark.slow
