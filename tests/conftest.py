@@ -11,12 +11,15 @@ from hypothesis import settings
 
 # Before huggingface_hub is imported by anyone: it reads this once.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Before torch is: its threads spin while they wait for each other, and other tests want the cores. A pipeline of tiny
+# networks takes 0.4 s of CPU time by one thread, and 7 s by two on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A job in a shell's background starts with it ignored, and so would every process that a test tells to stop.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["pytester", "nvml_shim.fixtures"]
+pytest_plugins = ["pytester", "nvml_shim.fixtures", "real_processes"]
 
 # The clock of a shared machine is no property of the code, hence no deadline.
 settings.register_profile("sdbatch", deadline=None, max_examples=50)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from real_processes import conftest, make_project
 
 HEAVY = (
     "torch", "numpy", "scipy", "diffusers", "transformers", "pynvml", "rich", "plotly", "msgspec", "psutil",
@@ -58,6 +59,15 @@ def test_a_run_without_benchmarks_loads_nothing_heavy(arguments: list[str], tmp_
 def test_an_empty_folder_loads_nothing_heavy(tmp_path: Path) -> None:
     """Neither does a run that collects nothing (pytest's status 5)."""
     assert loaded_by(START.format(arguments=["--collect-only"], statuses=(5,)), tmp_path) == set()
+
+
+def test_a_benchmark_without_torch_does_not_load_it(tmp_path: Path) -> None:
+    """One of an application on a device of the project's own starts in half the time: the plugin needs none itself."""
+    make_project(tmp_path, conftest=conftest())
+
+    assert not {"torch", "diffusers", "transformers"} & loaded_by(
+        START.format(arguments=["test_it.py", "--sd-batch-sizes=1"], statuses=(0,)), tmp_path
+    )
 
 
 def test_what_is_loaded_is_seen(tmp_path: Path) -> None:

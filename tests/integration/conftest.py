@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ab_project import ab, project  # noqa: F401 - fixtures
 from benchmark_run import GENERATE, DevicePlugin, Keeper, Result, RunBenchmark
 from gated import RecordBaseline, recorder
 

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -17,15 +16,14 @@ from ab_project import (
     COMMAND,
     ONE,
     Ab,
-    caller,
     commit,
     git,
     left_over,
-    make_project,
     twice_the_layers,
     without_project,
     words_of,
 )
+from real_processes import wait_for
 
 USES_WHAT_IS_NEW = """
 from scratch import new
@@ -46,23 +44,6 @@ class Finder:
 def install():
     sys.meta_path.insert(0, Finder)
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Make a repository of one commit."""
-    return make_project(tmp_path / "project")
-
-
-@pytest.fixture
-def ab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ab:
-    """Run the command in the project; its temporary files are where they can be looked for."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    # Others' plugins: half a second in each of many processes.
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_benchmark.plugin,pytest_sdbatch.plugin")
-    return caller(project)
 
 
 @pytest.mark.slow
@@ -175,9 +156,7 @@ def test_stopped_it_judges_what_it_has_and_leaves_nothing_behind(
     twice_the_layers(project)
     command = [sys.executable, *COMMAND, "--base=main", "--setup=true", *ONE]
     process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 120
-    while not (counted / "waiting").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(counted / "waiting", process)
     children = psutil.Process(process.pid).children(recursive=True)
 
     process.send_signal(told)

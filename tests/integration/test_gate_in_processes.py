@@ -7,22 +7,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from real_processes import SDBATCH, call, conftest, make_project, wait_for
 
 from pytest_sdbatch import read_run_file
 
-COMMAND = (sys.executable, "-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "sweep")
 # A device whose processes differ a little, and whose calls take as many times as long as the file says.
-CONFTEST = """
+PROCESSES = """
 import os
 from pathlib import Path
-
-import pytest
-from pytest_sdbatch.devices.fake import FakeDevice
 
 HERE = Path(__file__).parent
 PROCESSES = HERE / "processes"
@@ -33,37 +29,21 @@ if (HERE / "first dying").exists() and NUMBER >= int((HERE / "first dying").read
     os._exit(3)
 SLOWER = [float(text) for text in (HERE / "slower").read_text().split()]
 FACTOR = (1.0, 1.002, 0.999, 1.001, 0.998)[NUMBER % 5]
-DEVICE = FakeDevice(
-    seconds_per_call=0.1 * FACTOR * SLOWER[min(NUMBER, len(SLOWER) - 1)], seconds_per_image=0.1 * FACTOR
-)
-
-
-def pytest_sdbatch_make_device(name):
-    return DEVICE
-
-
-@pytest.fixture
-def fake_device():
-    return DEVICE
+CALL_S = 0.1 * FACTOR * SLOWER[min(NUMBER, len(SLOWER) - 1)]
 """
-TEST = """
-def test_it(sd_benchmark, fake_device):
-    sd_benchmark(fake_device.generate)
-"""
+DEVICE = "FakeDevice(seconds_per_call=CALL_S, seconds_per_image=0.1 * FACTOR)"
 PLAIN = ("-p", "no:randomly", "--sd-batch-sizes=1,32")
+GATE = (sys.executable, "-u", "-m", "pytest", "test_it.py", "--sd-baseline=main", "--sd-gate", *PLAIN)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_plugins")]
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a project with a baseline of five processes, by the real command."""
-    project = tmp_path_factory.mktemp("recorded")
-    (project / "conftest.py").write_text(CONFTEST)
-    (project / "test_it.py").write_text(TEST)
+    project = make_project(tmp_path_factory.mktemp("recorded"), conftest=conftest(DEVICE, before=PROCESSES))
     (project / "slower").write_text("1")
-    command = [*COMMAND, "--processes=5", "--sd-save=main", "--", "test_it.py", *PLAIN]
-    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, check=False)
+    ended = call(project, *SDBATCH, "sweep", "--processes=5", "--sd-save=main", "--", "test_it.py", *PLAIN)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return project
 
@@ -79,8 +59,7 @@ def project(recorded: Path, tmp_path: Path) -> Path:
 
 def gate(project: Path, *words: str) -> tuple[int, str]:
     """Run the gate in *project*; return the exit status and what was printed."""
-    command = [sys.executable, "-m", "pytest", "test_it.py", "--sd-baseline=main", "--sd-gate", *PLAIN, *words]
-    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, check=False)
+    ended = call(project, *GATE, *words)
     return ended.returncode, ended.stdout or ended.stderr  # where it refuses nothing else is printed
 
 
@@ -143,13 +122,11 @@ def test_a_run_that_is_stopped_meanwhile_ends_its_process_too(project: Path, tmp
     (project / "slower").write_text("1.12")
     left = tmp_path / "left"
     left.mkdir()
-    command = [sys.executable, "-u", "-m", "pytest", "test_it.py", "--sd-baseline=main", "--sd-gate", *PLAIN]
     variables = {**os.environ, "TMPDIR": str(left)}
-    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, env=variables) as run:
+    with subprocess.Popen(GATE, cwd=project, stdout=subprocess.PIPE, text=True, env=variables) as run:
         assert run.stdout is not None
         next(line for line in run.stdout if "again in 3 fresh processes" in line)
-        while not (project / "processes" / "1").exists():  # the first of them has come to its conftest
-            time.sleep(0.05)
+        wait_for(project / "processes" / "1", run)  # the first of them has come to its conftest
         run.send_signal(signal.SIGTERM)
         text = run.stdout.read()
 

@@ -15,7 +15,7 @@ from nvml_shim.fixtures import MakeShim
 
 from pytest_sdbatch import Outcome, Record, read_run_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_plugins")]
 
 # One fake GPU for each entry of CUDA_VISIBLE_DEVICES; notes who holds which lease while a case runs.
 CONFTEST = """

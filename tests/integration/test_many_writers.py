@@ -15,7 +15,7 @@ from pytest_sdbatch import read_run_file
 pytestmark = pytest.mark.slow
 
 WRITERS = 16
-SAVES = 400
+SAVES = 100
 # Prints how many saves it won; a name that is taken must be refused as such, and by nothing else.
 WRITER = """
     import sys

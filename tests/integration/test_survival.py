@@ -43,7 +43,7 @@ SIZES = "--sd-batch-sizes=1,2,4,8"
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> Path:
+def project(pytester: pytest.Pytester, few_plugins: None) -> Path:
     """Return a folder with a benchmark whose process can be killed at a batch size."""
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_it=BENCHMARK)

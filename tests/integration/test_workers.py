@@ -10,7 +10,7 @@ import pytest
 
 from pytest_sdbatch import Outcome, Record, read_run_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_plugins")]
 
 # A device without a card; models that note which process loads them; and a way to kill a worker.
 CONFTEST = """

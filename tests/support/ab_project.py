@@ -10,7 +10,10 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-COMMAND = ("-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "ab")
+import pytest
+from real_processes import SDBATCH, call, conftest
+
+COMMAND = (*SDBATCH[1:], "ab")  # behind a Python
 # Builds wheels by itself: what a test environment has installed makes no difference.
 BACKEND = """
 import zipfile
@@ -65,18 +68,8 @@ class Pipeline:
             self.unet()
         return SimpleNamespace(images=self.device.generate(len(prompt)))
 """
-CONFTEST = """
-import pytest
-from pytest_sdbatch.devices.fake import FakeDevice
-
-DEVICE = FakeDevice(seconds_per_call=0.003, seconds_per_image=0.001)
-
-def pytest_sdbatch_make_device(name):
-    return DEVICE
-
-@pytest.fixture
-def fake_device():
-    return DEVICE
+CONFTEST = f"""
+{conftest("FakeDevice(seconds_per_call=0.003, seconds_per_image=0.001)")}
 
 @pytest.fixture
 def sd_pipeline(sd_case, fake_device):
@@ -110,12 +103,20 @@ def make_project(root: Path) -> Path:
     return root
 
 
-def caller(project: Path) -> Ab:
-    """Return what runs the command in *project*."""
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Make a repository of one commit."""
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def ab(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_plugins: None) -> Ab:
+    """Run the command in the project; its temporary files are where they can be looked for."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
 
     def run(*words: str, python: str | Path = sys.executable) -> subprocess.CompletedProcess[str]:
-        command = [str(python), *COMMAND, *words]
-        return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, check=False)
+        return call(project, str(python), *COMMAND, *words)
 
     return run
 

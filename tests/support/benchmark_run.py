@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 
 # pytester forgets what an in-process run imported, and these cannot be imported twice.
 import diffusers
@@ -14,8 +16,14 @@ import rich.console  # noqa: F401
 import scipy.special  # noqa: F401
 import torch._dynamo.utils  # noqa: F401
 
+import pytest_sdbatch
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.records import Record
+
+# Ours can, but that is half of what such a run takes.
+for _module in pkgutil.walk_packages(pytest_sdbatch.__path__, "pytest_sdbatch."):
+    if not _module.name.startswith("pytest_sdbatch.suite"):  # its tests are for runs to collect
+        import_module(_module.name)
 
 GENERATE = """
     def test_generate(sd_benchmark, fake_device):

@@ -49,7 +49,8 @@ def _take(host: Host) -> None:
         host.no_lease = error
         return
     if name is None and host.lease.names:
-        lease.stay_on([int(held.removeprefix(_CORE)) for held in host.lease.names])
+        cores = [int(held.removeprefix(_CORE)) for held in host.lease.names]
+        lease.stay_on(cores, threads=host.device.kind == "cpu")
     if host.parallel > 1:
         host.session.own_facts = _own_facts(host)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -172,12 +173,20 @@ def core_sets(of: int) -> list[tuple[int, ...]]:
     return [tuple(cores[len(cores) * index // share : len(cores) * (index + 1) // share]) for index in range(share)]
 
 
-def stay_on(cores: Sequence[int]) -> None:
-    """Keep this process on *cores*, with as many threads of torch; where the system cannot, with the threads alone."""
-    import torch
+def stay_on(cores: Sequence[int], *, threads: bool) -> None:
+    """Keep this process on *cores*, with as many threads of torch; where the system cannot, with the threads alone.
 
-    torch.set_num_threads(len(cores))
-    if hasattr(os, "sched_setaffinity"):
+    Args:
+        cores: that it may use.
+        threads: whether to import torch for its threads. Else they are set only where it is there already: imported
+            later it starts no more than there are cores, and an application without torch never waits for it.
+    """
+    can_stay = hasattr(os, "sched_setaffinity")
+    if threads or not can_stay or "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(len(cores))
+    if can_stay:
         # Every thread: those that libraries have started before would go on where they are.
         for thread in _threads():
             with contextlib.suppress(OSError):  # it has ended meanwhile

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,26 @@ class Batch:
     count: int = 1  # batches of that size to make one after another: more than 1 only where the call does the counting
     prompts: tuple[str, ...]  # one per image
     seeds: tuple[int, ...]  # one per image
-    generators: list[Any]  # one fresh CPU torch.Generator per image, seeded with its seed; a call uses them up
     case: Case
+    _generators: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def generators(self) -> list[Any]:
+        """One fresh ``torch.Generator`` per image, seeded with its seed; a call uses them up."""
+        if not self._generators:
+            import torch
+
+            # On the CPU wherever the model is: the same noise on every device.
+            self._generators.extend(torch.Generator("cpu").manual_seed(seed) for seed in self.seeds)
+        return self._generators
+
+    def make_ready(self) -> None:
+        """Make the generators before the clock starts.
+
+        Not where nothing has imported torch yet, which takes a second: then they are made if a call asks for them.
+        """
+        if "torch" in sys.modules:
+            _ = self.generators
 
     def call_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments with which pipelines of diffusers make images or videos of text."""
@@ -124,20 +143,18 @@ class GenerationWorkload:
         return calls
 
     def _batch(self, index: int) -> Batch:
-        import torch
-
         images = range(index * self.asked.batch_size, (index + 1) * self.asked.batch_size)
         seeds = tuple(self.seed + image for image in images)
-        return Batch(
+        batch = Batch(
             index=index,
             size=self.case.batch_size,
             count=self.case.batch_count if self.count_inside else 1,
             prompts=tuple(self.prompts[image % len(self.prompts)] for image in images),
             seeds=seeds,
-            # On the CPU wherever the model is: the same noise on every device.
-            generators=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             case=self.case,
         )
+        batch.make_ready()
+        return batch
 
 
 def read_prompts(path: str | Path) -> tuple[str, ...]:

@@ -6,42 +6,29 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from real_processes import SDBATCH, call, conftest, make_project, wait_for
 
 from pytest_sdbatch import read_run_file
 from pytest_sdbatch.commands.calibrate import NOTHING, PARTLY, SAID
 
-COMMAND = (sys.executable, "-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "calibrate")
+COMMAND = (*SDBATCH, "calibrate")
 PLAIN = ("-p", "no:randomly", "-p", "no:cacheprovider", "-o", "sd_rounds=8")
 USAGE_ERROR = 2
 # Each process has a luck of its own, and its rounds differ.
-CONFTEST = """
+LUCK = """
 import random
 from pathlib import Path
-import pytest
-from pytest_sdbatch.devices.fake import FakeDevice
 
 started = Path("started")
 number = len(started.read_text()) if started.exists() else 0
 started.write_text("x" * (number + 1))
 chance = random.Random(number)
 luck = chance.gauss(0, 0.01)
-DEVICE = FakeDevice(noise=[1 + luck + chance.gauss(0, 0.003) for _ in range(97)])
-
-def pytest_sdbatch_make_device(name):
-    return DEVICE
-
-@pytest.fixture
-def fake_device():
-    return DEVICE
 """
-TEST = """
-def test_it(sd_benchmark, fake_device):
-    sd_benchmark(fake_device.generate)
-"""
+DEVICE = "FakeDevice(noise=[1 + luck + chance.gauss(0, 0.003) for _ in range(97)])"
 # The fourth process waits to be stopped. The first to read the conftest is the command itself.
 WAITS = """
 import time
@@ -56,16 +43,14 @@ def test_it(sd_benchmark, fake_device):
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, few_plugins: None) -> Path:
     """Make a project with one benchmark."""
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_it.py").write_text(TEST)
-    return tmp_path
+    return make_project(tmp_path, conftest=conftest(DEVICE, before=LUCK))
 
 
 def sdbatch_calibrate(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command in *folder*."""
-    return subprocess.run([*COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return call(folder, *COMMAND, *words)
 
 
 @pytest.mark.slow
@@ -113,9 +98,7 @@ def test_stopped_it_judges_what_came(project: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, *words], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while not (project / "waiting").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(project / "waiting", process)
 
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)

@@ -6,32 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from real_processes import SDBATCH, call, conftest, make_project, wait_for
 
 from pytest_sdbatch import read_run_file
 
-COMMAND = (sys.executable, "-c", "import sys; from pytest_sdbatch.cli import main; sys.exit(main())", "sweep")
-CONFTEST = """
-import pytest
-from pytest_sdbatch.devices.fake import FakeDevice
-
-DEVICE = FakeDevice()
-
-def pytest_sdbatch_make_device(name):
-    return DEVICE
-
-@pytest.fixture
-def fake_device():
-    return DEVICE
-"""
-TEST = """
-def test_it(sd_benchmark, fake_device):
-    sd_benchmark(fake_device.generate)
-"""
+COMMAND = (*SDBATCH, "sweep")
 # From its second process on: the second case waits to be stopped.
 WAITS = """
 import time
@@ -59,17 +42,17 @@ PLAIN = ("-p", "no:randomly", "-p", "no:cacheprovider")
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, few_plugins: None
+) -> Path:
     """Make a project with one benchmark; what is kept elsewhere is kept where it can be looked at."""
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("kept")))
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_it.py").write_text(TEST)
-    return tmp_path
+    return make_project(tmp_path, conftest=conftest())
 
 
 def sweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command in *folder*."""
-    return subprocess.run([*COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return call(folder, *COMMAND, *words)
 
 
 def left_over() -> list[Path]:
@@ -113,9 +96,7 @@ def test_what_had_ended_when_it_was_stopped_is_kept(project: Path, number: signa
     process = subprocess.Popen(
         [*COMMAND, *words], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    deadline = time.monotonic() + 60
-    while not (project / "waiting").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(project / "waiting", process)
     children = psutil.Process(process.pid).children(recursive=True)
 
     process.send_signal(number)

@@ -138,13 +138,15 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_what_to_do(
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps no process on chosen cores")
 def test_a_process_stays_on_its_cores() -> None:
-    """All threads of the process stay on the cores of its share, and torch starts as many threads."""
+    """All threads of the process stay on the cores of its share, and torch, if it is wanted, starts as many threads."""
     code = (
-        "import os, threading, time\n"
+        "import os, sys, threading, time\n"
         "from pytest_sdbatch.devices import lease\n"
-        "early = threading.Thread(target=time.sleep, args=(5,), daemon=True); early.start()\n"
+        "early = threading.Thread(target=time.sleep, args=(60,), daemon=True); early.start()\n"
         "(core, *_) = sorted(os.sched_getaffinity(0))\n"
-        "lease.stay_on((core,))\n"
+        "lease.stay_on((core,), threads=False)\n"
+        "assert 'torch' not in sys.modules\n"
+        "lease.stay_on((core,), threads=True)\n"
         "import torch\n"
         "print(os.sched_getaffinity(0) == os.sched_getaffinity(early.native_id) == {core}, torch.get_num_threads())"
     )

@@ -113,6 +113,20 @@ def test_the_default_prompts_differ() -> None:
     assert len(set(DEFAULT_PROMPTS)) == len(DEFAULT_PROMPTS) >= 8
 
 
+def test_generators_are_made_before_the_clock_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is timed finds them: making one there would fail here."""
+    import torch
+
+    found: list[int] = []
+    calls = GenerationWorkload(lambda batch: found.append(len(batch.generators)), CASE).prepare()
+    monkeypatch.setattr(torch, "Generator", None)
+
+    for call in calls:
+        call()
+
+    assert found == [CASE.batch_size] * CASE.batch_count
+
+
 def test_each_round_has_fresh_generators() -> None:
     """A generator is used up by a call; a second round of the same workload draws the same noise."""
     import torch
