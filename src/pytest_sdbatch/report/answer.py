@@ -189,7 +189,10 @@ def _least(members: Sequence[Row], measured: Measured, objective: Objective) -> 
         return f"no answer, because {lacking}"
     least = min(known, key=lambda row: (figure(row) or 0.0, -(row.images_per_s or 0.0), row.batch_size))
     fastest = max(known, key=lambda row: (row.images_per_s or 0.0, -row.batch_size))
-    said = f"least {objective.value} has batch size {least.batch_size}, {told(least)}"
+    least_of = (
+        "the first image comes soonest with" if objective == Objective.FIRST_IMAGE else f"least {objective.value} has"
+    )
+    said = f"{least_of} batch size {least.batch_size}, {told(least)}"
     if fastest.batch_size == least.batch_size:
         return f"{said}; no other is faster"
     return f"{said}; fastest is batch size {fastest.batch_size}, {told(fastest)}"
