@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.splits import Objective
-from pytest_sdbatch.records import Environment, MemoryRound, Outcome, Reading, Record, Run
+from pytest_sdbatch.records import Environment, Outcome, Reading, Record, Run
 from pytest_sdbatch.report.answer import answer_of_runs, answer_sentences, is_tiny, plan_table
 from pytest_sdbatch.report.splits import Question
 from pytest_sdbatch.report.terminal import render_table
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
 
 GIB = 2**30
-UNKNOWN = Reading(reason="not read here")
 SIZES = (1, 2, 3, 4, 6, 8, 16, 32)
 WORDS = re.compile(r"(?:fastest is|least \S+ has|no smaller size is within [^:]*:) batch size (\d+)|; batch size (\d+)")
 
@@ -55,16 +54,6 @@ def record(maker: Maker, size: int, count: int, fields: dict[str, Any]) -> Recor
         replace(one, energy_joules=fields["joules"])
         for one in maker.rounds(fields["seconds"], count, peak_bytes=fields["peak"])
     )
-    made = MemoryRound(
-        scope="device",
-        before_context=UNKNOWN,
-        context=UNKNOWN,
-        before_load=UNKNOWN,
-        loaded=UNKNOWN,
-        peak=UNKNOWN,
-        after=UNKNOWN,
-        limit_bytes=fields["limit"],
-    )
     return maker.record(
         size,
         count,
@@ -74,7 +63,7 @@ def record(maker: Maker, size: int, count: int, fields: dict[str, Any]) -> Recor
         cold_start_s=Reading(value=fields["cold"]),
         load_s=Reading(value=1.0),
         output_check=fields["checked"],
-        memory_round=made,
+        memory_round=maker.memory_round(limit_bytes=fields["limit"]),
     )
 
 
