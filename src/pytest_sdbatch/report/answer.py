@@ -59,10 +59,15 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
     sentences = []
     for (test, group), members in groups.items():
         fewest = 1 if _asked(members, question).images is not None else 2  # sizes
-        if is_tiny(members[0].model) or len({row.batch_size for row in members if row.counts}) < fewest:
+        sizes = {row.batch_size for row in members if row.counts}
+        over = any(row.outcome is Outcome.OVER_LIMIT for row in members)
+        if is_tiny(members[0].model) or (len(sizes) < fewest and (sizes or not over)):
             continue
         owned = members[0].model is None or len(names) > 1
         sentences.append(f"{names[test]} {group}: " if owned else f"{group}: ")
+        if not sizes:
+            sentences[-1] += "no answer, because no size that was measured keeps the limits"
+            continue
         if len({row.batch_size for row in members if row.answers}) < fewest:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
