@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import random
@@ -10,8 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks.harness.report import Line
 from benchmarks.harness.rounds import CASE
@@ -23,19 +22,20 @@ from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.measure import validity
 from pytest_sdbatch.measure.loop import measure
+from pytest_sdbatch.measure.memory import measure_memory
+from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules
 from pytest_sdbatch.pipelines.anatomy import hide_progress
 from pytest_sdbatch.pipelines.catalog import ModelCatalog
 from pytest_sdbatch.pipelines.generation import GenerationWorkload
 from pytest_sdbatch.pipelines.pool import PipelinePool
-from pytest_sdbatch.records import Record
-from pytest_sdbatch.storage.run_file import read_run_file
+from pytest_sdbatch.records import Outcome, Record
 
 TITLE = "Forecasts"
 TIMES, MEMORIES = 0.10, 0.05  # allowed errors
 BESIDE = 0.05  # of the cases: so many may have been marked on a quiet machine
 PROBES, TARGET = (4, 8), 64  # batch sizes of the memory
-SWEEP = "import sys; from pytest_sdbatch.cli import main; sys.exit(main())"
+PIXELS = replace(CASE, height=384, width=384, steps=1)  # so that blocks are as large as those of real models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,32 +131,42 @@ def _error(curve: Scaling, calls: Sequence[int], seconds: Sequence[float]) -> fl
 
 
 def _memory(*, mapped: bool) -> Line:
-    """Foretell the resident peak of a sweep's largest size from its two smaller ones."""
+    """Foretell the resident peak of a large batch from two small ones, in a process of its own."""
     environment = {**os.environ, **({"MALLOC_MMAP_THRESHOLD_": "131072"} if mapped else {})}
-    sizes = ",".join(map(str, (*PROBES, TARGET)))
-    words = ["--sd-models=tiny-sd", "--sd-resolutions=256", "--sd-steps=1", f"--sd-batch-sizes={sizes}"]
-    rules = ["-o", "sd_rounds=3", "-o", "sd_warmup_calls=1"]
-    with TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", SWEEP, "sweep", *words, *rules, "--sd-report=run.json"]
-        subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-        (made,) = read_run_file(Path(folder, "run.json"))
-    records = {record.case.batch_size: record for record in made.records}
-    growth = next(one for one in growths([records[size] for size in PROBES]) if one.measure == MEMORY)
-    predicted, truth = growth.needs(TARGET).estimate, _peak(records[TARGET])
-    error = predicted / truth - 1
-    probes = [_peak(records[size]) for size in PROBES]
+    command = [sys.executable, "-m", "benchmarks.harness.forecasts"]
+    said = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout
+    found = json.loads(said.splitlines()[-1])
+    error = found["predicted"] / found["peaks"][-1] - 1
+    *probes, truth = map(units.memory, found["peaks"])
     return Line(
-        what=f"{made.records[0].case.group_id}: resident peak at {TARGET} images, from {' and '.join(map(str, PROBES))}"
-        + (", blocks all mapped" if mapped else ""),
-        figure=f"{error:+.1%}: {units.memory(predicted)} for {units.memory(truth)}, "
-        f"from {' and '.join(map(units.memory, probes))}",
+        what=f"{PIXELS.group_id}: resident peak at {TARGET} images, from {' and '.join(map(str, PROBES))}"
+        + (", small blocks mapped too" if mapped else ""),
+        figure=f"{error:+.1%}: {units.memory(found['predicted'])} for {truth}, from {' and '.join(probes)}",
         goal=f"within {MEMORIES:.0%}",
         met=abs(error) <= MEMORIES,
     )
 
 
-def _peak(record: Record) -> int:
-    """Return the highest of the peaks that the stages of the memory round had."""
-    assert record.memory_round is not None, record.memory_round_reason
-    assert record.memory_round.stage_peak_bytes is not None, record.memory_round.stage_peak_reason
-    return max(record.memory_round.stage_peak_bytes.values())
+def predict_memory() -> str:
+    """Return what was predicted and what the peaks were, as JSON."""
+    device = CpuDevice()
+    pipeline = PipelinePool(device, ModelCatalog()).acquire(PIXELS).pipeline
+    hide_progress(pipeline)
+    records = []
+    with StageClock(pipeline, device) as stages:
+        for size in (1, *PROBES, TARGET):  # what libraries map when they are first used is no part of a batch
+            case = replace(PIXELS, batch_size=size)
+            made, reason = measure_memory(GenerationWorkload(pipeline, case), device, loading=None, stages=stages)
+            assert made is not None, reason
+            records.append(
+                Record(test="", case=case, outcome=Outcome.OK, memory_source="host_peak_bytes", memory_round=made)
+            )
+    growth = next(one for one in growths(records[1:-1]) if one.measure == MEMORY)
+    peaks = [
+        max((record.memory_round.stage_peak_bytes or {}).values()) for record in records[1:] if record.memory_round
+    ]
+    return json.dumps({"predicted": growth.needs(TARGET).estimate, "peaks": peaks})
+
+
+if __name__ == "__main__":
+    print(predict_memory())

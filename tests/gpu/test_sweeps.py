@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
 
 from pytest_sdbatch import Outcome, read_run_file
+from pytest_sdbatch.analysis.forecast import growths, largest_that_fits
 from pytest_sdbatch.devices.cuda import CudaDevice
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.pipelines.catalog import ModelCatalog
@@ -64,6 +66,34 @@ def test_out_of_memory_is_a_row_and_the_next_case_is_as_before(pytester: pytest.
     assert before.rounds[-1].peak_allocated_bytes == after.rounds[-1].peak_allocated_bytes
     assert before.rounds[-1].stage_s is not None
     assert sum(before.rounds[-1].stage_s.values()) <= 1.05 * before.rounds[-1].wall_s
+
+
+@pytest.mark.parametrize("granted_gib", [12, 14, 16, 18, 20])
+def test_the_predicted_largest_batch_runs_and_a_fifth_more_does_not(
+    granted_gib: int, pytester: pytest.Pytester, record_property: Note
+) -> None:
+    """Under what torch grants the process, predicted from batch sizes 1, 2 and 4 of sd15."""
+    total = torch.cuda.mem_get_info(0)[1]
+    pytester.makeconftest(
+        f"import torch\n\ndef pytest_collection_finish(session):\n"
+        f"    torch.cuda.set_per_process_memory_fraction({granted_gib * 2**30 / total!r}, 0)\n"
+    )
+    pytester.makepyfile("def test_it(sd_benchmark, sd_pipeline):\n    sd_benchmark(sd_pipeline)")
+    options = ["--sd-models=sd15", "--sd-dtypes=fp16", "--sd-device=cuda", "--sd-steps=1", "-o", "sd_rounds=3"]
+
+    pytester.runpytest_subprocess(*options, "--sd-batch-sizes=1,2,4", "--sd-report=probes.json")
+    (run,) = read_run_file(pytester.path / "probes.json")
+    found = largest_that_fits(growths(run.records))
+    assert found is not None
+    assert found.estimate is not None
+    beyond = math.ceil(1.2 * found.estimate)
+    record_property("largest", found.estimate)
+    sizes = f"--sd-batch-sizes={found.estimate},{beyond}"
+    pytester.runpytest_subprocess(*options, sizes, "--sd-report=tried.json")
+
+    (tried,) = read_run_file(pytester.path / "tried.json")
+    assert [record.outcome for record in tried.records] == [Outcome.OK, Outcome.OOM]
+    assert found.estimate >= 10
 
 
 def test_compiled_rounds_do_not_compile(pytester: pytest.Pytester) -> None:

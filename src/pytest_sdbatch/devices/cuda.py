@@ -191,12 +191,16 @@ class CudaDevice:
         )
 
     def free_bytes(self) -> Reading:
-        """Return the bytes the driver has left, and those that the allocator holds but does not use."""
+        """Return the bytes the driver has left, and those that the allocator holds but does not use.
+
+        No more than ``torch.cuda.set_per_process_memory_fraction`` grants this process.
+        """
         if self._context is None and not self._has_context():  # asking torch would make one
             return self.driver.memory().free_bytes
-        free, _ = self._torch.cuda.mem_get_info(self._index)
-        reserved = self._torch.cuda.memory_reserved(self._index)
-        return Reading(value=int(free + reserved - self._torch.cuda.memory_allocated(self._index)))
+        free, total = self._torch.cuda.mem_get_info(self._index)
+        granted = self._torch.cuda.get_per_process_memory_fraction(self._index) * total
+        ours = min(free + self._torch.cuda.memory_reserved(self._index), granted)
+        return Reading(value=max(int(ours - self._torch.cuda.memory_allocated(self._index)), 0))
 
     def release_memory(self) -> None:
         """Collect garbage and give the allocator's unused segments back to the driver.

@@ -59,10 +59,15 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
     sentences = []
     for (test, group), members in groups.items():
         fewest = 1 if _asked(members, question).images is not None else 2  # sizes
-        if is_tiny(members[0].model) or len({row.batch_size for row in members if row.counts}) < fewest:
+        sizes = {row.batch_size for row in members if row.counts}
+        over = any(row.outcome is Outcome.OVER_LIMIT for row in members)
+        if is_tiny(members[0].model) or (len(sizes) < fewest and (sizes or not over)):
             continue
         owned = members[0].model is None or len(names) > 1
         sentences.append(f"{names[test]} {group}: " if owned else f"{group}: ")
+        if not sizes:
+            sentences[-1] += "no answer, because no size that was measured keeps the limits"
+            continue
         if len({row.batch_size for row in members if row.answers}) < fewest:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
@@ -189,7 +194,10 @@ def _least(members: Sequence[Row], measured: Measured, objective: Objective) -> 
         return f"no answer, because {lacking}"
     least = min(known, key=lambda row: (figure(row) or 0.0, -(row.images_per_s or 0.0), row.batch_size))
     fastest = max(known, key=lambda row: (row.images_per_s or 0.0, -row.batch_size))
-    said = f"least {objective.value} has batch size {least.batch_size}, {told(least)}"
+    least_of = (
+        "the first image comes soonest with" if objective == Objective.FIRST_IMAGE else f"least {objective.value} has"
+    )
+    said = f"{least_of} batch size {least.batch_size}, {told(least)}"
     if fastest.batch_size == least.batch_size:
         return f"{said}; no other is faster"
     return f"{said}; fastest is batch size {fastest.batch_size}, {told(fastest)}"

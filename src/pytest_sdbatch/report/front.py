@@ -145,9 +145,8 @@ def _memory(size_bytes: float | None) -> Limits | None:
 def _energy(record: Record) -> Limits | None:
     if record.joules_per_image is None:
         return None
-    joules = [one.energy_joules / record.case.images for one in record.rounds if one.energy_joules]
-    found = interval(joules)
-    return _ANYTHING if found is None else (found.low, found.high)
+    found = interval([reading.energy_joules for reading in record.rounds if reading.energy_joules])
+    return _ANYTHING if found is None else _times((found.low, found.high), 1 / record.case.images)
 
 
 def _span(split: Split, value: float) -> Limits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.scaling import Scaling, fit
@@ -54,6 +54,9 @@ class Plan:
     cold_s: Mapping[int, float]  # seconds from a cold start, by batch size: what the whole work is paid for
     chosen: Split | None  # the recommended one
     beaten: tuple[Split, ...] = ()  # another one is no worse in any figure, and surely better in one
+    unplanned: Mapping[int, int] = field(
+        default_factory=dict
+    )  # size that ran: images left over, of which nothing is known
     unit: str  # "image" or "video"
 
 
@@ -86,6 +89,11 @@ def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> P
         cold_s={split.batch_size: split.seconds for split in cold_splits},
         chosen=_chosen(splits, cold_splits, members, measured, question),
         beaten=front_of_splits(splits, cold_splits if question.price_per_s is not None else ()).beaten,
+        unplanned={
+            row.batch_size: images % row.batch_size
+            for row in there
+            if row.batch_size <= images and row.batch_size not in {split.batch_size for split in splits}
+        },
         unit="image" if there[0].frames is None else "video",
     )
 
@@ -236,12 +244,24 @@ def split_table(
         for column in _COLUMNS
         if column.key not in _OPTIONAL or any(row[column.key].text != UNKNOWN for row in rows)
     )
-    lines = lay_out(shown, blocks, width=width, encoding=encoding)
-    if any(row["how"].text.endswith(_BEATEN) for row in rows):
-        from rich.text import Text
+    from rich.text import Text
 
-        lines.extend(Text(line, "dim") for line in textwrap.wrap(_LEGEND, width, subsequent_indent="    "))
+    lines = lay_out(shown, blocks, width=width, encoding=encoding)
+    for text in _below(plans.values(), rows):
+        lines.extend(Text(line, "dim") for line in textwrap.wrap(text, width, subsequent_indent="    "))
     return to_string(lines, color=color, encoding=encoding)
+
+
+def _below(plans: Iterable[Plan], rows: Iterable[Mapping[str, Cell]]) -> Iterable[str]:
+    """Yield what a reader of the table must know."""
+    if any(row["how"].text.endswith(_BEATEN) for row in rows):
+        yield _LEGEND
+    for plan in plans:
+        for size, rest in plan.unplanned.items():
+            yield (
+                f"{size} at a time is no split here: a last call of {rest} was not measured, and the times lie on no "
+                f"curve that would tell; to have it, add {rest} to the batch sizes"
+            )
 
 
 def _cells(plan: Plan, split: Split, question: Question) -> dict[str, Cell]:

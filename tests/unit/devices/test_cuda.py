@@ -97,6 +97,25 @@ print(CudaDevice(1).free_bytes().value)
     assert free == 7 * 10**9
 
 
+@pytest.mark.parametrize(("fraction", "free"), [(1.0, 7), (0.5, 3), (0.05, 0)])
+def test_what_is_free_ends_at_what_the_process_was_granted(
+    fraction: float, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 10 GB 6 are free, and of the 3 that the allocator holds 1 is not used; another process has the last one."""
+    gb = 10**9
+    for name, value in {
+        "mem_get_info": (6 * gb, 10 * gb),
+        "memory_reserved": 3 * gb,
+        "memory_allocated": 2 * gb,
+        "get_per_process_memory_fraction": fraction,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _index, value=value: value)
+    device = CudaDevice(0)
+    monkeypatch.setattr(device, "_has_context", lambda: True)
+
+    assert device.free_bytes().value == free * gb
+
+
 def test_a_poisoned_context_frees_nothing_and_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipeline is dropped after an illegal memory access as after anything else: breakdown() tells of it."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Outcome, Record, Round, StopReason
+from pytest_sdbatch.records import MemoryRound, Outcome, Reading, Record, Round, StopReason
 
 GIB = 2**30
 TEST = "benchmarks/test_generation.py::test_text_to_image"
@@ -61,6 +61,12 @@ class Maker:
             "output_check": "checked",
         }
         return Record(**{**fields, **changes})
+
+    def memory_round(self, **changes: Any) -> MemoryRound:
+        """Return a memory round of which nothing is known but *changes*."""
+        unknown = Reading(reason="not read here")
+        known = ("before_context", "context", "before_load", "loaded", "peak", "after")
+        return MemoryRound(**{"scope": "device", **dict.fromkeys(known, unknown), **changes})
 
     def ended(self, batch_size: int, outcome: Outcome, reason: str, **changes: Any) -> Record:
         """Return the record of a case without figures."""

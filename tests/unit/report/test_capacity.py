@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sdbatch.records import MemoryRound, Outcome, Reading, Record
+from pytest_sdbatch.records import Outcome, Record
 from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.capacity import capacity
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
 
 GIB = 2**30
-UNKNOWN = Reading(reason="not read here")
 
 
 def measured(maker: Maker, sizes: Sequence[int], *, limit_gib: float, wobble: float = 0.0) -> list[Record]:
@@ -25,16 +24,7 @@ def measured(maker: Maker, sizes: Sequence[int], *, limit_gib: float, wobble: fl
         maker.record(
             size,
             rounds=maker.rounds([1.0 * size] * 5, peak_bytes=round((4 + size + wobble * (index % 2)) * GIB)),
-            memory_round=MemoryRound(
-                scope="device",
-                before_context=UNKNOWN,
-                context=UNKNOWN,
-                before_load=UNKNOWN,
-                loaded=UNKNOWN,
-                peak=UNKNOWN,
-                after=UNKNOWN,
-                limit_bytes=round(limit_gib * GIB),
-            ),
+            memory_round=maker.memory_round(limit_bytes=round(limit_gib * GIB)),
         )
         for index, size in enumerate(sizes)
     ]

@@ -190,6 +190,19 @@ def test_a_curve_that_does_not_hold_predicts_nothing(sd15: Maker) -> None:
     assert "predicted" not in {row[-1] for row in table(records, Question(images=10))}
 
 
+def test_a_split_whose_last_call_is_not_known_says_how_to_have_it(sd15: Maker) -> None:
+    """10 images at 4 leave 2, which did not run and cannot be read off two times that are far from a line."""
+    records = [record(sd15, 1, 10, call_s=1.0), record(sd15, 3, 3, call_s=1.0), record(sd15, 4, 2, call_s=6.0)]
+
+    lines = plan_table(records, Question(images=10), width=150, color=False).splitlines()
+
+    assert [line.split()[0] for line in lines if line.startswith("  ")][1:] == ["1x10", "3+3+3+1"]
+    assert lines[-1] == (
+        "4 at a time is no split here: a last call of 2 was not measured, and the times lie on no curve that would "
+        "tell; to have it, add 2 to the batch sizes"
+    )
+
+
 def test_each_objective_names_its_split(splits: list[Record]) -> None:
     """The smallest batch takes least memory and answers first; nothing is known of energy."""
     said = {
