@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis import sweet_spot
 from pytest_sdbatch.analysis.splits import Objective
-from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, choose, price_of
+from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, price_of
 from pytest_sdbatch.records import Outcome, Record, Run, short_name
 from pytest_sdbatch.report.capacity import capacity
 from pytest_sdbatch.report.escape import plain
@@ -18,6 +20,12 @@ from pytest_sdbatch.report.table import Row, rows, throughput
 
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
 _SWEEP = Question()
+Chooser: TypeAlias = Callable[[tuple[Point, ...], float], Choice]  # of points, and how many fewer images/s will do
+
+
+def choose(points: tuple[Point, ...], within: float) -> Choice:
+    """Return the best of *points* and their sweet spot."""
+    return sweet_spot.choose(points, within=within)
 
 
 def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> list[str]:
@@ -30,7 +38,7 @@ def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> 
         question: what the user wants to know.
 
     """
-    return _sentences(of_records(records), question)
+    return answers_of(of_records(records), question)
 
 
 def answer_of_runs(runs: Iterable[Run], question: Question = _SWEEP) -> list[str]:
@@ -43,11 +51,22 @@ def answer_of_runs(runs: Iterable[Run], question: Question = _SWEEP) -> list[str
         question: what the user wants to know.
 
     """
-    return _sentences(of_runs(runs), question)
+    return answers_of(of_runs(runs), question)
 
 
-def _sentences(measured: Measured, question: Question) -> list[str]:
-    table = rows(measured.records.values())
+def answers_of(
+    measured: Measured, question: Question, *, table: Sequence[Row] | None = None, choose: Chooser = choose
+) -> list[str]:
+    """Return the sentences of :func:`answer_sentences` of what was *measured*.
+
+    Args:
+        measured: of one place.
+        question: what the user wants to know.
+        table: its rows, where somebody has made them; they take time.
+        choose: decides on points, where somebody remembers what it decided; that takes time, too.
+
+    """
+    table = rows(measured.records.values()) if table is None else table
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in table:
         groups.setdefault((row.test, row.group), []).append(row)
@@ -61,7 +80,7 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
         if len({row.batch_size for row in members if row.answers}) < 2:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
-        sentences[-1] += _answer(members, measured, question)
+        sentences[-1] += _answer(members, measured, question, choose)
         fits = capacity([measured.records[row.test, row.case] for row in members])
         sentences[-1] += f"; {fits}" if fits else ""
         if any(row.unreliable and row.answers for row in members):
@@ -100,24 +119,29 @@ def plan_table(
         encoding: of the screen.
 
     """
-    measured = of_records(records)
+    plans = plans_of(of_records(records), question)
+    return split_table(plans, question, width=width, color=color, encoding=encoding)
+
+
+def plans_of(measured: Measured, question: Question, *, table: Sequence[Row] | None = None) -> dict[str, Plan]:
+    """Return the splits of each group that *question* asks for, by a title; of a tiny model none is chosen."""
     groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows(measured.records.values()):
+    for row in rows(measured.records.values()) if table is None else table:
         groups.setdefault((row.test, row.group), []).append(row)
     names = _names(dict.fromkeys(test for test, _ in groups))
     plans: dict[str, Plan] = {}
     for (test, group), members in groups.items():
-        asked = _asked(members, question)
+        asked = asked_of(members, question)
         if asked.images is not None:
             plan = plan_of(members, measured, asked)
             title = f"{units.count(asked.images, plan.unit)}, {group}"
             plans[f"{names[test]}, {title}" if len(names) > 1 else title] = (
                 replace(plan, chosen=None) if is_tiny(members[0].model) else plan
             )
-    return split_table(plans, question, width=width, color=color, encoding=encoding)
+    return plans
 
 
-def _asked(members: Sequence[Row], question: Question) -> Question:
+def asked_of(members: Sequence[Row], question: Question) -> Question:
     """Return the question about one group: rows that split one number of images ask for the splits of it."""
     images = {row.images for row in members}
     if question.images is None and len(images) == 1 and len({row.batch_size for row in members}) > 1:
@@ -125,13 +149,13 @@ def _asked(members: Sequence[Row], question: Question) -> Question:
     return question
 
 
-def _answer(members: Sequence[Row], measured: Measured, question: Question) -> str:
+def _answer(members: Sequence[Row], measured: Measured, question: Question, choose: Chooser) -> str:
     """Return the answer of one group, in the terms of the question."""
-    asked = _asked(members, question)
+    asked = asked_of(members, question)
     if asked.images is not None:
         return split_sentence(plan_of(members, measured, asked), asked)
     if question.objective in (Objective.THROUGHPUT, Objective.COST):
-        return _sentence(members, measured, question)
+        return _sentence(members, measured, question, choose)
     said = _least(members, question.objective)
     if (
         question.objective == Objective.LATENCY
@@ -168,9 +192,23 @@ def _least(members: Sequence[Row], objective: Objective) -> str:
     return f"{said}; fastest is batch size {fastest.batch_size}, {told(fastest)}"
 
 
-def _sentence(members: Sequence[Row], measured: Measured, question: Question) -> str:
+def _sentence(members: Sequence[Row], measured: Measured, question: Question, choose: Chooser) -> str:
     within = question.within
-    points = [
+    points = points_of(members, measured)
+    choice = choose(tuple(points), within)
+    said = _chosen(members, points, choice, within=within)
+    if choice.scaling is not None and choice.scaling.rejected:
+        said += "; the times lie on no line, so that only measured ones were compared"
+    elif choice.scaling is not None and choice.scaling.curve.free_up_to > 1:
+        said += f"; up to batch size {choice.scaling.curve.free_up_to} a larger batch is free: a call takes no longer"
+    if question.price_per_s is not None:
+        said += f"; ${units.number(choice.spot.seconds_per_image * question.price_per_s * 1000)} per 1000"
+    return said
+
+
+def points_of(members: Iterable[Row], measured: Measured) -> list[Point]:
+    """Return what each row of a group contributes to the answer; nothing of those that do not answer."""
+    return [
         Point(
             batch_size=row.batch_size,
             batch_count=row.batch_count,
@@ -180,15 +218,6 @@ def _sentence(members: Sequence[Row], measured: Measured, question: Question) ->
         for row in members
         if row.answers and row.s_per_image is not None
     ]
-    choice = choose(points, within=within)
-    said = _chosen(members, points, choice, within=within)
-    if choice.scaling is not None and choice.scaling.rejected:
-        said += "; the times lie on no line, so that only measured ones were compared"
-    elif choice.scaling is not None and choice.scaling.curve.free_up_to > 1:
-        said += f"; up to batch size {choice.scaling.curve.free_up_to} a larger batch is free: a call takes no longer"
-    if question.price_per_s is not None:
-        said += f"; ${units.number(choice.spot.seconds_per_image * question.price_per_s * 1000)} per 1000"
-    return said
 
 
 def _chosen(members: Sequence[Row], points: Sequence[Point], choice: Choice, *, within: float) -> str:

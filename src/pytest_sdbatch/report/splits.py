@@ -189,20 +189,26 @@ def split_table(
         encoding: of the screen.
 
     """
-    blocks = [
+    shown, blocks = split_blocks(plans, question)
+    if not blocks:
+        return ""
+    return to_string(lay_out(shown, blocks, width=width, encoding=encoding), color=color, encoding=encoding)
+
+
+def split_blocks(plans: Mapping[str, Plan], question: Question) -> tuple[tuple[Column, ...], tuple[Block, ...]]:
+    """Return the columns that have a figure, and the splits of each group that has some, under its title."""
+    blocks = tuple(
         Block((Cell(plain(title), "bold"),), tuple(_cells(plan, split, question) for split in plan.splits))
         for title, plan in plans.items()
         if plan.splits
-    ]
-    if not blocks:
-        return ""
+    )
     rows = [row for block in blocks for row in block.rows]
-    shown = tuple(
+    shown = (
         column
         for column in _COLUMNS
         if column.key not in _OPTIONAL or any(row[column.key].text != UNKNOWN for row in rows)
     )
-    return to_string(lay_out(shown, blocks, width=width, encoding=encoding), color=color, encoding=encoding)
+    return tuple(shown), blocks
 
 
 def _cells(plan: Plan, split: Split, question: Question) -> dict[str, Cell]:
