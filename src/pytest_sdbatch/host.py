@@ -69,7 +69,7 @@ class Host:
         self.live: Live | None = None
         self.journal: Journal | None = None
         self.resumed: Stored | None = None  # the interrupted run that this one goes on with
-        self.over_report = False  # whether --sd-report names the file that the interrupted run left
+        self.over_reports: Sequence[Path] = ()  # of the files of --sd-report, what the interrupted run left
         self.kept: Mapping[tuple[str, str], Entry] = {}  # what was taken over from it, by test and case id
 
     @cached_property
@@ -159,7 +159,6 @@ class Host:
         from pytest_sdbatch.bridges import gate
         from pytest_sdbatch.grid.plan import Defaults, plan
         from pytest_sdbatch.measure.stopping import Rules
-        from pytest_sdbatch.storage.exclusive import check_target
         from pytest_sdbatch.storage.names import check_name
 
         anywhere = Defaults(device="cpu", model="tiny-sd", dtype="fp32", height=64, width=64, steps=1)
@@ -168,8 +167,7 @@ class Host:
         plan(self.options, self.catalog, anywhere, with_model=with_model)
         Rules.from_options(self.options)
         self.prompts(self.options)
-        if self.report_path is not None and not self.options.switch("resume"):
-            check_target(self.report_path)
+        self._check_reports()
         if self.options.text("save") is not None:
             check_name(self.options.text("save") or "")
         gate.check(self)
@@ -182,10 +180,22 @@ class Host:
         return (smallest(cases),) if self.only_check else cases
 
     @property
-    def report_path(self) -> Path | None:
-        """Where ``--sd-report`` writes."""
-        text = self.options.text("report")
-        return None if text is None else self.path_of("report", text)
+    def report_paths(self) -> tuple[Path, ...]:
+        """Where ``--sd-report`` writes: run files and what is made of them."""
+        if self.options.text("report") is None:
+            return ()
+        return tuple(self.path_of("report", text) for text in self.options.names("report"))
+
+    def _check_reports(self) -> None:
+        """Refuse files of ``--sd-report`` that cannot be written; under ``--sd-resume`` most of that comes later."""
+        from pytest_sdbatch.storage.report_file import check_reports, kind_of
+
+        spelled = self.options.spelled("report")
+        if self.options.switch("resume"):
+            for path in self.report_paths:
+                kind_of(path, option=spelled)
+        else:
+            check_reports(self.report_paths, option=spelled)
 
     @property
     def baseline_path(self) -> Path | None:
@@ -234,8 +244,7 @@ class Host:
         """
         from pytest_sdbatch.storage.exclusive import check_target
 
-        if self.report_path is not None and not self.options.switch("resume"):  # else when it is known what is resumed
-            check_target(self.report_path)
+        self._check_reports()
         if self.baseline_path is not None:
             check_target(self.baseline_path, create_parents=True)
 
@@ -248,7 +257,7 @@ class Host:
     def path_of(self, name: str, text: str) -> Path:
         """Return a path option: typed ones start where pytest was called, others at the root of the project."""
         if text.endswith(("/", "\\")) and name == "report":
-            raise OptionError(f"{self.options.spelled(name)}={text}: a folder", fix="name a file: run.json")
+            raise OptionError(f"{self.options.spelled(name)}={text}: a folder", fix="name a file, such as run.json")
         typed = self.options.origin(name) is Origin.COMMAND_LINE
         base = self.config.invocation_params.dir if typed else self.config.rootpath
         return Path(base, Path(text).expanduser())

@@ -28,7 +28,7 @@ class Option:
     """One row of the table."""
 
     name: str
-    kind: str  # integers, sizes, names, resolutions, count, number, seconds, share, choice, text, path, switch, budget, limit, price; see Options
+    kind: str  # integers, sizes, names, resolutions, count, number, seconds, share, choice, text, path, files, switch, budget, limit, price; see Options
     help: str
     default: str | None = None  # None: decided by the device or the model
     flag: str | None = None  # metavar of the command line flag; None: ini and marker only
@@ -98,7 +98,7 @@ TABLE: tuple[Option, ...] = (
     Option("max_cases", "count", "refuse a larger grid", "10000", group="decide", marker=False),
     Option("save", "text", "store the run under this name for later comparisons", flag="NAME", group="keep", marker=False),
     Option("save_anyway", "switch", "store a run that is no good baseline: failed, noisy or interrupted", "no", group="keep", marker=False),
-    Option("report", "path", "write the run to this file (.json)", flag="FILE", group="keep", marker=False),
+    Option("report", "files", "write the run to these files, by suffix: .json the run file, .html a page to look at, .md, .csv", flag="FILE", group="keep", marker=False),
     Option("resume", "switch", "go on with the last run where it was interrupted; finished cases are kept", "no", flag="", group="keep", marker=False),
     Option("plan", "switch", "print the cases and run nothing", "no", flag="", group="keep", marker=False),
     Option("baselines", "path", "folder of stored runs", "benchmarks/baselines", group="keep", marker=False),
@@ -214,7 +214,7 @@ class Options:
         readers = {
             "integers": self.integers, "sizes": self.integers, "names": self.names, "resolutions": self.resolutions,
             "count": self.count, "count0": self.count, "number": self.number, "seconds": self.number, "share": self.number,
-            "choice": self.choice, "switch": self.switch, "text": self._text, "path": self._text,
+            "choice": self.choice, "switch": self.switch, "text": self._text, "path": self._text, "files": self.names,
             "budget": self.budget, "limit": self.limit,
             "price": self.prices,
         }  # fmt: skip

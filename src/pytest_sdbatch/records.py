@@ -19,6 +19,12 @@ def short_name(test: str) -> str:
     return name.rpartition("::")[2] + bracket + own
 
 
+def full_name(test: str, case: Case) -> str:
+    """Return the node id of *test* at *case*, as pytest makes it: parameters of the test's own come behind ours."""
+    name, bracket, own = test.partition("[")
+    return f"{name}[{case.id}-{own}" if bracket else f"{test}[{case.id}]"
+
+
 class Outcome(StrEnum):
     """How a case ended. Every case that was started has exactly one."""
 

@@ -214,3 +214,23 @@ def _finite(value: float) -> float:
 
 def _value(text: str) -> float:
     return float(text.replace(",", ""))
+
+
+def scale_of_duration(longest_s: float) -> tuple[str, float]:
+    """Return the unit in which durations up to *longest_s* are drawn on one axis, and its seconds: ``("ms", 0.001)``.
+
+    Raises:
+        ValueError: for a value that is not finite.
+
+    """
+    return next((unit, scale) for unit, scale in reversed(_DURATIONS) if _finite(longest_s) >= scale or unit == "ns")
+
+
+def scale_of_memory(largest_bytes: float) -> tuple[str, int]:
+    """Return the unit in which amounts up to *largest_bytes* are drawn on one axis, and its bytes: ``("GiB", 2**30)``.
+
+    Raises:
+        ValueError: for a value that is not finite.
+
+    """
+    return next((unit, scale) for unit, scale in reversed(_MEMORY) if _finite(largest_bytes) >= scale or unit == "B")

@@ -24,6 +24,7 @@ VALUES: Mapping[str, tuple[str, object, str]] = {
     "switch": ("yes", True, "maybe"),
     "text": ("a text", "a text", " "),
     "path": ("a/path", "a/path", ""),
+    "files": ("a.json,b.html", ("a.json", "b.html"), "a.json,a.json"),
     "budget": ("time:3%", {"time": 0.03}, "time:3"),
     "limit": ("latency:4s", {"latency": 4.0}, "latency:4"),
     "price": ("3.6/h", {"": 0.001}, "3.6"),
@@ -46,6 +47,7 @@ def value_in(options: Options, row: Option) -> object:
         "seconds": options.number,
         "share": options.number,
         "path": options.text,
+        "files": options.names,
         "price": options.prices,
     }
     return accessors.get(row.kind, getattr(options, row.kind, options.text))(row.name)

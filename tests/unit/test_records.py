@@ -9,7 +9,7 @@ import pytest
 
 from pytest_sdbatch import records
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Outcome, Record, Round
+from pytest_sdbatch.records import Outcome, Record, Round, full_name
 
 CASE = Case(model="tiny-sd", dtype="fp32", device="cpu", height=64, width=64, steps=4, batch_size=4, batch_count=2)
 DATA = [item for item in vars(records).values() if dataclasses.is_dataclass(item) and inspect.isclass(item)]
@@ -70,3 +70,8 @@ def test_only_a_clean_record_is_fit_for_a_baseline(outcome: Outcome) -> None:
 def test_a_record_of_a_failed_or_crowded_test_is_no_baseline(test_outcome: str, parallel: int) -> None:
     """An assertion after measuring, or workers that shared the machine, spoil the record."""
     assert not record(test_outcome=test_outcome, parallel=parallel).fit_for_baseline
+
+
+def test_own_parameters_of_a_test_come_behind_ours_in_its_name() -> None:
+    """A test that is parametrized over more than the grid has the node id that pytest gives it."""
+    assert full_name("t.py::test_x[red]", CASE) == "t.py::test_x[tiny-sd-fp32-64x64-s4-b4x2-red]"

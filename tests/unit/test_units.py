@@ -229,3 +229,26 @@ def test_no_energy_has_no_text(joules: float) -> None:
     """Below 0 or not finite is no amount."""
     with pytest.raises(ValueError, match=r"no amount of energy|has no text"):
         units.energy(joules)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "scale"),
+    [(0.0, "ns", 1e-9), (5e-7, "ns", 1e-9), (0.02, "ms", 1e-3), (1.0, "s", 1.0), (90.0, "s", 1.0)],
+)
+def test_an_axis_of_durations_has_one_unit(value: float, unit: str, scale: float) -> None:
+    """The largest that leaves the longest duration at 1 or more."""
+    assert units.scale_of_duration(value) == (unit, scale)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "scale"), [(0.0, "B", 1), (2.0**20, "MiB", 2**20), (3.0 * 2**33, "GiB", 2**30)]
+)
+def test_an_axis_of_memory_has_one_unit(value: float, unit: str, scale: int) -> None:
+    """The same for bytes, in binary units."""
+    assert units.scale_of_memory(value) == (unit, scale)
+
+
+def test_what_is_not_finite_has_no_axis() -> None:
+    """Unknown is never drawn."""
+    with pytest.raises(ValueError, match="unknown is None"):
+        units.scale_of_duration(float("nan"))

@@ -233,7 +233,7 @@ def insist(item: pytest.Item, report: pytest.TestReport) -> None:
 def attach(item: pytest.Item, report: pytest.TestReport, record: Record) -> None:
     """Let *report* carry what the gate needs to know of its test, as plain builtins."""
     from pytest_sdbatch.host import host_of
-    from pytest_sdbatch.storage.benchmark_schema import full_name
+    from pytest_sdbatch.records import full_name
 
     host = host_of(item.config)
     if host.gate is None:
@@ -264,9 +264,8 @@ def _failure(item: pytest.Item, host: Host) -> str | None:
     from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE
     from pytest_sdbatch.analysis.exact_rules import exact_regression
     from pytest_sdbatch.analysis.limits import unknown_limits
-    from pytest_sdbatch.records import Outcome
+    from pytest_sdbatch.records import Outcome, full_name
     from pytest_sdbatch.report.gate import own_failure
-    from pytest_sdbatch.storage.benchmark_schema import full_name
     from pytest_sdbatch.storage.sides import measured_of
 
     options = pytest_items.options_of(item, host)

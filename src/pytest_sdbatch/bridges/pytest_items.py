@@ -166,7 +166,7 @@ def full_name_of(item: pytest.Item, host: Host) -> str | None:
     case = case_of_item(item, host)
     if case is None or not measures(item):
         return None
-    from pytest_sdbatch.storage.benchmark_schema import full_name
+    from pytest_sdbatch.records import full_name
 
     assert isinstance(item, pytest.Function)
     return full_name(name_of_test(item, case), case)

@@ -33,7 +33,10 @@ def add_options(parser: pytest.Parser) -> None:
         if row.kind == "switch":
             group.addoption(*spelled, dest=_dest(row), action="store_const", const="yes", default=None, help=row.help)
         else:
-            group.addoption(*spelled, dest=_dest(row), metavar=row.flag, default=None, help=text.replace("%", "%%"))
+            action = "append" if row.kind == "files" else "store"  # may be given several times
+            group.addoption(
+                *spelled, dest=_dest(row), action=action, metavar=row.flag, default=None, help=text.replace("%", "%%")
+            )
 
 
 def read_options(config: pytest.Config) -> options.Options:

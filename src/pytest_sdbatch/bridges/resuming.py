@@ -93,14 +93,16 @@ def _of_the_same_tests(host: Host) -> Path | None:
 
 def check_report(host: Host) -> None:
     """Refuse a ``--sd-report`` that exists, unless it is what the interrupted run left, which this one completes."""
-    from pytest_sdbatch.storage.exclusive import check_target
+    from pytest_sdbatch.storage.report_file import Kind, check_reports, kind_of
     from pytest_sdbatch.storage.run_file import is_begun_file
 
-    path = host.report_path
-    if path is None or host.is_worker:
+    if host.is_worker:
         return
-    host.over_report = host.resumed is not None and is_begun_file(path, host.resumed.run.id)
-    check_target(path, over=host.over_report)
+    spelled = host.options.spelled("report")
+    run_files = [path for path in host.report_paths if kind_of(path, option=spelled) is Kind.JSON]
+    begun = [path for path in run_files if host.resumed is not None and is_begun_file(path, host.resumed.run.id)]
+    host.over_reports = begun
+    check_reports(host.report_paths, option=spelled, over=begun)
 
 
 def kept_from(host: Host) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -215,19 +217,42 @@ def save(session: pytest.Session, host: Host, *, whole: bool) -> None:
         if max(origins, default=None) is Origin.COMMAND_LINE and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             _fail(session, host, "no benchmark was measured, so no run file was written")
         return
-    from pytest_sdbatch.bridges import verdict
-
-    wanted = (host.report_path, host.baseline_path) if host.hand_in is None else (host.hand_in, None)
-    targets = [(path, path == wanted[1]) for path in wanted if path is not None]
-    for path, baseline in targets:
+    for write in _writers(host, interrupted=not whole):
         try:
-            over = host.over_report and not baseline
-            doubt = verdict.unfit(host)
-            said = host.session.save(path, baseline=baseline, interrupted=not whole, over=over, doubt=doubt)
+            said = write()
             if host.hand_in is None:
                 host.notes.append(said)
         except SdbatchError as error:
             _fail(session, host, str(error))
+
+
+def _writers(host: Host, *, interrupted: bool) -> Iterator[Callable[[], str]]:
+    """Yield what writes each file, and says so: run files first, then what is made of them."""
+    from pytest_sdbatch.bridges import reports, verdict
+    from pytest_sdbatch.storage.report_file import Kind, kind_of
+
+    spelled = host.options.spelled("report")
+    paths = host.report_paths if host.hand_in is None else (host.hand_in,)
+    run_files = [path for path in paths if kind_of(path, option=spelled) is Kind.JSON]
+    baseline = host.baseline_path if host.hand_in is None else None
+    doubt = verdict.unfit(host)
+
+    def save(path: Path, *, baseline: bool) -> str:
+        over = path in host.over_reports and not baseline
+        return host.session.save(path, baseline=baseline, interrupted=interrupted, over=over, doubt=doubt)
+
+    def report(path: Path) -> str:
+        run = host.session.run(interrupted=interrupted)
+        comparison = host.gate.comparison if host.gate is not None else None
+        made = reports.reported_of(
+            [run], host.options, name=run_files[0].name if run_files else "this run", comparison=comparison
+        )
+        return f"report: {reports.write(path, made, option=spelled)}"
+
+    yield from (partial(save, path, baseline=False) for path in run_files)
+    if baseline is not None:
+        yield partial(save, baseline, baseline=True)
+    yield from (partial(report, path) for path in paths if path not in run_files)
 
 
 def _fail(session: pytest.Session, host: Host, why: str) -> None:

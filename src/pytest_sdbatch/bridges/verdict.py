@@ -195,7 +195,7 @@ def _was_asked_for(name: str, host: Host) -> bool:
 def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
     """Send a second, failed report for each case that regressed and whose test pytest does not count as failed."""
     from pytest_sdbatch.analysis.verdict import Verdict
-    from pytest_sdbatch.storage.benchmark_schema import full_name
+    from pytest_sdbatch.records import full_name
 
     records = {full_name(r.test, r.case): r for r in host.records}
     for case in found.cases:

@@ -107,7 +107,7 @@ def pytest_arguments(before: Sequence[str], behind: Sequence[str] | None) -> lis
 class _Asked:
     """What is to become of the runs."""
 
-    report: Path | None
+    reports: tuple[Path, ...]
     save: str | None
     baselines: Path
     save_anyway: bool
@@ -144,7 +144,7 @@ class Reader(Generic[T]):
 
 
 def _asked(host: Host) -> _Asked:
-    from pytest_sdbatch.storage.exclusive import check_target
+    from pytest_sdbatch.storage.report_file import check_reports
 
     options = host.options
     if options.switch("resume"):
@@ -156,7 +156,7 @@ def _asked(host: Host) -> _Asked:
             fix="add --sd-report=FILE, then: sdbatch compare BASELINE.json --candidate FILE",
         )
     host.options = options = options.without("baseline", "gate")  # of a file: they are for a plain pytest
-    if host.report_path is None and options.text("save") is None:
+    if not host.report_paths and options.text("save") is None:
         raise OptionError(
             f"{_OPTION} without a file",
             why="its runs are written together",
@@ -170,10 +170,9 @@ def _asked(host: Host) -> _Asked:
             fix="add -n0, or keep the runs with --sd-report=FILE",
         )
     host.check()
-    if host.report_path is not None:
-        check_target(host.report_path)
+    check_reports(host.report_paths, option=options.spelled("report"))
     return _Asked(
-        report=host.report_path,
+        reports=host.report_paths,
         save=options.text("save"),
         baselines=host.baselines_folder,
         save_anyway=options.switch("save_anyway"),
@@ -200,7 +199,7 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
     except RunFileError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         status = status or int(pytest.ExitCode.TESTS_FAILED)
-        if files and not (asked.report is not None and asked.report.exists()):
+        if files and not any(path.suffix.lower() == ".json" and path.exists() for path in asked.reports):
             print(f"kept: {' '.join(map(str, files))}", file=sys.stderr)
             return status
     shutil.rmtree(folder, ignore_errors=True)
@@ -209,10 +208,12 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
 
 def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[str]:
     """Write the runs of *files* where they were asked for; yield what was done, and what several runs answer."""
+    from pytest_sdbatch.bridges.reports import reported_of, write
     from pytest_sdbatch.bridges.screen import question_of
     from pytest_sdbatch.report.answer import answer_of_runs
     from pytest_sdbatch.storage.baselines import save_baseline
     from pytest_sdbatch.storage.names import baseline_path
+    from pytest_sdbatch.storage.report_file import Kind, kind_of
     from pytest_sdbatch.storage.run_file import read_run_file, write_run
 
     runs: list[Run] = [run for path in files for run in read_run_file(path)]
@@ -220,8 +221,10 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
         raise RunFileError("no process left a run: nothing was written")
     whole = sum(not run.interrupted for run in runs)
     said = f"{whole} of {processes} processes ended whole"
-    if asked.report is not None:
-        yield f"run file: {write_run(asked.report, runs)} ({said})"
+    spelled = asked.options.spelled("report")
+    run_files = [path for path in asked.reports if kind_of(path, option=spelled) is Kind.JSON]
+    for path in run_files:
+        yield f"run file: {write_run(path, runs)} ({said})"
     if asked.save is not None:
         if whole < processes and not asked.save_anyway:
             raise RunFileError(
@@ -229,6 +232,10 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
             )
         path = baseline_path(asked.baselines, asked.save, runs[0].environment)
         yield f"{save_baseline(path, runs, anyway=asked.save_anyway)} ({said})"
+    made = reported_of(runs, asked.options, name=run_files[0].name if run_files else "this sweep")
+    for path in asked.reports:
+        if path not in run_files:
+            yield f"report: {write(path, made, option=spelled)} ({said})"
     if len(runs) > 1:
         question = question_of(asked.options, lambda: runs[0].environment)
         yield from (f"of {len(runs)} runs: {sentence}" for sentence in answer_of_runs(runs, question))

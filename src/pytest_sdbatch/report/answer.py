@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis import sweet_spot
 from pytest_sdbatch.analysis.latency import fewest_for_quantile, latency_of, quantile_s
 from pytest_sdbatch.analysis.splits import Objective
-from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, choose, price_of
+from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, price_of
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Outcome, Record, Run, short_name
 from pytest_sdbatch.report.capacity import capacity
@@ -22,6 +24,13 @@ from pytest_sdbatch.report.table import Row, rows, throughput
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
 _QUANTILE = 0.95  # of the calls, within how long they end
 _SWEEP = Question()
+# Of the points to choose from, those that only help to fit the curve, and how many fewer images/s will do.
+Chooser: TypeAlias = Callable[[tuple[Point, ...], tuple[Point, ...], float], Choice]
+
+
+def choose(points: tuple[Point, ...], others: tuple[Point, ...], within: float) -> Choice:
+    """Return the best of *points* and their sweet spot; *others* help to fit the curve."""
+    return sweet_spot.choose(points, within=within, others=others)
 
 
 def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> list[str]:
@@ -34,7 +43,7 @@ def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> 
         question: what the user wants to know.
 
     """
-    return _sentences(of_records(records), question)
+    return answers_of(of_records(records), question)
 
 
 def answer_of_runs(runs: Iterable[Run], question: Question = _SWEEP) -> list[str]:
@@ -47,18 +56,29 @@ def answer_of_runs(runs: Iterable[Run], question: Question = _SWEEP) -> list[str
         question: what the user wants to know.
 
     """
-    return _sentences(of_runs(runs), question)
+    return answers_of(of_runs(runs), question)
 
 
-def _sentences(measured: Measured, question: Question) -> list[str]:
-    table = rows(measured.records.values())
+def answers_of(
+    measured: Measured, question: Question, *, table: Sequence[Row] | None = None, choose: Chooser = choose
+) -> list[str]:
+    """Return the sentences of :func:`answer_sentences` of what was *measured*.
+
+    Args:
+        measured: of one place.
+        question: what the user wants to know.
+        table: its rows, where somebody has made them; they take time.
+        choose: decides on points, where somebody remembers what it decided; that takes time, too.
+
+    """
+    table = rows(measured.records.values()) if table is None else table
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in table:
         groups.setdefault((row.test, row.group), []).append(row)
     names = _names(dict.fromkeys(test for test, _ in groups))
     sentences = []
     for (test, group), members in groups.items():
-        fewest = 1 if _asked(members, question).images is not None else 2  # sizes
+        fewest = 1 if asked_of(members, question).images is not None else 2  # sizes
         sizes = {row.batch_size for row in members if row.counts}
         over = any(row.outcome is Outcome.OVER_LIMIT for row in members)
         if is_tiny(members[0].model) or (len(sizes) < fewest and (sizes or not over)):
@@ -71,7 +91,7 @@ def _sentences(measured: Measured, question: Question) -> list[str]:
         if len({row.batch_size for row in members if row.answers}) < fewest:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
-        sentences[-1] += _answer(members, measured, question)
+        sentences[-1] += _answer(members, measured, question, choose)
         fits = capacity([measured.records[row.test, row.case] for row in members])
         sentences[-1] += f"; {fits}" if fits else ""
         if any(row.unreliable and row.answers for row in members):
@@ -127,24 +147,29 @@ def plan_table(
         encoding: of the screen.
 
     """
-    measured = of_records(records)
+    plans = plans_of(of_records(records), question)
+    return split_table(plans, question, width=width, color=color, encoding=encoding)
+
+
+def plans_of(measured: Measured, question: Question, *, table: Sequence[Row] | None = None) -> dict[str, Plan]:
+    """Return the splits of each group that *question* asks for, by a title; of a tiny model none is chosen."""
     groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows(measured.records.values()):
+    for row in rows(measured.records.values()) if table is None else table:
         groups.setdefault((row.test, row.group), []).append(row)
     names = _names(dict.fromkeys(test for test, _ in groups))
     plans: dict[str, Plan] = {}
     for (test, group), members in groups.items():
-        asked = _asked(members, question)
+        asked = asked_of(members, question)
         if asked.images is not None:
             plan = plan_of(members, measured, asked)
             title = f"{units.count(asked.images, plan.unit)}, {group}"
             plans[f"{names[test]}, {title}" if len(names) > 1 else title] = (
                 replace(plan, chosen=None, beaten=()) if is_tiny(members[0].model) else plan
             )
-    return split_table(plans, question, width=width, color=color, encoding=encoding)
+    return plans
 
 
-def _asked(members: Sequence[Row], question: Question) -> Question:
+def asked_of(members: Sequence[Row], question: Question) -> Question:
     """Return the question about one group: rows that split one number of images ask for the splits of it."""
     images = {row.images for row in members}
     if question.images is None and len(images) == 1 and len({row.batch_size for row in members}) > 1:
@@ -152,13 +177,13 @@ def _asked(members: Sequence[Row], question: Question) -> Question:
     return question
 
 
-def _answer(members: Sequence[Row], measured: Measured, question: Question) -> str:
+def _answer(members: Sequence[Row], measured: Measured, question: Question, choose: Chooser) -> str:
     """Return the answer of one group, in the terms of the question."""
-    asked = _asked(members, question)
+    asked = asked_of(members, question)
     if asked.images is not None:
         said = split_sentence(plan_of(members, measured, asked), asked)
     elif question.objective in (Objective.THROUGHPUT, Objective.COST):
-        said = _sentence(members, measured, question)
+        said = _sentence(members, measured, question, choose)
     else:
         said = _least(members, measured, question.objective)
     waits = question.objective in (Objective.LATENCY, Objective.FIRST_IMAGE)
@@ -212,10 +237,10 @@ def _waited(seconds: Sequence[float]) -> str:
     return f"{said}, {units.share(_QUANTILE)} within {units.duration(quantile_s(seconds, _QUANTILE))})"
 
 
-def _sentence(members: Sequence[Row], measured: Measured, question: Question) -> str:
+def _sentence(members: Sequence[Row], measured: Measured, question: Question, choose: Chooser) -> str:
     within = question.within
     points = measured.points(members)
-    choice = choose(points, within=within, others=measured.points_over_limit(members))
+    choice = choose(tuple(points), tuple(measured.points_over_limit(members)), within)
     said = _chosen(members, points, choice, within=within)
     if choice.scaling is not None and choice.scaling.rejected:
         said += "; the times lie on no line, so that only measured ones were compared"

@@ -91,12 +91,15 @@ def render_comparison(
 
 def summary_line(comparison: Comparison) -> str:
     """Return how many cases have which verdict."""
-    compared = comparison.count(*COMPARED)
-    counted = (*_COUNTED, Verdict.ACCEPTED) if comparison.count(Verdict.ACCEPTED) else _COUNTED
-    parts, beside = (
-        ", ".join(f"{units.count(comparison.count(word))} {word}" for word in words) for words in (counted, _BESIDE)
-    )
-    return f"{units.count(compared, 'case')} compared: {parts}; besides {beside}"
+    counts = {word.value: comparison.count(word) for word in Verdict}
+    return counted_line({"compared": comparison.count(*COMPARED), **counts})
+
+
+def counted_line(counts: Mapping[str, int]) -> str:
+    """Return in words how many cases there are by verdict, and how many were ``compared``."""
+    counted = (*_COUNTED, Verdict.ACCEPTED) if counts[Verdict.ACCEPTED] else _COUNTED
+    parts, beside = (", ".join(f"{units.count(counts[word])} {word}" for word in words) for words in (counted, _BESIDE))
+    return f"{units.count(counts['compared'], 'case')} compared: {parts}; besides {beside}"
 
 
 def _shown(cases: Sequence[CaseComparison]) -> Sequence[CaseComparison]:

@@ -1,19 +1,35 @@
-"""Text from outside made harmless for the place where it is shown."""
+"""Text from outside made harmless for the place where it is shown: terminal, Markdown, HTML, script, CSV.
+
+Names of files are made in :func:`pytest_sdbatch.storage.names.safe_file_name`.
+"""
 
 from __future__ import annotations
 
+import re
+
 _MARKUP = frozenset("\\`*_{}[]()#!|~")
 # A comment behind the sign keeps the sites that render it from calling the person of that name.
-_HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "@<!-- -->"}
+_MARKED = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "@<!-- -->"}
+_HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;"}
+# What a line of a job on GitHub may begin with, or hold, to be obeyed instead of shown.
+_COMMAND = re.compile(
+    r":(?=:(?:add-|debug|echo|end-?group|error|group|internal-|notice|remove-|save-|set-|stop-|warning)"
+    r"[\w-]*(?: .*)?::)|#(?=#\[)",
+    re.IGNORECASE,
+)
+# What spreadsheets take for the beginning of a formula, in any of the widths that they know.
+_FORMULA = re.compile(r"(^|[;|]\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def plain(text: str) -> str:
-    r"""Return *text* on one line of characters that a terminal only draws.
+    r"""Return *text* on one line of characters that a terminal only draws, and a job's log does not obey.
 
     Runs of white space become one space. Control characters (C0, C1, so escape sequences), bidirectional and
-    other invisible format characters, lone surrogates and unassigned code points are shown as ``\x1b``.
+    other invisible format characters, lone surrogates and unassigned code points are shown as ``\x1b``, and so is a
+    sign of ``::error::`` and its like.
     """
-    return "".join(map(_visible, " ".join(text.split())))
+    shown = "".join(map(_visible, " ".join(text.split())))
+    return _COMMAND.sub(lambda found: f"\\x{ord(found[0]):02x}", shown) if ":" in shown or "#" in shown else shown
 
 
 def _visible(character: str) -> str:
@@ -31,6 +47,23 @@ def markdown(text: str) -> str:
 
 
 def _unmarked(character: str) -> str:
-    if character in _HTML:
-        return _HTML[character]
+    if character in _MARKED:
+        return _MARKED[character]
     return f"\\{character}" if character in _MARKUP else character
+
+
+def html(text: str) -> str:
+    """Return *text* for the content of an element or an attribute in quotes: on one line, and nothing but text."""
+    return "".join(_HTML.get(character, character) for character in plain(text))
+
+
+def script_data(json_text: str) -> str:
+    """Return JSON for the inside of a ``<script>`` element that holds data: the same value without signs of markup."""
+    for sign in "<>&\u2028\u2029":
+        json_text = json_text.replace(sign, f"\\u{ord(sign):04x}")
+    return json_text
+
+
+def csv_text(text: str) -> str:
+    """Return *text* for a cell that a spreadsheet shows and does not calculate, also where ``;`` ends one."""
+    return _FORMULA.sub(r"\1'", plain(text))

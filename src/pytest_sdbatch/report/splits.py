@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_sdbatch import units
@@ -231,32 +231,38 @@ def split_table(
         encoding: of the screen.
 
     """
-    blocks = [
-        Block((Cell(plain(title), "bold"),), tuple(_cells(plan, split, question) for split in plan.splits))
-        for title, plan in plans.items()
-        if plan.splits
-    ]
+    shown, blocks = split_blocks(plans, question)
     if not blocks:
         return ""
-    rows = [row for block in blocks for row in block.rows]
-    shown = tuple(
-        column
-        for column in _COLUMNS
-        if column.key not in _OPTIONAL or any(row[column.key].text != UNKNOWN for row in rows)
-    )
     from rich.text import Text
 
     lines = lay_out(shown, blocks, width=width, encoding=encoding)
-    for text in _below(plans.values(), rows):
+    for text in split_notes(plans):
         lines.extend(Text(line, "dim") for line in textwrap.wrap(text, width, subsequent_indent="    "))
     return to_string(lines, color=color, encoding=encoding)
 
 
-def _below(plans: Iterable[Plan], rows: Iterable[Mapping[str, Cell]]) -> Iterable[str]:
-    """Yield what a reader of the table must know."""
-    if any(row["how"].text.endswith(_BEATEN) for row in rows):
+def split_blocks(plans: Mapping[str, Plan], question: Question) -> tuple[tuple[Column, ...], tuple[Block, ...]]:
+    """Return the columns that have a figure, and the splits of each group that has some, under its title."""
+    blocks = tuple(
+        Block((Cell(plain(title), "bold"),), tuple(_cells(plan, split, question) for split in plan.splits))
+        for title, plan in plans.items()
+        if plan.splits
+    )
+    rows = [row for block in blocks for row in block.rows]
+    shown = (
+        column
+        for column in _COLUMNS
+        if column.key not in _OPTIONAL or any(row[column.key].text != UNKNOWN for row in rows)
+    )
+    return tuple(shown), blocks
+
+
+def split_notes(plans: Mapping[str, Plan]) -> Iterator[str]:
+    """Yield what a reader of the splits must know."""
+    if any(plan.beaten for plan in plans.values()):
         yield _LEGEND
-    for plan in plans:
+    for plan in plans.values():
         for size, rest in plan.unplanned.items():
             yield (
                 f"{size} at a time is no split here: a last call of {rest} was not measured, and the times lie on no "

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Environment, Fact, Record, short_name
+from pytest_sdbatch.records import Environment, Fact, Record, full_name, short_name
 from pytest_sdbatch.storage import codec
 
 SCHEMA_VERSION = "5.3.1"  # the release of pytest-benchmark whose schema this is
@@ -29,12 +29,6 @@ def entry(test: str, case: Case, records: Sequence[Record]) -> dict[str, Any]:
         "params": parameters(case),
         "stats": {**stats(seconds), **_figures(seconds, records), "data": seconds, "iterations": 1},
     }
-
-
-def full_name(test: str, case: Case) -> str:
-    """Return the node id of *test* at *case*, as pytest makes it: parameters of the test's own come behind ours."""
-    name, bracket, own = test.partition("[")
-    return f"{name}[{case.id}-{own}" if bracket else f"{test}[{case.id}]"
 
 
 def parameters(case: Case) -> dict[str, Fact]:

@@ -47,9 +47,19 @@ def check_target(path: Path, *, create_parents: bool = False, over: bool = False
             why="only .json run files are written",
             fix=f"name it {path.with_suffix('.json') if path.name else 'run.json'}",
         )
+    check_place(path, create_parents=create_parents, over=over)
+
+
+def check_place(path: Path, *, create_parents: bool = False, over: bool = False) -> None:
+    """Refuse a file of any kind that cannot be written at *path*; arguments as in :func:`check_target`.
+
+    Raises:
+        RunFileError: for a path that exists unless *over*, a folder that is missing or not writable.
+
+    """
     try:
         if not over:
-            _check_free(path)
+            check_free(path)
         folder = path.parent
         while create_parents and not folder.exists() and folder != folder.parent:
             folder = folder.parent
@@ -136,7 +146,13 @@ def _flag(name: str) -> int:
     return int(getattr(os, name, 0))  # each system has its own set
 
 
-def _check_free(path: Path) -> None:
+def check_free(path: Path) -> None:
+    """Raise RunFileError where something is at *path*, be it a link to nothing.
+
+    Raises:
+        OSError: where that cannot be seen.
+
+    """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

@@ -14,9 +14,10 @@ from typing import Any
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Record, Run
+from pytest_sdbatch.records import Record, Run, full_name
 from pytest_sdbatch.storage import benchmark_schema, codec
 from pytest_sdbatch.storage.exclusive import check_target, read_whole, write_new
+from pytest_sdbatch.storage.foreign import is_foreign
 from pytest_sdbatch.storage.names import baseline_path, safe_file_name
 from pytest_sdbatch.storage.plain import append_json, convert, is_plain, parse, to_plain, without_collector
 
@@ -115,6 +116,19 @@ def read_run_file(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...
         raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
 
 
+def is_ours(path: Path) -> bool:
+    """Return whether *path* holds runs, and not only what pytest-benchmark itself stores.
+
+    Raises:
+        RunFileError: for a file that cannot be read, or is no JSON.
+
+    """
+    try:
+        return not is_foreign(parse(read_whole(path, most_bytes=MOST_BYTES)))
+    except RunFileError as error:
+        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+
+
 def _document(runs: Sequence[Run]) -> dict[str, Any]:
     if not runs:
         raise RunFileError("there is no run to store")
@@ -184,7 +198,7 @@ def runs_of(value: Any) -> tuple[Run, ...]:
         raise RunFileError("sdbatch.runs: two runs have the same id")
     for index, item in enumerate(document.benchmarks):
         found = _take(item.sdbatch, f"benchmarks[{index}].sdbatch", records)
-        if item.fullname != benchmark_schema.full_name(found[0].test, found[0].case):
+        if item.fullname != full_name(found[0].test, found[0].case):
             raise RunFileError(f"benchmarks[{index}].fullname: not the test and case of its records")
         seconds = [wall_s for record in found if _counts(record) for wall_s in codec.wall_s(record)]
         if item.stats.get("data") != seconds:

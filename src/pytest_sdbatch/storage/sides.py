@@ -10,9 +10,8 @@ from pathlib import Path
 from pytest_sdbatch.analysis.comparable import facts_of
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.records import Environment, Outcome, Record, Run
+from pytest_sdbatch.records import Environment, Outcome, Record, Run, full_name
 from pytest_sdbatch.storage import codec
-from pytest_sdbatch.storage.benchmark_schema import full_name
 from pytest_sdbatch.storage.exclusive import read_whole
 from pytest_sdbatch.storage.foreign import foreign_run, is_foreign
 from pytest_sdbatch.storage.plain import parse, without_collector

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import reported
 
 from pytest_sdbatch.records import Outcome, Record
 from pytest_sdbatch.report.answer import answer_sentences
-from pytest_sdbatch.report.capacity import capacity
+from pytest_sdbatch.report.capacity import capacity, fits_within
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
@@ -109,3 +110,14 @@ def test_where_nothing_larger_would_fit_there_is_nothing_to_add(sd15: Maker) -> 
 def test_where_nothing_ran_there_is_no_answer(sd15: Maker) -> None:
     """Not one size."""
     assert capacity([sd15.ended(1, Outcome.OOM, "why")]) == ""
+
+
+def test_a_limit_that_was_never_there_is_predicted_for() -> None:
+    """Another card, in numbers: with an interval where two slopes agree, and a prediction all the same."""
+    sizes = [reported.record(size) for size in (1, 2, 4, 8, 16)]
+
+    said = "with 24.0 GiB: about 22 of sd15-random-bf16-512x512-s20 fit, a prediction"
+    assert fits_within(sizes, 24 * 2**30) == [said]
+    assert "not one image" in fits_within(sizes, 2**30)[0]
+    assert "needs a batch size more" in fits_within(sizes[:2], 24 * 2**30)[0]
+    assert fits_within(sizes[:1], 24 * 2**30) == []

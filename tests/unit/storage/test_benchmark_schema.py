@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_benchmark.stats import Stats
 
-from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import MemoryRound, Reading, Record
-from pytest_sdbatch.storage.benchmark_schema import SCHEMA_VERSION, figures, full_name, stats
+from pytest_sdbatch.storage.benchmark_schema import SCHEMA_VERSION, figures, stats
 
 
 @given(seconds=st.lists(st.integers(1, 2**20).map(lambda n: n / 2**20), min_size=1, max_size=12))
@@ -75,11 +74,6 @@ def test_energy_and_memory_of_the_device_stand_beside_them(make_record: Callable
 def test_unknown_figures_are_left_out(make_record: Callable[..., Record]) -> None:
     """No measure of memory, no peak; no time, no speed: never 0 and never NaN."""
     assert figures([make_record(0.0, memory_source=None)]) == {}
-
-
-def test_own_parameters_of_a_test_come_behind_ours_in_its_name(make_case: Callable[..., Case]) -> None:
-    """A test that is parametrized over more than the grid has the node id that pytest gives it."""
-    assert full_name("t.py::test_x[red]", make_case()) == "t.py::test_x[tiny-sd-fp32-64x64-s4-b1x1-red]"
 
 
 def test_the_schema_is_that_of_the_lowest_supported_release() -> None:

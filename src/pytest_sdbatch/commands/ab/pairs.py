@@ -245,7 +245,7 @@ def _base_ran_nothing(ended: Ended, cases: int) -> NoComparison:
 
 
 def _cost(ended: Ended, run: SideRun) -> Cost:
-    from pytest_sdbatch.storage.benchmark_schema import full_name
+    from pytest_sdbatch.records import full_name
     from pytest_sdbatch.storage.run_file import read_run_file
 
     (read,) = read_run_file(ended.run_file)

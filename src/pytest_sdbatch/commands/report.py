@@ -1,0 +1,195 @@
+"""``sdbatch report``: run files shown again, on the screen or as a page, Markdown or CSV; nothing is measured."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_sdbatch.commands.compare import share
+from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
+from pytest_sdbatch.grid import axes, limits, prices
+from pytest_sdbatch.options import BY_SPELLING, resolve
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.analysis.verdict_list import VerdictList
+    from pytest_sdbatch.records import Run
+    from pytest_sdbatch.report.sources import Reported, RunFile
+    from pytest_sdbatch.report.splits import Question
+
+GOOD, FAILED, USAGE_ERROR = 0, 1, 2
+OUTPUT = "--output"
+# What a run file tells of the question that was asked when it was made, and a flag of this command asks anew.
+_ASKED = ("images", "objective", "price", "start", "sweet_spot", "batch_sizes", "batch_counts")
+_FLAGS = ("images", "objective", "price", "start", "sweet_spot")
+_EPILOG = """
+what is not given is what was asked when the runs were made
+
+exit status: 0; 1: a file cannot be read, believed or written; 2: the command line is wrong
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "report",
+        help="show run files again: sdbatch report run.json -o report.html (or .md, .csv; without -o on the screen)",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN.json", help="run files, of one machine or of several"
+    )
+    parser.add_argument(
+        "-o", OUTPUT, action="append", type=Path, metavar="FILE", default=[],
+        help="write it: .html a page to look at, .md, .csv; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--baseline", nargs="+", action="extend", type=Path, metavar="BASE.json", default=[],
+        help="run files to compare with: the page shows both sides and the verdicts",
+    )  # fmt: skip
+    parser.add_argument(
+        "--verdicts", type=Path, metavar="FILE.json",
+        help="verdicts to show, as sdbatch compare --json or sdbatch ab --json printed them",
+    )  # fmt: skip
+    parser.add_argument("--price", type=_price, help=_help("price"))
+    parser.add_argument("--images", type=_images, metavar="N", help="show every split of so many images")
+    parser.add_argument("--objective", choices=BY_SPELLING["objective"].choices, help=_help("objective"))
+    parser.add_argument("--start", choices=BY_SPELLING["start"].choices, help="what splits of --images start from")
+    parser.add_argument("--sweet-spot", type=_sweet_spot, metavar="SHARE", help=_help("sweet_spot").replace("%", "%%"))
+    parser.add_argument(
+        "--memory", type=_memory, metavar="LIMIT", help="predict the largest batch for so much memory, such as 24GiB"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Read, and show or write; return the exit status."""
+    from pytest_sdbatch.storage.plain import without_collector
+    from pytest_sdbatch.storage.report_file import Kind, check_reports, kind_of
+
+    try:
+        check_reports(given.output, option=OUTPUT)
+        if any(kind_of(path, option=OUTPUT) is Kind.JSON for path in given.output):
+            raise OptionError(f"{OUTPUT}: a run file is no report", fix="end it in .html, .md or .csv")
+        if given.verdicts is not None and given.baseline:
+            raise OptionError("--verdicts with --baseline", why="both say what regressed", fix="leave one of them out")
+    except SdbatchError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return USAGE_ERROR if isinstance(error, OptionError) else FAILED
+    try:
+        with without_collector():
+            reported = _reported(given)
+            _show(reported, given.output)
+    except SdbatchError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return FAILED
+    return GOOD
+
+
+def _reported(given: argparse.Namespace) -> Reported:
+    from pytest_sdbatch.report.sources import Reported, sources_of
+    from pytest_sdbatch.storage.verdict_file import read_verdicts
+
+    verdicts = read_verdicts(given.verdicts) if given.verdicts is not None else None
+    if given.baseline:
+        verdicts = _compared(given.baseline, given.runs)
+    files = _run_files(given.runs, given.baseline)
+    asked = {name: text for name in _FLAGS if (text := getattr(given, name)) is not None}
+    sources = sources_of(files, _question(asked))
+    return Reported(sources=sources, verdicts=verdicts, memory_limit_bytes=given.memory)
+
+
+def _compared(base: Sequence[Path], candidate: Sequence[Path]) -> VerdictList:
+    from pytest_sdbatch.analysis.comparison import compare
+    from pytest_sdbatch.report.comparison_data import comparison_data
+    from pytest_sdbatch.storage.sides import read_sides
+    from pytest_sdbatch.storage.verdict_file import verdicts_of
+
+    return verdicts_of(comparison_data(compare(*read_sides(base, candidate)), status=0))
+
+
+def _run_files(paths: Sequence[Path], base: Sequence[Path]) -> list[RunFile]:
+    """Return the files, those of the base first. One of pytest-benchmark's has no run to show."""
+    from pytest_sdbatch.report.sources import RunFile
+    from pytest_sdbatch.storage.run_file import is_ours, read_run_file
+
+    files = [RunFile(name=str(path), runs=read_run_file(path), is_base=True) for path in base if is_ours(path)]
+    files += [RunFile(name=str(path), runs=read_run_file(path)) for path in paths]
+    first: dict[str, str] = {}
+    for file in files:
+        for run in file.runs:
+            if run.id in first:
+                where = file.name if first[run.id] == file.name else f"{first[run.id]} and {file.name}"
+                raise RunFileError(f"a run is given twice: {where}", fix="name each run once")
+            first[run.id] = file.name
+    if not any(run.records for file in files for run in file.runs):
+        raise RunFileError(f"no case was measured in {', '.join(file.name for file in files)}")
+    return files
+
+
+def _question(asked: Mapping[str, str]) -> Callable[[Run], Question]:
+    """Return a function that tells what the user wants to know of a run: now, else when it was made."""
+    from pytest_sdbatch.bridges.screen import question_of
+
+    def question(run: Run) -> Question:
+        then = {name: text for name, text in run.options.items() if name in _ASKED}
+        try:
+            options = resolve(command_line=asked, ini=then, overrides={})
+            options.check()
+            return question_of(options, lambda: run.environment)
+        except OptionError as error:
+            raise RunFileError(f"the options of run {run.id}: {error.what}", fix=error.fix) from None
+
+    return question
+
+
+def _show(reported: Reported, paths: Sequence[Path]) -> None:
+    if not paths:
+        from pytest_sdbatch.report.look import look
+        from pytest_sdbatch.report.terminal import screen_width
+
+        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(look(reported, width=screen_width(), color=color, encoding=encoding))
+        return
+    from pytest_sdbatch.bridges.reports import write
+
+    for path in paths:
+        print(f"report: {write(path, reported, option=OUTPUT)}")
+
+
+def _help(name: str) -> str:
+    return BY_SPELLING[name].help
+
+
+def _price(text: str) -> str:
+    return _checked(text, partial(prices.parse_prices, option="--price"))
+
+
+def _images(text: str) -> str:
+    return _checked(text, partial(axes.parse_count, option="--images"))
+
+
+def _sweet_spot(text: str) -> str:
+    share(text, name="sweet-spot")
+    return text
+
+
+def _memory(text: str) -> float:
+    try:
+        return limits.parse_memory(text, option="--memory")
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(f"{error.what}; {error.fix}") from None
+
+
+def _checked(text: str, read: Callable[[str], object]) -> str:
+    try:
+        read(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(f"{error.what}; {error.fix}") from None
+    return text

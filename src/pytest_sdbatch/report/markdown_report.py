@@ -1,0 +1,109 @@
+"""A report as Markdown: the answers first, then what regressed, the figures of every case, and where they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pytest_sdbatch import units
+from pytest_sdbatch.report import verdicts as told
+from pytest_sdbatch.report.answer import answer_of_runs, plans_of
+from pytest_sdbatch.report.capacity import fits_within
+from pytest_sdbatch.report.escape import markdown
+from pytest_sdbatch.report.layout import Block, Column
+from pytest_sdbatch.report.measured import of_runs
+from pytest_sdbatch.report.places import fact_rows
+from pytest_sdbatch.report.sources import Reported, Source
+from pytest_sdbatch.report.splits import split_blocks, split_notes
+from pytest_sdbatch.report.table import cells, columns, numbered_notes, rows
+
+MOST_ROWS = 500  # of a table that a site is to render
+
+
+def report_markdown(reported: Reported) -> str:
+    """Return *reported* as Markdown, all text from outside escaped."""
+    return "\n".join([*_document(reported), ""])
+
+
+def _document(reported: Reported) -> Iterator[str]:
+    yield "# sdbatch report"
+    for source in reported.sources:
+        yield from _answers(source, reported, named=len(reported.sources) > 1)
+    if reported.verdicts is not None:
+        yield from _verdicts(reported)
+    for source in reported.sources:
+        yield from _figures(source, named=len(reported.sources) > 1)
+    yield from _places(reported.sources)
+
+
+def _answers(source: Source, reported: Reported, *, named: bool) -> Iterator[str]:
+    yield ""
+    if named:
+        yield f"**{markdown(source.name)}**"
+        yield ""
+    said = [*answer_of_runs(source.runs, source.question)]
+    if reported.memory_limit_bytes is not None:
+        said += fits_within(of_runs(source.runs).records.values(), reported.memory_limit_bytes)
+    yield from (f"- {markdown(sentence)}" for sentence in said or ["no two batch sizes of one group: no answer"])
+
+
+def _verdicts(reported: Reported) -> Iterator[str]:
+    assert reported.verdicts is not None
+    yield from ("", "## What changed", "", f"**{markdown(told.headline(reported.verdicts))}**", "")
+    yield from (f"- {markdown(line)}" for line in told.lines(reported.verdicts))
+    cases = told.ranked(reported.verdicts)
+    yield ""
+    yield from _table(told.COLUMNS, [told.cells(case) for case in cases])
+
+
+def _figures(source: Source, *, named: bool) -> Iterator[str]:
+    measured = of_runs(source.runs)
+    table = rows(measured.records.values())
+    notes = numbered_notes(table)
+    yield from ("", f"## Figures{f' of {markdown(source.name)}' if named else ''}")
+    groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+    for row in table:
+        groups.setdefault((row.test, row.group), []).append(cells(row, notes))
+    shown = columns(table)
+    for (test, group), members in groups.items():
+        yield from ("", f"{markdown(test)}: **{markdown(group)}**", "")
+        yield from _table(shown, members)
+    if notes:
+        yield ""
+        yield from (f"- ({number}) {markdown(note)}" for note, number in notes.items())
+    yield from _splits(source)
+
+
+def _splits(source: Source) -> Iterator[str]:
+    plans = plans_of(of_runs(source.runs), source.question)
+    shown, blocks = split_blocks(plans, source.question)
+    for block in blocks:
+        yield from ("", *(f"**{markdown(cell.text)}**" for cell in block.heading), "")
+        yield from _table(shown, _texts(block))
+    for text in split_notes(plans):
+        yield from ("", markdown(text))
+
+
+def _texts(block: Block) -> list[Mapping[str, str]]:
+    return [{key: cell.text for key, cell in row.items()} for row in block.rows]
+
+
+def _places(sources: Sequence[Source]) -> Iterator[str]:
+    yield from ("", "## Where", "")
+    names = [Column("fact", "", left=True), *(Column(str(k), source.name) for k, source in enumerate(sources))]
+    facts = [row for row in fact_rows(sources) if row.differs or len(sources) == 1]
+    if not facts:
+        yield "Nothing that is known of them differs."
+        return
+    values = ({"fact": row.name, **{str(k): value for k, value in enumerate(row.values)}} for row in facts)
+    yield from _table(names, list(values))
+
+
+def _table(shown: Iterable[Column], lines: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    there = list(shown)
+    yield f"| {' | '.join(markdown(column.title) for column in there)} |"
+    yield f"|{'|'.join('---' if column.left else '---:' for column in there)}|"
+    for line in lines[:MOST_ROWS]:
+        yield f"| {' | '.join(markdown(line[column.key].strip()) for column in there)} |"
+    if len(lines) > MOST_ROWS:
+        yield ""
+        yield f"{units.count(len(lines) - MOST_ROWS, 'more row')}: see the .csv or .html report"

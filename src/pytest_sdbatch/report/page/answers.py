@@ -1,0 +1,178 @@
+"""The four answers at the top of the page: which split, at what cost, what regressed, what fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.sweet_spot import Point, price_of
+from pytest_sdbatch.analysis.verdict import Verdict
+from pytest_sdbatch.report import verdicts as told
+from pytest_sdbatch.report.answer import answers_of, plans_of
+from pytest_sdbatch.report.capacity import capacity, fits_within
+from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
+from pytest_sdbatch.report.page.subject import Group, Subject
+from pytest_sdbatch.report.splits import split_blocks, split_notes
+from pytest_sdbatch.report.table import UNKNOWN, throughput
+
+_MOST = 200  # sentences or rows of a part: beyond it nobody reads
+_IMAGES = 1000  # that a price is told of
+_COST = (
+    Column("source", "", left=True),
+    Column("group", "what", left=True),
+    Column("which", "", left=True),
+    Column("size", "batch size"),
+    Column("dollars", f"$ per {_IMAGES}"),
+    Column("image", "per image"),
+    Column("rate", "throughput"),
+    Column("call", "a call takes"),
+    Column("peak", "peak memory"),
+    Column("energy", "energy per image"),
+)
+_CHANGED = {
+    Verdict.REGRESSED: "bad",
+    Verdict.INCOMPARABLE: "bad",
+    Verdict.IMPROVED: "good",
+}
+
+
+def which_split(subject: Subject) -> Section:
+    """Say the answers, and show all splits of a number of images that was asked for."""
+    parts: list[str] = []
+    for source, measured, rows in zip(subject.sources, subject.measured, subject.tables, strict=True):
+        parts += [heading(source.name)] if len(subject.sources) > 1 else []
+        said = answers_of(measured, source.question, table=rows, choose=subject.choose)
+        parts.append(bullets(_cut(said), "answers") or paragraph("There is no answer: it takes two batch sizes."))
+        plans = plans_of(measured, source.question, table=rows)
+        columns, blocks = split_blocks(plans, source.question)
+        for block in blocks[:_MOST]:
+            lines = [{key: cell.text for key, cell in row.items()} for row in block.rows]
+            marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["how"]}
+            parts.append(table(columns, lines, caption=block.heading[0].text, marked=marked))
+        parts += [paragraph(text, "dim") for text in split_notes(plans)]
+    return Section(id="answer", title="Which split?", content="".join(parts))
+
+
+def what_cost(subject: Subject) -> Section:
+    """Say what the recommended batch size costs beside the smallest and the fastest one, for each source."""
+    groups = [(view.group, group) for view in subject.views for group in view.groups if group.points]
+    lines = [line for name, group in groups[:_MOST] for line in _costs(name, group)]
+    parts = []
+    if len(groups) > 1 and subject.reported.priced:
+        parts += [paragraph(text, "answer") for text in _cheapest(subject)]
+    same = {key for key in ("source", "group") if len({line[key] for line in lines}) == 1}
+    shown = [c for c in _COST if c.key not in same and any(line[c.key] not in ("", UNKNOWN) for line in lines)]
+    marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["which"]}
+    if lines:
+        parts.append(table(shown, lines, caption="What each choice costs", marked=marked))
+    if not subject.reported.priced:
+        how = "No price is known: --price=2.49/h, or --price=H100:2.49/h,L4:0.71/h, adds dollars."
+        parts.append(paragraph(how, "dim"))
+    return Section(id="cost", title="At what cost?", content="".join(parts))
+
+
+def _costs(name: str, group: Group) -> Iterator[Mapping[str, str]]:
+    """Yield a line for the smallest, the recommended and the fastest size; one where they are the same."""
+    assert group.choice is not None
+    by_size = {point.batch_size: point for point in sorted(group.points, key=lambda point: -point.seconds_per_image)}
+    words: dict[int, list[str]] = {}
+    words.setdefault(min(by_size), []).append("smallest")
+    if group.recommended is not None:
+        words.setdefault(group.recommended, []).append("recommended")
+    words.setdefault(group.choice.best.batch_size, []).append("fastest")
+    rows = {(row.batch_size, row.batch_count): row for row in group.rows}
+    price = group.question.price_per_s
+    for size, said in sorted(words.items()):
+        point = by_size[size]
+        row = rows[point.batch_size, point.batch_count]
+        yield {
+            "source": group.source,
+            "group": name,
+            "which": ", ".join(said),
+            "size": str(size),
+            "rate": throughput(point.images_per_s, row.frames),
+            "image": f"{units.duration(point.seconds_per_image)}{_more(point, group.choice.best)}",
+            "call": units.duration(point.seconds_per_call),
+            "energy": UNKNOWN if row.joules_per_image is None else units.energy(row.joules_per_image),
+            "peak": UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes),
+            "dollars": UNKNOWN if price is None else units.number(point.seconds_per_image * price * _IMAGES),
+        }
+
+
+def _more(point: Point, best: Point) -> str:
+    more = price_of(point, best).more_per_image
+    return f" ({units.change(more)})" if more >= 0.001 else ""
+
+
+def _cheapest(subject: Subject) -> Iterator[str]:
+    """Yield which source makes the images of a view at the lowest price, where several have one."""
+    for view in subject.views[:_MOST]:
+        priced = [
+            (spot.seconds_per_image * group.question.price_per_s * _IMAGES, group, spot)
+            for group in view.groups
+            if group.question.price_per_s is not None and group.recommended is not None
+            if (spot := _point(group, group.recommended)) is not None
+        ]
+        if len(priced) < 2:
+            continue
+        dollars, group, spot = min(priced, key=lambda found: found[0])
+        others = ", ".join(f"${units.number(cost)} on {one.source}" for cost, one, _ in priced if one is not group)
+        yield (
+            f"{view.name}: cheapest is {group.source} with batch size {spot.batch_size},"
+            f" ${units.number(dollars)} per {_IMAGES}; {others}"
+        )
+
+
+def _point(group: Group, size: int) -> Point | None:
+    found = [point for point in group.points if point.batch_size == size]
+    return min(found, key=lambda point: point.seconds_per_image, default=None)
+
+
+def what_regressed(subject: Subject) -> Section:
+    """Show the verdicts of a comparison, or say how to get some."""
+    found = subject.reported.verdicts
+    if found is None:
+        missing = "Nothing was compared: sdbatch report NEW.json --baseline BASE.json -o report.html does."
+        return Section(id="changed", title="What regressed?", content=paragraph(missing, "dim"))
+    cases = told.ranked(found)[:_MOST]
+    lines = [told.cells(case) for case in cases]
+    shown = [c for c in told.COLUMNS if any(line[c.key] not in ("", UNKNOWN) for line in lines)]
+    marked = {at: _CHANGED[case.verdict] for at, case in enumerate(cases) if case.verdict in _CHANGED}
+    regressed = found.counts[Verdict.REGRESSED] + found.counts[Verdict.INCOMPARABLE]
+    parts = [
+        paragraph(told.headline(found), "answer bad" if regressed else "answer"),
+        table(shown, lines, caption="Verdicts, the worst first", marked=marked),
+        bullets(told.lines(found), "dim"),
+    ]
+    hidden = len(found.cases) - len(cases)
+    parts += [paragraph(f"{units.count(hidden, 'more case')}: see the .csv report", "dim")] if hidden else []
+    return Section(id="changed", title="What regressed?", content="".join(parts))
+
+
+def what_fits(subject: Subject) -> Section:
+    """Say how large a batch the memory holds: measured, and predicted."""
+    parts: list[str] = []
+    limit = subject.reported.memory_limit_bytes
+    for number, source in enumerate(subject.sources):
+        said: list[str] = []
+        for view in subject.views:
+            for group in (one for one in view.groups if one.color == number):
+                largest = capacity(list(group.records.values())) or _largest(group)
+                said += [f"{view.name}: {largest}"] if largest else []
+                said += [] if limit is None else fits_within(group.records.values(), limit)
+        parts += [heading(source.name)] if len(subject.sources) > 1 else []
+        parts.append(bullets(_cut(said), "answers") or paragraph("No case ended well, so none is known to fit."))
+    if limit is None:
+        parts.append(paragraph("--memory=24GiB predicts the largest batch for another card.", "dim"))
+    return Section(id="fits", title="What fits?", content="".join(parts))
+
+
+def _largest(group: Group) -> str:
+    sizes = [row.batch_size for row in group.rows if row.counts]
+    return f"at least {max(sizes)} fit" if sizes else ""
+
+
+def _cut(texts: list[str]) -> list[str]:
+    more = len(texts) - _MOST
+    return [*texts[:_MOST], f"and {units.count(more, 'more sentence')}"] if more > 0 else texts

@@ -1,0 +1,188 @@
+"""Where the time of an image goes, what each choice trades for what, and every round in its order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.pareto import Limits, pareto_front
+from pytest_sdbatch.records import Record
+from pytest_sdbatch.report.page.figures import Bars, Block, Figure, Grid, Look, Mark, Panel, Panels, Series
+from pytest_sdbatch.report.page.markup import Section
+from pytest_sdbatch.report.page.subject import Group, Subject, View
+from pytest_sdbatch.report.table import UNKNOWN, Row
+
+_OTHER = "other"
+_MOST_CHOICES = 500  # each is compared with each
+_MOST_LABELS = 16  # beside points
+_IMAGES = 1000  # that a price is told of
+
+
+def stage_split(subject: Subject) -> Section:
+    """Show the seconds of an image by stage."""
+    return Section(
+        id="stages",
+        title="Where the time goes",
+        lead="Time of one image by stage. What shrinks from bar to bar is what batching saves.",
+        blocks=tuple(_stage_split(view) for view in subject.views),
+        none="No case of this selection has its time by stage.",
+    )
+
+
+def _stage_split(view: View) -> tuple[Block, ...]:
+    rows = [
+        (f"b{row.split}{_of(group, view)}", row, row.stage_shares)
+        for group in view.groups
+        for row in group.rows
+        if row.stage_shares is not None and row.s_per_image is not None
+    ]
+    if not rows:
+        return ()
+    unit, factor = units.scale_of_duration(max(row.s_per_image or 0.0 for _, row, _ in rows))
+    stages = dict.fromkeys(stage for _, _, shares in rows for stage in shares)
+    parts = [
+        (stage.replace("_", " "), tuple(_part(row, shares.get(stage), factor) for _, row, shares in rows))
+        for stage in stages
+    ]
+    rest = tuple(_part(row, 1 - math.fsum(shares.values()), factor) for _, row, shares in rows)
+    kind = "image" if rows[0][1].frames is None else "video"
+    names = tuple(name for name, _, _ in rows)
+    return (Bars(title="Where the time goes", x=f"per {kind} ({unit})", names=names, parts=(*parts, (_OTHER, rest))),)
+
+
+def _part(row: Row, share: float | None, factor: float) -> float | None:
+    return None if share is None or row.s_per_image is None else share * row.s_per_image / factor
+
+
+def _of(group: Group, view: View) -> str:
+    return f", {group.source}" if len(view.groups) > 1 else ""
+
+
+def trade_offs(subject: Subject) -> Section:
+    """Show which choices are not beaten in everything at once."""
+    return Section(
+        id="pareto",
+        title="Trade-offs",
+        lead=(
+            "A choice is on the Pareto front if no other one is as good in everything and surely better in something:"
+            " time to the first images, time of an image, memory, energy and, with a price, dollars."
+        ),
+        blocks=tuple(_trade_offs(view) for view in subject.views),
+        none="No case of this selection may answer.",
+    )
+
+
+def _trade_offs(view: View) -> tuple[Block, ...]:
+    choices = [(group, row) for group in view.groups for row in group.rows if row.answers and row.call_s is not None]
+    if not choices or len(choices) > _MOST_CHOICES:
+        return ()
+    figures = {at: _figures(group, row) for at, (group, row) in enumerate(choices)}
+    known = [k for k in range(len(_HEADS)) if all(values[k] is not None for values in figures.values())]
+    front = set(pareto_front({at: [values[k] or (0.0, 0.0) for k in known] for at, values in figures.items()}))
+    unit, factor = units.scale_of_duration(max(row.call_s or 0.0 for _, row in choices))
+    series = [
+        Series(
+            name=f"{word}{_of(group, view)}",
+            look=look,
+            color=group.color,
+            x=tuple((row.call_s or 0.0) / factor for row in found),
+            y=tuple((row.images_per_s or 0.0) * (row.frames or 1) for row in found),
+            texts=tuple(f"b{row.split}" for row in found),
+        )
+        for group in view.groups
+        for word, look, on in (("on the front", Look.POINTS, True), ("beaten", Look.FAINT, False))
+        if (found := [row for at, (owner, row) in enumerate(choices) if owner is group and (at in front) is on])
+    ]
+    frames = choices[0][1].frames
+    lines = tuple(
+        (f"b{row.split}{_of(group, view)}", "yes" if at in front else "no", *_texts(group, row))
+        for at, (group, row) in enumerate(choices)
+    )
+    of = ", ".join(_HEADS[k] for k in known)
+    return (
+        Figure(
+            title="Throughput against waiting",
+            x=f"a call takes ({unit})",
+            y="images/s" if frames is None else "frames/s",
+            series=tuple(series),
+            labelled=len(choices) <= _MOST_LABELS,
+        ),
+        Grid(title="Trade-offs", heads=("case", "on the front", *_HEADS), lines=lines, note=f"compared: {of}"),
+    )
+
+
+_HEADS = ("a call takes", "per image", "peak memory", "energy per image", f"$ per {_IMAGES}")
+
+
+def _figures(group: Group, row: Row) -> tuple[Limits | None, ...]:
+    """Return both limits of each figure of _HEADS; None: not known."""
+    call = row.call_interval
+    call_s = (row.call_s or 0.0,) * 2 if call is None else (call.low, call.high)
+    image_s = (call_s[0] / row.batch_size, call_s[1] / row.batch_size)
+    price = group.question.price_per_s
+    dollars = None if price is None else (image_s[0] * price * _IMAGES, image_s[1] * price * _IMAGES)
+    return (call_s, image_s, _exactly(row.peak_bytes), _exactly(row.joules_per_image), dollars)
+
+
+def _exactly(value: float | None) -> Limits | None:
+    return None if value is None else (float(value), float(value))
+
+
+def _texts(group: Group, row: Row) -> Iterator[str]:
+    yield units.duration(row.call_s or 0.0)
+    yield units.duration(row.s_per_image or 0.0)
+    yield UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes)
+    yield UNKNOWN if row.joules_per_image is None else units.energy(row.joules_per_image)
+    price = group.question.price_per_s
+    yield UNKNOWN if price is None else units.number((row.s_per_image or 0.0) * price * _IMAGES)
+
+
+def every_round(subject: Subject) -> Section:
+    """Show the warm-up calls and the rounds of every case in the order in which they ran."""
+    return Section(
+        id="rounds",
+        title="Every round",
+        lead=(
+            "Seconds per call in the order in which they ran: warm-up calls first, which do not count, then the"
+            " rounds; the line is the figure of the table. A slope is a drift, a step is something else that ran."
+        ),
+        blocks=tuple(_every_round(view) for view in subject.views),
+        none="No case of this selection has rounds.",
+    )
+
+
+def _every_round(view: View) -> tuple[Block, ...]:
+    timed = [
+        (group, row, group.by_run[row.case])
+        for group in view.groups
+        for row in group.rows
+        if row.call_s is not None and any(record.rounds for record in group.by_run[row.case])
+    ]
+    if not timed:
+        return ()
+    return (
+        Panels(
+            title="Every round",
+            x="call or round",
+            y="seconds per call",
+            panels=tuple(_panel(group, row, records, view) for group, row, records in timed),
+        ),
+    )
+
+
+def _panel(group: Group, row: Row, records: Sequence[Record], view: View) -> Panel:
+    unit, factor = units.scale_of_duration(row.call_s or 0.0)
+    series: list[Series] = []
+    for number, record in enumerate(records, start=1):
+        run = f", run {number}" if len(records) > 1 else ""
+        warm = tuple(seconds / factor for seconds in record.warmup_s)
+        walls = tuple(reading.wall_s / row.batch_count / factor for reading in record.rounds)
+        series += [Series(name=f"warm-up{run}", look=Look.FAINT, color=group.color, y=warm)] if warm else []
+        series.append(Series(name=f"rounds{run}", look=Look.TRACE, color=group.color, first=len(warm) + 1, y=walls))
+    return Panel(
+        title=f"b{row.split}{_of(group, view)} ({unit})",
+        series=tuple(series),
+        marks=(Mark(name=units.duration(row.call_s or 0.0), y=(row.call_s or 0.0) / factor),),
+        note="; ".join(row.notes),
+    )

@@ -1,0 +1,260 @@
+"use strict";
+// Draws figures that are plain data: see figures.py. All text goes in as text, never as markup.
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(name, attributes, ...children) {
+  const drawn = ["svg", "g", "path", "line", "circle", "rect", "text", "polyline", "title"].includes(name);
+  const element = drawn ? document.createElementNS(SVG, name) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes || {})) element.setAttribute(key, value);
+  element.append(...children.filter((child) => child !== null && child !== ""));
+  return element;
+}
+
+function short(value) {
+  if (value === null || value === undefined) return "-";
+  if (value === 0) return "0";
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toLocaleString("en", { maximumFractionDigits: Math.min(digits, 12) });
+}
+
+function steps(low, high, most) {
+  const rough = (high - low) / Math.max(most, 1) || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999);
+  const found = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) found.push(k * step);
+  return found;
+}
+
+function xOf(series, at) {
+  return series.x ? series.x[at] : series.f + at;
+}
+
+function countOf(series) {
+  return (series.y || series.l || []).length;
+}
+
+function rangeOf(figure) {
+  const xs = [], ys = [];
+  const traced = figure.series.some((series) => series.k === "trace");
+  for (const series of figure.series) {
+    for (let at = 0; at < countOf(series); at += 1) xs.push(xOf(series, at));
+    if (traced && series.k === "faint") continue;  // a first call that takes ten times as long hides all others
+    for (const values of [series.y, series.l, series.h]) if (values) for (const y of values) ys.push(y);
+  }
+  for (const mark of figure.marks) {
+    if (mark.x !== undefined) xs.push(mark.x);
+    if (mark.y !== undefined) ys.push(mark.y);
+  }
+  const extent = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
+  return [extent(xs), extent(ys)];
+}
+
+function scalesOf(figure, box, tight) {
+  let [[left, right], [low, high]] = rangeOf(figure);
+  if (!Number.isFinite(left)) [left, right, low, high] = [0, 1, 0, 1];
+  if (figure.aroundZero) {
+    const most = Math.max(Math.abs(low), Math.abs(high), 1) * 1.25;
+    [low, high] = [-most, most];
+  } else if (tight && low > 0.5 * high) {
+    const room = Math.max((high - low) * 0.15, (0.06 * high - (high - low)) / 2);
+    [low, high] = [low - room, high + room];
+  } else {
+    [low, high] = [Math.min(low, 0), high + (high - Math.min(low, 0)) * 0.08 || 1];
+  }
+  const place = figure.doubling ? Math.log2 : (value) => value;
+  const span = place(right) - place(left);
+  const room = span ? span * 0.04 : 0.5;
+  const [from, to] = [place(left) - room, place(right) + room];
+  return {
+    x: (value) => box.left + ((place(value) - from) / (to - from)) * (box.right - box.left),
+    y: (value) => box.bottom - ((value - low) / (high - low)) * (box.bottom - box.top),
+    xs: figure.doubling ? doublings(left, right) : wholes(left, right, span, (box.right - box.left) / 60, figure),
+    ys: steps(low, high, (box.bottom - box.top) / (figure.low ? 22 : 38)),
+    top: box.top,
+  };
+}
+
+function doublings(left, right) {
+  const found = [];
+  for (let size = 2 ** Math.ceil(Math.log2(left) - 1e-9); size <= right * 1.0001; size *= 2) found.push(size);
+  return found;
+}
+
+function wholes(left, right, span, most, figure) {
+  const found = steps(left, right, most);
+  // Batch sizes and rounds are whole: no tick at 1.5.
+  return figure.whole && span > 0 ? found.filter(Number.isInteger) : found;
+}
+
+// The symbol of a point goes with its colour, for those who do not see that.
+function symbol(color, x, y, size, kind) {
+  const s = size;
+  const shapes = [
+    `M${x - s},${y}a${s},${s} 0 1 0 ${2 * s},0a${s},${s} 0 1 0 ${-2 * s},0z`,
+    `M${x - s},${y - s}h${2 * s}v${2 * s}h${-2 * s}z`,
+    `M${x},${y - 1.3 * s}l${1.25 * s},${2.2 * s}h${-2.5 * s}z`,
+    `M${x},${y - 1.4 * s}l${1.4 * s},${1.4 * s}l${-1.4 * s},${1.4 * s}l${-1.4 * s},${-1.4 * s}z`,
+  ];
+  return make("path", { d: shapes[color % shapes.length], class: `${kind} c${color % 8}` });
+}
+
+function axes(svg, figure, box, scales, small) {
+  const grid = make("g", { class: "grid" }), labels = make("g", { class: "labels" });
+  for (const y of scales.ys) {
+    grid.append(make("line", { x1: box.left, x2: box.right, y1: scales.y(y), y2: scales.y(y) }));
+    labels.append(make("text", { x: box.left - 6, y: scales.y(y) + 4, "text-anchor": "end" }, short(y)));
+  }
+  for (const x of scales.xs) {
+    grid.append(make("line", { x1: scales.x(x), x2: scales.x(x), y1: box.bottom, y2: box.bottom + 4 }));
+    labels.append(make("text", { x: scales.x(x), y: box.bottom + 17, "text-anchor": "middle" }, short(x)));
+  }
+  if (!small) {
+    labels.append(make("text", { x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle" }, figure.x));
+    labels.append(make("text", { x: box.left - 46, y: box.top - 9, "text-anchor": "start" }, figure.y));
+  }
+  grid.append(make("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }));
+  svg.append(grid, labels);
+}
+
+function path(points) {
+  return points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
+}
+
+function drawSeries(svg, series, scales, small) {
+  const color = `c${series.c % 8}`, look = series.k, count = countOf(series);
+  const spots = (values) => values.map((y, at) => [scales.x(xOf(series, at)), scales.y(y)]);
+  if (look === "band") {
+    const d = `${path(spots(series.h))}L${path(spots(series.l).reverse()).slice(1)}z`;
+    svg.append(make("path", { d, class: `band ${color}` }));
+    return;
+  }
+  const points = spots(series.y);
+  if (["line", "dashed", "trace"].includes(look)) svg.append(make("path", { d: path(points), class: `${look} ${color}` }));
+  if (look === "line" || look === "dashed") return;
+  for (let at = 0; at < count; at += 1) {
+    const x = points[at][0], y = Math.max(points[at][1], scales.top);
+    if (y > points[at][1]) svg.append(make("text", { x: x + 6, y: y + 4, class: "aside" }, `${short(series.y[at])} \u2191`));
+    if (series.l && series.h && series.h[at] > series.l[at]) {
+      svg.append(make("line", { x1: x, x2: x, y1: scales.y(series.l[at]), y2: scales.y(series.h[at]), class: `whisker ${color}` }));
+    }
+    if (scales.labelled && series.t) svg.append(make("text", { x: x + 8, y: y + 4, class: "aside" }, series.t[at]));
+    const size = look === "points" ? 4.5 : look === "trace" ? 2 : 2.5;
+    svg.append(symbol(series.c, x, y, small && look === "points" ? 3 : size, look === "trace" ? "points" : look));
+  }
+}
+
+function drawMarks(svg, figure, box, scales, small) {
+  let line = 0;
+  for (const mark of figure.marks) {
+    const color = mark.c === undefined ? "" : ` c${mark.c % 8}`;
+    if (mark.y !== undefined) {
+      const y = scales.y(mark.y);
+      svg.append(make("line", { x1: box.left, x2: box.right, y1: y, y2: y, class: `mark${color}` }));
+      if (mark.n) svg.append(make("text", { x: box.left + 4, y: y - 4, class: `marked${color}` }, mark.n));
+      continue;
+    }
+    const x = scales.x(mark.x), onRight = x > (box.left + box.right) / 2;
+    svg.append(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: `mark${color}` }));
+    const place = { x: x + (onRight ? -5 : 5), y: box.top + 10 + 15 * line, class: `marked${color}` };
+    if (mark.n && !small) svg.append(make("text", { ...place, "text-anchor": onRight ? "end" : "start" }, mark.n));
+    line += 1;
+  }
+}
+
+function legend(names) {
+  const items = names.map(([name, color, look]) => {
+    const swatch = make("svg", { class: "swatch", width: 22, height: 12, "aria-hidden": "true" });
+    if (["line", "dashed", "trace"].includes(look)) swatch.append(make("path", { d: "M1,6H21", class: `${look} c${color % 8}` }));
+    else if (look === "band" || look === "bar") swatch.append(make("rect", { x: 2, y: 1, width: 18, height: 10, class: `${look} c${color % 8}` }));
+    else swatch.append(symbol(color, 11, 6, look === "points" ? 4.5 : 3, look));
+    return make("li", {}, swatch, name);
+  });
+  return make("ul", { class: "legend" }, ...items);
+}
+
+function told(figure, series, at) {
+  const y = series.y[at];
+  const limits = series.l && series.h[at] > series.l[at] ? ` (${short(series.l[at])} to ${short(series.h[at])})` : "";
+  const more = series.t ? `${series.t[at]}, ` : "";
+  return `${series.n}: ${more}${figure.x} ${short(xOf(series, at))}, ${figure.y} ${short(y)}${limits}`;
+}
+
+// The arrow keys go from point to point, the pointer finds the nearest one; what it is stands below the figure.
+function readable(svg, figure, scales, readout) {
+  const spots = figure.series
+    .filter((series) => ["points", "trace"].includes(series.k))
+    .flatMap((series) => series.y.map((y, at) => ({ series, at, x: scales.x(xOf(series, at)), y: scales.y(y) })))
+    .sort((one, other) => one.x - other.x);
+  if (!spots.length) return;
+  const ring = make("circle", { r: 8, class: "ring", visibility: "hidden" });
+  svg.append(ring);
+  let at = -1;
+  const show = (next) => {
+    at = Math.max(0, Math.min(spots.length - 1, next));
+    const spot = spots[at];
+    ring.setAttribute("cx", spot.x);
+    ring.setAttribute("cy", spot.y);
+    ring.setAttribute("visibility", "visible");
+    readout.textContent = told(figure, spot.series, spot.at);
+  };
+  svg.addEventListener("keydown", (event) => {
+    const moves = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1, Home: 0, End: spots.length - 1 };
+    if (!(event.key in moves)) return;
+    event.preventDefault();
+    show(moves[event.key]);
+  });
+  svg.addEventListener("pointermove", (event) => {
+    const frame = svg.getBoundingClientRect();
+    const [x, y] = [event.clientX - frame.left, event.clientY - frame.top];
+    const far = spots.map((spot) => Math.hypot(spot.x - x, spot.y - y));
+    show(far.indexOf(Math.min(...far)));
+  });
+}
+
+function drawFigure(figure, width, small) {
+  const height = small ? 130 : figure.low ? 150 : 330;
+  const box = { left: small ? 44 : 56, right: width - 12, top: small ? 10 : 26, bottom: height - (small ? 22 : 42) };
+  const scales = { ...scalesOf(figure, box, small), labelled: figure.labelled };
+  const svg = make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": summary(figure) });
+  axes(svg, figure, box, scales, small);
+  const order = ["band", "faint", "line", "dashed", "trace", "points"];
+  for (const look of order) for (const series of figure.series) if (series.k === look) drawSeries(svg, series, scales, small);
+  drawMarks(svg, figure, box, scales, small);
+  return [svg, scales];
+}
+
+function summary(figure) {
+  const names = figure.series.filter((series) => series.k === "points" || series.k === "trace").map((series) => series.n);
+  const marks = figure.marks.map((mark) => mark.n).filter(Boolean);
+  return `${figure.title}: ${figure.y} against ${figure.x}; ${[...new Set([...names, ...marks])].join("; ")}`;
+}
+
+function drawBars(bars, width) {
+  const left = Math.min(width * 0.35, 10 + 7 * Math.max(...bars.names.map((name) => name.length)));
+  const box = { left, right: width - 12, top: 8, bottom: 8 + 30 * bars.names.length };
+  const sums = bars.names.map((_, at) => bars.parts.reduce((sum, part) => sum + Math.max(part.v[at] || 0, 0), 0));
+  const most = Math.max(...sums) || 1, x = (value) => box.left + (value / most) * (box.right - box.left) * 0.98;
+  const label = `${bars.title}: ${bars.x}; ${bars.names.join(", ")}`;
+  const svg = make("svg", { width, height: box.bottom + 40, viewBox: `0 0 ${width} ${box.bottom + 40}`, role: "img", "aria-label": label });
+  const labels = make("g", { class: "labels" }), grid = make("g", { class: "grid" });
+  for (const tick of steps(0, most, (box.right - box.left) / 70)) {
+    grid.append(make("line", { x1: x(tick), x2: x(tick), y1: box.top, y2: box.bottom }));
+    labels.append(make("text", { x: x(tick), y: box.bottom + 16, "text-anchor": "middle" }, short(tick)));
+  }
+  labels.append(make("text", { x: (box.left + box.right) / 2, y: box.bottom + 33, "text-anchor": "middle" }, bars.x));
+  svg.append(grid);
+  bars.names.forEach((name, at) => {
+    const y = box.top + 30 * at;
+    labels.append(make("text", { x: box.left - 8, y: y + 19, "text-anchor": "end" }, name.length > 40 ? `${name.slice(0, 38)}...` : name));
+    let begun = 0;
+    bars.parts.forEach((part, color) => {
+      const value = Math.max(part.v[at] || 0, 0);
+      const title = make("title", {}, `${part.n}: ${short(part.v[at])}`);
+      svg.append(make("rect", { x: x(begun), y: y + 4, width: Math.max(x(begun + value) - x(begun), 0), height: 22, class: `bar c${color % 8}` }, title));
+      begun += value;
+    });
+  });
+  svg.append(labels);
+  return svg;
+}

@@ -1,0 +1,58 @@
+"""Where the runs of a report were made: a table of facts, those that differ first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_sdbatch.analysis.comparable import Weight
+from pytest_sdbatch.records import Fact
+from pytest_sdbatch.report.escape import plain
+from pytest_sdbatch.report.sources import Source
+
+_UNKNOWN = "unknown"
+_PARTS = {Weight.MUST_MATCH: "must_match", Weight.DRIFT: "drift", Weight.SHOWN: "shown"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactRow:
+    """One fact of every source, in words."""
+
+    name: str
+    weight: Weight  # what a difference of it does to a comparison
+    values: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the sources do not agree on it."""
+        return len(set(self.values)) > 1
+
+
+def fact_rows(sources: Sequence[Source]) -> tuple[FactRow, ...]:
+    """Return all facts that are known of *sources*: what differs first, the heaviest of each kind first."""
+    found = [row for weight in _PARTS for row in _rows(sources, weight) if set(row.values) != {_UNKNOWN}]
+    return tuple(sorted(found, key=lambda row: not row.differs))
+
+
+def unknown(source: Source) -> Iterator[str]:
+    """Yield why facts and figures are not known there, a line per reason."""
+    by_reason: dict[str, list[str]] = {}
+    for key, reason in source.environment.unknown.items():
+        by_reason.setdefault(reason, []).append(key.replace("_", " "))
+    for reason, keys in by_reason.items():
+        yield plain(f"{', '.join(keys)}: {reason}")
+
+
+def _rows(sources: Sequence[Source], weight: Weight) -> Iterator[FactRow]:
+    sides = [getattr(source.environment, _PARTS[weight]) for source in sources]
+    for key in dict.fromkeys(key for facts in sides for key in facts):
+        values = tuple(_value(facts.get(key)) for facts in sides)
+        yield FactRow(name=plain(key.replace("_", " ")), weight=weight, values=values)
+
+
+def _value(fact: Fact) -> str:
+    if fact is None:
+        return _UNKNOWN
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    return plain(str(fact))

@@ -1,0 +1,100 @@
+"""The verdicts of a comparison in words: what was compared, what moved, a row per case, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.comparable import Weight
+from pytest_sdbatch.analysis.verdict import Verdict
+from pytest_sdbatch.analysis.verdict_list import ListedCase, ListedRun, VerdictList
+from pytest_sdbatch.report.comparison import change_text, counted_line, interval_text
+from pytest_sdbatch.report.escape import plain
+from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.table import UNKNOWN
+
+# The worst first; also which are shown where there are too many.
+ORDER = (
+    Verdict.REGRESSED,
+    Verdict.INCOMPARABLE,
+    Verdict.ACCEPTED,
+    Verdict.MISSING,
+    Verdict.INCONCLUSIVE,
+    Verdict.NEW,
+    Verdict.IMPROVED,
+    Verdict.UNCHANGED,
+)
+COLUMNS = (
+    Column("case", "case", left=True),
+    Column("verdict", "verdict", left=True),
+    Column("base", "base"),
+    Column("now", "now"),
+    Column("change", "change"),
+    Column("interval", "95 % interval"),
+    Column("finds", "finds"),
+    Column("memory", "memory"),
+    Column("why", "why", left=True),
+)
+_EFFECTS = {
+    Weight.MUST_MATCH.value: "incomparable",
+    Weight.DRIFT.value: "at most inconclusive",
+}
+_DIFFERS = "also differs"
+_OBVIOUS = (Verdict.IMPROVED, Verdict.UNCHANGED)
+
+
+def headline(verdicts: VerdictList) -> str:
+    """Return how many cases have which verdict."""
+    return counted_line(verdicts.counts)
+
+
+def lines(verdicts: VerdictList) -> Iterator[str]:
+    """Yield what was compared, what moved between the sides, what the columns mean, and what the command noted."""
+    for word, side in (("base", verdicts.base), ("candidate", verdicts.candidate)):
+        yield f"{word}: {_side(side)}"
+    if verdicts.pairs is not None:
+        yield f"{units.count(verdicts.pairs, 'pair')} of runs, of neighbours in time"
+    for fact in verdicts.moved:
+        before, after = ("unknown" if value is None else str(value) for value in (fact.before, fact.after))
+        effect = _EFFECTS.get(fact.weight, _DIFFERS) if verdicts.pairs is None else _DIFFERS
+        where = "" if fact.cases == len(verdicts.cases) else f" (in {units.count(fact.cases, 'case')})"
+        yield plain(f"{effect}: {fact.key.replace('_', ' ')} {before} -> {after}{where}")
+    if any(case.time is not None and case.time.minimum_detectable_effect is not None for case in verdicts.cases):
+        yield "finds: the smallest slowdown that is called regressed in 80 % of comparisons with so many runs"
+    yield from (plain(text) for text in (*verdicts.explanations, *verdicts.notes))
+
+
+def ranked(verdicts: VerdictList) -> list[ListedCase]:
+    """Return the cases, the worst first, else in their order."""
+    return sorted(verdicts.cases, key=lambda case: ORDER.index(case.verdict))
+
+
+def cells(case: ListedCase) -> dict[str, str]:
+    """Return the text of each column of *case*."""
+    time, memory = case.time, case.peak_memory
+    detectable = None if time is None else time.minimum_detectable_effect
+    return {
+        "case": plain(case.name),
+        "verdict": case.verdict.value,
+        "base": UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
+        "now": UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
+        "change": UNKNOWN if time is None or time.estimate is None else change_text(time.estimate),
+        "interval": UNKNOWN if time is None or time.interval is None else interval_text(time.interval),
+        "finds": UNKNOWN if detectable is None else change_text(detectable),
+        "memory": UNKNOWN if memory is None or memory.estimate is None else units.change(memory.estimate),
+        "why": why(case),
+    }
+
+
+def why(case: ListedCase) -> str:
+    """Return the reason for a verdict that needs one, with what grew."""
+    if case.verdict in _OBVIOUS:
+        return ""
+    return plain("; ".join((case.reason, *case.growth)))
+
+
+def _side(side: Sequence[ListedRun]) -> str:
+    files = ", ".join(dict.fromkeys(run.file for run in side))
+    stopped = sum(run.interrupted for run in side)
+    missing = f"; {units.count(stopped, 'run')} interrupted: cases are missing" if stopped else ""
+    return plain(f"{units.count(len(side), 'run')}: {files}{missing}")

@@ -1,0 +1,137 @@
+"""``sdbatch report``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from reported import record, run
+
+from pytest_sdbatch.cli import main
+from pytest_sdbatch.records import Run
+from pytest_sdbatch.storage.run_file import write_run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder with the runs of two commits, the later one slower, and of another device."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    slower = {"where": {"commit": "ffff0000"}}
+    base = [run(number=k) for k in range(4)]
+    new = [run(*(record(size, c_s=0.15, number=k) for size in (1, 2, 4)), number=10 + k, **slower) for k in range(2)]
+    other = run(*(record(size, c_s=0.4) for size in (1, 2, 4)), number=20, where={"device_name": "NVIDIA L4"})
+    for name, runs in (("base", base), ("new", new), ("l4", [other])):
+        write_run(tmp_path / f"{name}.json", runs)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_without_a_file_the_screen_shows_table_and_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the end of the run did, with the price that is asked for now."""
+    assert main(["report", "base.json", "--price=2.49/h", "--memory=24GiB"]) == 0
+
+    out = capsys.readouterr().out.replace("\n    ", " ")
+    assert out.startswith("NVIDIA H100 80GB HBM3: base.json ")
+    assert "fastest is batch size 16" in out
+    assert " per 1000" in out
+    assert "with 24.0 GiB: about " in out
+
+
+def test_several_files_are_written_at_once_and_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A report may replace the one before it."""
+    words = ["report", "base.json", "l4.json", "--price=H100:2.49/h,L4:0.71/h", "-o", "r.md", "-o", "r.csv"]
+
+    assert main(words) == 0
+    assert main(words) == 0
+    assert capsys.readouterr().out == "report: r.md\nreport: r.csv\n" * 2
+    assert (folder / "r.md").read_text().count(" per 1000") == 2
+    assert (folder / "r.csv").read_text().count("\n") == 1 + 4 * 5 + 3
+
+
+def test_a_baseline_gives_verdicts_and_a_side_to_look_at(folder: Path) -> None:
+    """Cases are named as in sdbatch compare."""
+    assert main(["report", "new.json", "--baseline", "base.json", "-o", "r.md"]) == 0
+
+    text = (folder / "r.md").read_text()
+    assert "## What changed" in text
+    assert "**base: NVIDIA H100 80GB HBM3, 0123abcdef**" in text
+    assert "**NVIDIA H100 80GB HBM3, ffff0000**" in text
+
+
+def test_verdicts_of_a_file_are_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As sdbatch compare --json or sdbatch ab --json printed them."""
+    main(["compare", "base.json", "--candidate", "new.json", "--json"])
+    printed = capsys.readouterr().out
+    (folder / "verdicts.json").write_text(printed)
+
+    assert main(["report", "new.json", "--verdicts=verdicts.json"]) == 0
+    counts = json.loads(printed)["counts"]
+    assert f"{counts['compared']} cases compared: {counts['regressed']} regressed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["base.json", "-o", "r.pdf"], 2, "end it in .json, .html, .md or .csv"),
+        (["base.json", "-o", "r.json"], 2, "a run file is no report"),
+        (["base.json", "-o", "no/r.md"], 1, "make the folder first"),
+        (["none.json", "-o", "r.md"], 1, "none.json does not exist"),
+        (["base.json", "base.json"], 1, "a run is given twice: base.json"),
+        (["new.json", "--baseline", "new.json"], 1, "a run is given twice"),
+        (["new.json", "--baseline", "base.json", "--verdicts", "v.json"], 2, "leave one of them out"),
+        (["new.json", "--verdicts", "base.json"], 1, "it holds no verdicts"),
+        (["empty.json"], 1, "no case was measured in empty.json"),
+    ],
+)
+def test_what_cannot_be_is_one_error_and_nothing_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], status: int, says: str
+) -> None:
+    """With what to do, and no traceback."""
+    write_run(folder / "empty.json", [Run(**{**_fields(run()), "records": ()})])
+    before = sorted(folder.iterdir())
+
+    assert main(["report", *words]) == status
+
+    err = capsys.readouterr().err
+    assert err.startswith("ERROR: ")
+    assert says in err
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("--price=2.49", "2.49/h"),
+        ("--images=0", "--images=0"),
+        ("--sweet-spot=5", "a share"),
+        ("--memory=24", "20GiB"),
+        ("--objective=beauty", "throughput"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_value_that_cannot_be_read_is_refused(capsys: pytest.CaptureFixture[str], word: str, says: str) -> None:
+    """Before a file is opened, with an example."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "none.json", word])
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_was_asked_when_the_runs_were_made_is_asked_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file holds the options; a flag asks anew."""
+    write_run(folder / "priced.json", [run(options={"price": "2.49/h", "images": "16"})])
+
+    assert main(["report", "priced.json"]) == 0
+    then = capsys.readouterr().out
+    assert "16 images: " in then
+    assert " per 1000" in then
+    assert main(["report", "priced.json", "--images=8"]) == 0
+    assert "8 images: " in capsys.readouterr().out
+
+
+def _fields(made: Run) -> dict[str, object]:
+    return {name: getattr(made, name) for name in Run.__dataclass_fields__}

@@ -1,0 +1,90 @@
+"""The four answers."""
+
+from __future__ import annotations
+
+import re
+
+from compared import quiet_side
+from reported import out_of_memory, reported, run
+
+from pytest_sdbatch.analysis.comparison import compare
+from pytest_sdbatch.report.comparison_data import comparison_data
+from pytest_sdbatch.report.page.answers import what_cost, what_fits, what_regressed, which_split
+from pytest_sdbatch.report.page.subject import Subject, subject_of
+from pytest_sdbatch.storage.verdict_file import verdicts_of
+
+
+def text_of(html: str) -> str:
+    """Return what is read."""
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", html))
+
+
+def test_the_answer_is_the_sentence_of_the_terminal(one: Subject) -> None:
+    """Word for word."""
+    text = text_of(which_split(one).content)
+
+    assert "fastest is batch size 16 at 7.6" in text
+    assert "(batch size 32 ran out of memory)" in text
+
+
+def test_splits_that_were_asked_for_are_a_table_with_the_recommended_one_marked() -> None:
+    """As under --sd-images."""
+    content = which_split(subject_of(reported([run()], images=16))).content
+
+    assert "16 images: " in content
+    assert content.count("<tr class=good>") == 1
+    assert "measured, recommended" in content
+
+
+def test_without_two_batch_sizes_there_is_no_answer() -> None:
+    """It is said, not left out."""
+    made = subject_of(reported([run(out_of_memory(8))]))
+
+    assert "There is no answer: it takes two batch sizes." in which_split(made).content
+    assert "none is known to fit" in what_fits(made).content
+    assert "<table" not in what_cost(made).content
+
+
+def test_the_cost_of_two_devices_is_told_in_dollars_and_the_cheapest_is_named(two: Subject) -> None:
+    """A line for the smallest, the recommended and the fastest size of each."""
+    content = what_cost(two).content
+    text = text_of(content)
+
+    assert "cheapest is NVIDIA H100 80GB HBM3 with batch size 16, $0.09" in text
+    assert "on NVIDIA L4" in text
+    assert "No price is known" not in text
+    assert content.count("<tr class=good>") == 2
+    assert "$ per 1000" in text
+
+
+def test_without_a_price_it_is_said_how_to_give_one(one: Subject) -> None:
+    """Time, memory and energy are costs all the same."""
+    text = text_of(what_cost(one).content)
+
+    assert "No price is known: --price=2.49/h" in text
+    assert "energy per image" in text
+    assert "$ per" not in text
+
+
+def test_without_a_comparison_it_is_said_how_to_make_one(one: Subject) -> None:
+    """No verdict is invented."""
+    assert "Nothing was compared: sdbatch report NEW.json --baseline BASE.json" in what_regressed(one).content
+
+
+def test_what_regressed_comes_first_and_is_marked() -> None:
+    """With the count, what was compared, and why."""
+    comparison = compare(quiet_side("base", 5, {1: 1.0, 2: 1.0}), quiet_side("new", 1, {1: 1.0, 2: 1.2}))
+    found = verdicts_of(comparison_data(comparison, status=10))
+    content = what_regressed(subject_of(reported([run()], verdicts=found))).content
+
+    assert '<p class="answer bad">2 cases compared: 1 regressed' in content
+    assert content.index("<tr class=bad>") < content.index("unchanged</td>")
+    assert "base: 5 runs: base.json" in content
+
+
+def test_what_fits_was_measured_or_predicted(two: Subject) -> None:
+    """For the memory there was, and for another card."""
+    text = text_of(what_fits(two).content)
+
+    assert "at least 16 fit, about 77" in text
+    assert "with 24.0 GiB: about 22" in text

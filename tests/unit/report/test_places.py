@@ -1,0 +1,25 @@
+"""Where runs were made."""
+
+from __future__ import annotations
+
+from reported import reported, run
+
+from pytest_sdbatch.report.places import fact_rows, unknown
+
+
+def test_what_differs_comes_first_and_what_nobody_knows_is_left_out() -> None:
+    """Of each kind the heaviest first."""
+    found = fact_rows(reported([run()], [run(where={"driver": "590.1", "device_name": "NVIDIA L4"})]).sources)
+
+    assert [(row.name, row.values) for row in found if row.differs] == [
+        ("device name", ("NVIDIA H100 80GB HBM3", "NVIDIA L4")),
+        ("driver", ("580.65.06", "590.1")),
+    ]
+    assert [row.differs for row in found] == sorted((row.differs for row in found), reverse=True)
+    assert ("dirty", ("no", "no")) in [(row.name, row.values) for row in found]
+    assert not [row for row in fact_rows(reported([run(where={"commit": None})]).sources) if row.name == "commit"]
+
+
+def test_what_is_not_known_has_its_reason() -> None:
+    """Once for all figures that share it."""
+    assert list(unknown(reported([run()]).sources[0])) == ["ecc errors: the driver does not tell"]
