@@ -157,9 +157,7 @@ def _groups(
                 records=records,
                 by_run={row.case: tuple(by_run[row.test, row.case]) for row in found},
                 points=points,
-                choice=choose(points, tuple(measured.points_over_limit(found)), source.question.within)
-                if points
-                else None,
+                choice=choose(points, others, source.question.within) if points else None,
                 plan=plan_of(found, measured, asked) if asked.images is not None else None,
                 growths=growths(list(records.values())),
             ),
