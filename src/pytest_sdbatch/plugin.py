@@ -314,7 +314,7 @@ class Recorder:
         return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the run files, end the journal, turn the verdict into the exit status, give the device back."""
+        """Write run files and the summary of a job, end the journal, make the exit status, give the device back."""
         from pytest_sdbatch.bridges import leasing, live, screen
 
         live.end(self._host)
@@ -323,6 +323,10 @@ class Recorder:
             from pytest_sdbatch.bridges import verdict
 
             verdict.finish(session, self._host)
+        if self._host.records:
+            from pytest_sdbatch.bridges import github_run
+
+            github_run.finish(self._host)
         leasing.give_back(self._host)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
@@ -336,7 +340,11 @@ class Recorder:
             verdict.summary(terminalreporter, self._host)
 
     def pytest_unconfigure(self) -> None:
-        """Say the gate's last word."""
+        """Annotate what went wrong, and say the gate's last word."""
+        if self._host.records:
+            from pytest_sdbatch.bridges import github_run
+
+            github_run.annotate(self._host)
         if self._host.gate is not None:
             from pytest_sdbatch.bridges import verdict
 

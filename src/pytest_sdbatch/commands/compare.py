@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sdbatch.commands.outlets import add_outlets
 from pytest_sdbatch.errors import OptionError, RunFileError
 from pytest_sdbatch.grid.axes import parse_share
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 INCOMPARABLE = 12
 REGRESSED = 10
 INCONCLUSIVE = 11
+NOT_WRITTEN = 1
 GOOD = 0
 _SHARES = (
     ("tolerance", "1%", "the smallest slowdown that may be called regressed"),
@@ -31,6 +33,7 @@ exit status, the first that applies:
   12  a file cannot be read or believed, or cases cannot be compared
   10  a case regressed
   11  a case is inconclusive, and --fail-on=inconclusive was given
+   1  the report could not be written
    0  else
    2  the command line is wrong
 """
@@ -61,6 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--fail-on", choices=("regressed", "inconclusive"), default="regressed", help="what is not exit status 0"
     )
     parser.add_argument("--json", action="store_true", help="print the same for machines")
+    add_outlets(parser)
     parser.set_defaults(run=run)
 
 
@@ -68,6 +72,7 @@ def run(given: argparse.Namespace) -> int:
     """Compare, print, and return the exit status."""
     from pytest_sdbatch.analysis.comparison import compare
     from pytest_sdbatch.analysis.config import Config
+    from pytest_sdbatch.bridges import github
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.sides import read_sides
 
@@ -75,12 +80,14 @@ def run(given: argparse.Namespace) -> int:
         try:
             base, candidate = read_sides(given.base, given.candidate)
         except RunFileError as error:
+            if given.github:
+                github.tell_refusal(error)
             return _refuse(error, as_json=given.json)
         config = Config(tolerance=given.tolerance, margin=given.margin, drift=given.drift)
         comparison = compare(base, candidate, config)
         status = exit_status(comparison, fail_on=given.fail_on)
-        print(_text(comparison, status, as_json=given.json))
-    return status
+        print(_text(comparison, status, as_json=given.json), flush=True)
+        return status if _give_out(comparison, given) else status or NOT_WRITTEN
 
 
 def exit_status(comparison: Comparison, *, fail_on: str) -> int:
@@ -95,6 +102,19 @@ def exit_status(comparison: Comparison, *, fail_on: str) -> int:
     if fail_on == "inconclusive" and comparison.count(Verdict.INCONCLUSIVE):
         return INCONCLUSIVE
     return GOOD
+
+
+def _give_out(comparison: Comparison, given: argparse.Namespace) -> bool:
+    """Tell GitHub where it listens, write the report, and return whether that could be done."""
+    from pytest_sdbatch.bridges import github
+    from pytest_sdbatch.commands.ab.job import write_report
+
+    to = sys.stderr if given.json else sys.stdout
+    if given.github:
+        github.tell(comparison, inconclusive=given.fail_on == "inconclusive", to=to)
+    return given.report is None or write_report(
+        comparison, given.report, (), lambda text: print(f"sdbatch: {text}", file=to)
+    )
 
 
 def share(text: str, *, name: str) -> float:
