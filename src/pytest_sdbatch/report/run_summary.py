@@ -15,7 +15,7 @@ _MOST_ROWS = 500
 _LONGEST = 500  # characters of a cell or a point, before its signs are escaped
 _KEPT_BYTES = 500  # for what is said of what was left out
 _POINTS = 0.25  # share of what is left that points at the top may take
-_VERSIONS = ("python", "torch", "diffusers", "transformers")
+_VERSIONS = ("torch", "diffusers", "transformers")
 _LEFT_OUT = ("case", "outcome")  # of the table's columns: they stand at its ends, in other words
 
 
@@ -37,7 +37,7 @@ def run_summary(
     points = [[f"- {_text(text)}"] for text in (_where(environment), *sentences)]
     made.add_blocks(points, keep=round(made.left * (1 - _POINTS)))
     shown = [column for column in columns(table) if column.key not in _LEFT_OUT]
-    heads = ["case", *(column.header.replace("\n", " ") for column in shown), "outcome"]
+    heads = ["case", *(column.header.replace("/\n", "/").replace("\n", " ") for column in shown), "outcome"]
     made.add("", f"| {' | '.join(heads)} |", f"|---|{'---:|' * len(shown)}---|")
     order = sorted(table, key=worst_first)[:_MOST_ROWS]
     several = len({row.test for row in table}) > 1
@@ -49,11 +49,12 @@ def run_summary(
 
 
 def counted(table: Sequence[Row]) -> str:
-    """Return how many cases ended how: ``8 cases: 7 ok, 1 oom``."""
+    """Return how many cases ended how, and how many figures are doubtful: ``8 cases: 7 ok, 1 oom``."""
     found = Counter(row.outcome_text for row in table)
     order = sorted(found, key=lambda text: (text != Outcome.OK.value, text))
     parts = ", ".join(f"{units.count(found[text])} {text}" for text in order)
-    return f"{units.count(len(table), 'case')}: {parts}"
+    doubtful = sum(row.unreliable for row in table)
+    return f"{units.count(len(table), 'case')}: {parts}{f'; do not rely on {doubtful} of them' if doubtful else ''}"
 
 
 def worst_first(row: Row) -> int:
@@ -82,6 +83,8 @@ def _facts(facts: dict[str, str | int | float | bool | None]) -> Iterator[str]:
         yield str(facts.get("device_name") or facts["device_kind"])
     if facts.get("threads") is not None and facts.get("device_kind") == "cpu":
         yield units.count(int(facts["threads"] or 0), "thread")
+    if facts.get("python"):
+        yield str(facts["python"])
     yield from (f"{name} {facts[name]}" for name in _VERSIONS if facts.get(name))
     if facts.get("commit"):
         yield f"commit {str(facts['commit'])[:12]}{' with changes' if facts.get('dirty') else ''}"
