@@ -214,16 +214,17 @@ def tell(
             print(f"sdbatch: {plain(problem)}", file=sys.stderr)
     if is_there():
         found = of_comparison(comparison, red=red, inconclusive=inconclusive)
-        for annotation in with_roll_up(found, said=summary_line(comparison)):
-            _print(command(annotation), to)
+        show(with_roll_up(found, said=summary_line(comparison)), to)
 
 
 def tell_refusal(error: SdbatchError) -> None:
     """Annotate why there is no verdict at all."""
     if is_there():
-        _print(command(Annotation(level=Level.ERROR, title="sdbatch", message=str(error))), sys.stderr)
+        show([Annotation(level=Level.ERROR, title="sdbatch", message=str(error))], sys.stderr)
 
 
-def _print(line: str, to: TextIO) -> None:
+def show(annotations: Iterable[Annotation], to: TextIO) -> None:
+    """Print *annotations* to a stream of the step, a line each; what its encoding lacks is replaced."""
     encoding = getattr(to, "encoding", None) or "utf-8"
-    print(line.encode(encoding, "replace").decode(encoding), file=to, flush=True)
+    for annotation in annotations:
+        print(command(annotation).encode(encoding, "replace").decode(encoding), file=to, flush=True)

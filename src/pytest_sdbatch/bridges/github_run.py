@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pytest_sdbatch import units
 from pytest_sdbatch.bridges import github
 
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.comparison import Comparison
     from pytest_sdbatch.host import Host
+    from pytest_sdbatch.options import Options
+    from pytest_sdbatch.records import Run
 
 _COMPARISON = 0.6  # share of the summary that a comparison may take
+_WRITTEN = "summary of the job: written; -o sd_github=no leaves it and annotations out"
 
 
 def finish(host: Host) -> None:
@@ -18,7 +24,7 @@ def finish(host: Host) -> None:
     most_bytes = github.room() if _speaks(host) else 0
     if most_bytes:
         problem = github.write_summary(_summary(host, most_bytes))
-        host.notes.append(problem or "summary of the job: written; -o sd_github=no leaves it and annotations out")
+        host.notes.append(problem or _WRITTEN)
 
 
 def annotate(host: Host) -> None:
@@ -49,6 +55,36 @@ def annotate(host: Host) -> None:
     reporter.ensure_newline()
     for annotation in github.with_roll_up(found, said=said):
         reporter.write_line(github.command(annotation))
+
+
+def tell_runs(runs: Sequence[Run], options: Options) -> Iterator[str]:
+    """Tell what several processes measured that told nothing themselves; yield lines for the screen.
+
+    Args:
+        runs: of one place, at least one.
+        options: in force for them.
+
+    """
+    from pytest_sdbatch.bridges.screen import question_of
+    from pytest_sdbatch.report.answer import answer_of_runs
+    from pytest_sdbatch.report.measured import of_runs
+    from pytest_sdbatch.report.run_summary import counted, run_summary
+    from pytest_sdbatch.report.table import rows
+
+    if not options.switch("github"):
+        return
+    records = of_runs(runs).records.values()
+    most_bytes, where = github.room(), runs[0].environment
+    if most_bytes:
+        sentences = answer_of_runs(runs, question_of(options, lambda: where))
+        title = f"sdbatch: {units.count(len(runs), 'run')}"
+        yield (
+            github.write_summary(run_summary(rows(records), sentences, where, most_bytes=most_bytes, title=title))
+            or _WRITTEN
+        )
+    found = github.of_records(records)
+    if found and github.is_there():
+        github.show(github.with_roll_up(found, said=counted(rows(records))), sys.stdout)
 
 
 def _speaks(host: Host) -> bool:
