@@ -278,6 +278,7 @@ class Recorder:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._ended = False  # whether something was measured, and what it came to is known
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Fail a benchmark whose device is in use elsewhere; inside what pytest puts around every set-up."""
@@ -323,10 +324,11 @@ class Recorder:
             from pytest_sdbatch.bridges import verdict
 
             verdict.finish(session, self._host)
-        if self._host.records:
+        if self._host.records and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             from pytest_sdbatch.bridges import github_run
 
             github_run.finish(self._host)
+            self._ended = True
         leasing.give_back(self._host)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
@@ -341,7 +343,7 @@ class Recorder:
 
     def pytest_unconfigure(self) -> None:
         """Annotate what went wrong, and say the gate's last word."""
-        if self._host.records:
+        if self._ended:
             from pytest_sdbatch.bridges import github_run
 
             github_run.annotate(self._host)
