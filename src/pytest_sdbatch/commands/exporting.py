@@ -27,16 +27,23 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def export_runs(name: str, runs: Sequence[Path], outputs: Sequence[Path]) -> int:
+def export_runs(name: str, runs: Sequence[Path], outputs: Sequence[Path], *, besides: Sequence[str] = ()) -> int:
     """Write the runs of the files *runs* in the format *name* and return the exit status.
 
     Args:
         name: one of FORMATS.
         runs: run files of one device.
         outputs: the one file to write, or none: it is printed.
+        besides: options that were given and mean nothing here.
 
     """
     try:
+        if besides:
+            raise OptionError(
+                f"--format with {' and '.join(besides)}",
+                why="a tracker is told figures alone",
+                fix="leave one of them out",
+            )
         over = _check(name, outputs)
         _export(name, runs, outputs, over=over)
     except SdbatchError as error:

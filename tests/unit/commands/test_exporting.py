@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from readers import bencher_metrics, custom_benchmark
 
+from pytest_sdbatch.cli import main
 from pytest_sdbatch.commands.exporting import FORMATS, export_runs
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
@@ -71,6 +72,18 @@ def test_an_earlier_export_is_replaced_and_nothing_else(run_file: Path, capsys: 
     assert run_file.read_bytes() == before
     assert Path("note.json").read_text() == "{}"
     assert "run.json exists" in capsys.readouterr().err
+
+
+def test_the_command_writes_it_and_refuses_what_it_has_no_use_for(
+    run_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it is pasted from the page on trackers."""
+    words = ["report", str(run_file), "--format", "bencher"]
+
+    assert main([*words, "-o", "metrics.json"]) == GOOD
+    assert len(bencher_metrics(Path("metrics.json").read_text())) == 2
+    assert main([*words, "--price", "2/h", "--baseline", "b.json"]) == USAGE_ERROR
+    assert "--format with --baseline and --price" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

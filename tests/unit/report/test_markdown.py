@@ -15,6 +15,7 @@ from pytest_sdbatch.analysis.sides import Place
 from pytest_sdbatch.report.bounded import COMMENT_BYTES
 from pytest_sdbatch.report.escape import markdown
 from pytest_sdbatch.report.markdown import MARK, comparison_markdown
+from pytest_sdbatch.storage.report_file import MARKS, Kind
 
 
 def test_the_verdicts_come_first_and_the_worst_case_before_all() -> None:
@@ -85,6 +86,11 @@ def test_of_more_cases_than_fit_the_worst_stay_and_the_others_are_counted(most_b
     assert "s20-b1500x1" in rows[0]
     assert f"{1500 - len(rows):,} more cases without a row here: " in text
     assert f"{1500 - blocks:,} more cases regressed, without their numbers here" in text
+
+
+def test_the_mark_is_that_of_every_markdown_report() -> None:
+    """So a comment is found again whichever command wrote it."""
+    assert MARKS[Kind.MARKDOWN] == f"{MARK}\n"
 
 
 @settings(max_examples=25)
