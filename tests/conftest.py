@@ -37,6 +37,13 @@ def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no run within a test write into the summary of the job that runs the tests, nor annotate it."""
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _own_leases(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let no benchmark outside, nor a test in another worker, be taken for one beside those that are tested."""
     monkeypatch.setenv("SDBATCH_LEASES", str(tmp_path_factory.getbasetemp() / "leases"))

@@ -70,6 +70,8 @@ class Host:
         self.journal: Journal | None = None
         self.resumed: Stored | None = None  # the interrupted run that this one goes on with
         self.over_reports: Sequence[Path] = ()  # of the files of --sd-report, what the interrupted run left
+        self.test_lines: dict[tuple[str, str], int] = {}  # on which tests begin, from 1, by test and case id
+        self.test_failures: dict[tuple[str, str], str] = {}  # what was raised in them, in its words
         self.kept: Mapping[tuple[str, str], Entry] = {}  # what was taken over from it, by test and case id
 
     @cached_property

@@ -100,6 +100,7 @@ TABLE: tuple[Option, ...] = (
     Option("save_anyway", "switch", "store a run that is no good baseline: failed, noisy or interrupted", "no", group="keep", marker=False),
     Option("report", "files", "write the run to these files, by suffix: .json the run file, .html a page to look at, .md, .csv", flag="FILE", group="keep", marker=False),
     Option("resume", "switch", "go on with the last run where it was interrupted; finished cases are kept", "no", flag="", group="keep", marker=False),
+    Option("github", "switch", "in a job of GitHub Actions: write its summary, and annotate what went wrong", "yes", group="keep", marker=False),
     Option("plan", "switch", "print the cases and run nothing", "no", flag="", group="keep", marker=False),
     Option("baselines", "path", "folder of stored runs", "benchmarks/baselines", group="keep", marker=False),
 )  # fmt: skip

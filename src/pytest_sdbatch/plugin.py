@@ -283,6 +283,7 @@ class Recorder:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._ended = False  # whether something was measured, and what it came to is known
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Fail a benchmark whose device is in use elsewhere; inside what pytest puts around every set-up."""
@@ -319,7 +320,7 @@ class Recorder:
         return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the run files, end the journal, turn the verdict into the exit status, give the device back."""
+        """Write run files and the summary of a job, end the journal, make the exit status, give the device back."""
         from pytest_sdbatch.bridges import leasing, live, screen
 
         live.end(self._host)
@@ -328,6 +329,11 @@ class Recorder:
             from pytest_sdbatch.bridges import verdict
 
             verdict.finish(session, self._host)
+        if self._host.records and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
+            from pytest_sdbatch.bridges import github_run
+
+            github_run.finish(self._host)
+            self._ended = True
         leasing.give_back(self._host)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
@@ -341,7 +347,11 @@ class Recorder:
             verdict.summary(terminalreporter, self._host)
 
     def pytest_unconfigure(self) -> None:
-        """Say the gate's last word."""
+        """Annotate what went wrong, and say the gate's last word."""
+        if self._ended:
+            from pytest_sdbatch.bridges import github_run
+
+            github_run.annotate(self._host)
         if self._host.gate is not None:
             from pytest_sdbatch.bridges import verdict
 

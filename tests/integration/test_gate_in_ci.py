@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pytest_sdbatch.report.markdown import MARK
 
 yaml: Any = pytest.importorskip("yaml")  # transformers brings it
 
@@ -103,18 +107,19 @@ def test_the_baseline_of_main_lands_on_its_branch_and_is_compared_with(
     assert "3 cases compared" in " ".join(done.stdout.split())
 
 
-def test_the_gate_compares_with_what_was_merged_into(workflows: dict[str, Any]) -> None:
-    """The command is one that sdbatch ab takes, the base is there, and its time lies within the job's."""
+def test_the_gate_compares_with_what_was_merged_into(workflows: dict[str, Any], tmp_path: Path) -> None:
+    """The command is one that sdbatch ab takes, the base is there, its time lies within the job's, its file is kept."""
     from pytest_sdbatch.commands.ab.command_line import read
 
     (job,) = workflows["benchmark"]["jobs"].values()
-    (checked_out,) = (step["with"] for step in job["steps"] if "with" in step)
+    checked_out, kept = (step["with"] for step in job["steps"] if "with" in step)
     script = steps(workflows["benchmark"])["Base and pull request in turn"].replace("\\\n", " ")
-    command, name, *words = shlex.split(script)
+    command, name, *words = shlex.split(script.replace("$RUNNER_TEMP", str(tmp_path)))
     given = read(words)
 
     assert (Path(command).name, name) == ("sdbatch", "ab")
-    assert (given.base, str(given.report), checked_out["fetch-depth"]) == ("HEAD^1", "ab.md", 0)
+    assert (given.base, checked_out["fetch-depth"]) == ("HEAD^1", 0)
+    assert str(given.report) == kept["path"].replace("${{ runner.temp }}", str(tmp_path))
     assert given.minutes is not None
     assert given.minutes < job["timeout-minutes"]
 
@@ -127,4 +132,67 @@ def test_no_step_runs_a_forks_code_unlabelled_or_with_a_token(workflows: dict[st
     assert flow[True] == {"pull_request": {"types": ["labeled"]}}  # YAML 1.1 reads the key `on` as true
     assert job["if"] == "github.event.label.name == 'benchmark'"
     assert flow["permissions"] == {"contents": "read"}
-    assert [step["with"]["persist-credentials"] for step in job["steps"] if "with" in step] == [False]
+    assert [step["with"].get("persist-credentials") for step in job["steps"] if "checkout" in step.get("uses", "")] == [
+        False
+    ]
+
+
+# What the step asks of GitHub's command, answered from a file by the real jq; what it would send is noted.
+GH = """#!/bin/sh
+for word; do [ "$before" = --jq ] && query=$word; before=$word; done
+case "$1 $*" in
+    "pr "*) jq -r "$query" pulls.json ;;
+    *" --paginate "*) jq -r "$query" comments.json ;;
+    *) echo "$*" >> sent.txt ;;
+esac
+"""
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq, by whose language the step asks")
+@pytest.mark.parametrize(
+    ("comments", "sent"),
+    [
+        ([], "api --silent repos/o/r/issues/12/comments -F body=@comment.md"),
+        (
+            [("someone", 1, MARK), ("github-actions[bot]", 2, "hello"), ("github-actions[bot]", 3, f"{MARK}\nold"),
+             ("github-actions[bot]", 4, MARK)],
+            "api --silent --method PATCH repos/o/r/issues/comments/3 -F body=@comment.md",
+        ),
+    ],
+)  # fmt: skip
+def test_the_comment_takes_the_place_of_its_own_earlier_one(
+    workflows: dict[str, Any], tmp_path: Path, comments: list[tuple[str, int, str]], sent: str
+) -> None:
+    """Found by author and mark, in the pull request that has the commit; without a report nothing is sent."""
+    script = steps(workflows["benchmark-comment"])["Comment, in place of the comment before"]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gh").write_text(GH)
+    (tmp_path / "bin" / "gh").chmod(0o755)
+    pulls = [{"number": 11, "headRefOid": "aaa"}, {"number": 12, "headRefOid": "bbb"}]
+    (tmp_path / "pulls.json").write_text(json.dumps(pulls))
+    (tmp_path / "comments.json").write_text(
+        json.dumps([{"user": {"login": login}, "id": number, "body": body} for login, number, body in comments])
+    )
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "GH_REPO": "o/r", "HEAD": "bbb"}
+    command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]
+
+    subprocess.run(command, cwd=tmp_path, env=env, check=True)
+    assert not (tmp_path / "sent.txt").exists()
+    (tmp_path / "comment.md").write_text(MARK)
+    subprocess.run(command, cwd=tmp_path, env={**env, "HEAD": "ccc"}, check=True)
+    assert not (tmp_path / "sent.txt").exists()
+    subprocess.run(command, cwd=tmp_path, env=env, check=True)
+
+    assert (tmp_path / "sent.txt").read_text() == f"{sent}\n"
+
+
+def test_what_may_write_runs_no_code_of_a_pull_request(workflows: dict[str, Any]) -> None:
+    """The workflow that comments checks nothing out, and takes the pull request's number from its commit."""
+    flow = workflows["benchmark-comment"]
+    (job,) = flow["jobs"].values()
+
+    assert flow[True] == {"workflow_run": {"workflows": ["benchmark"], "types": ["completed"]}}
+    assert flow["permissions"] == {"actions": "read", "pull-requests": "write"}
+    assert [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step] == ["actions/download-artifact"]
+    assert not any("${{" in step["run"] for step in job["steps"] if "run" in step)

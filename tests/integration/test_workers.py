@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -65,8 +66,8 @@ def records_of(folder: Path) -> dict[str, Record]:
 
 
 def test_the_controller_gets_the_records(project: Path, pytester: pytest.Pytester) -> None:
-    """The table and the file are those of one process, with every record marked as one of two at a time."""
-    result = run_workers(pytester)
+    """Table and files are those of one process, JUnit's too, with every record marked as one of two at a time."""
+    result = run_workers(pytester, "--junitxml=out.xml")
 
     result.assert_outcomes(passed=2, skipped=1)
     records = records_of(project)
@@ -82,6 +83,10 @@ def test_the_controller_gets_the_records(project: Path, pytester: pytest.Pyteste
             "*2 processes shared the machine",
         ]
     )
+    properties = ET.parse(project / "out.xml").findall(".//testcase/properties/property")
+    speeds = [float(one.get("value", "nan")) for one in properties if one.get("name") == "sdbatch.images_per_s"]
+    assert len(speeds) == 2
+    assert min(speeds) > 0
 
 
 def comparable(record: Record) -> Record:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pytest
 
 # Options that say what becomes of a run, and not what is measured.
-_KEEPING = ("baseline", "gate", "fail_on", "save", "save_anyway", "report", "resume", "plan")
+_KEEPING = ("baseline", "gate", "fail_on", "save", "save_anyway", "report", "resume", "github", "plan")
 _WITHOUT_VALUE = ("--sd-gate", "--sd-resume", "--sd-plan")
 _IGNORED = "ignore:Module already imported"  # the filter that our own commands add
 

@@ -84,10 +84,11 @@ def attach_record(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.
             pytest_items.leave_out(item)
     if record is None:
         return
-    from pytest_sdbatch.bridges import gate
+    from pytest_sdbatch.bridges import gate, junit
     from pytest_sdbatch.storage.codec import encode_record
 
     gate.attach(item, report, record)
+    junit.attach(item, record)
     vars(report)["sdbatch_record"] = encode_record(record)
     vars(report)["sdbatch_options"] = pytest_items.options_of(item, host_of(item.config)).given("measure")
 
@@ -147,6 +148,11 @@ def keep(report: pytest.TestReport, host: Host) -> None:
     if host.workers > 1:
         record = _without_common_facts(record, host.session.environment.must_match)
     host.session.keep(record)
+    if report.location[1] is not None:
+        host.test_lines[record.key] = report.location[1] + 1  # pytest counts from 0
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if report.failed and crash is not None:
+        host.test_failures[record.key] = crash.message.removeprefix("Failed: ")
     if host.journal is not None:
         from pytest_sdbatch.storage.journal import Entry
 

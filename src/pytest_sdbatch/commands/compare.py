@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of, status_of
+from pytest_sdbatch.commands.outlets import add_outlets
 from pytest_sdbatch.errors import OptionError, RunFileError
 from pytest_sdbatch.grid.axes import parse_share
 
@@ -30,6 +31,7 @@ _EPILOG = help_of(
         ExitStatus.NOT_COMPARED: "a file cannot be read or believed, or cases cannot be compared",
         ExitStatus.REGRESSED: "a case regressed",
         ExitStatus.INCONCLUSIVE: "a case is inconclusive, and --fail-on=inconclusive was given",
+        ExitStatus.NOT_WRITTEN: "the report could not be written",
         ExitStatus.GOOD: "else",
         ExitStatus.USAGE: "the command line is wrong",
     }
@@ -61,6 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--fail-on", choices=("regressed", "inconclusive"), default="regressed", help="what is not exit status 0"
     )
     parser.add_argument("--json", action="store_true", help="print the same for machines")
+    add_outlets(parser)
     parser.set_defaults(run=run)
 
 
@@ -69,6 +72,7 @@ def run(given: argparse.Namespace) -> int:
     from pytest_sdbatch.analysis.comparison import compare
     from pytest_sdbatch.analysis.config import Config
     from pytest_sdbatch.analysis.outcomes import invalid_environment
+    from pytest_sdbatch.bridges import github
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.sides import read_sides
 
@@ -76,14 +80,29 @@ def run(given: argparse.Namespace) -> int:
         try:
             base, candidate = read_sides(given.base, given.candidate)
         except RunFileError as error:
+            if given.github:
+                github.tell_refusal(error)
             return _refuse(error, as_json=given.json)
         config = Config(tolerance=given.tolerance, margin=given.margin, drift=given.drift)
         comparison = compare(base, candidate, config)
         # Of the base too it was said when it was recorded; there it blames no code.
         invalid = invalid_environment(case.candidate for case in comparison.cases)
-        status = status_of(comparison, invalid=invalid, fail_on=given.fail_on)
-        print(_text(comparison, status, notes=[invalid] if invalid else [], as_json=given.json))
-    return status
+        status, notes = status_of(comparison, invalid=invalid, fail_on=given.fail_on), [invalid] if invalid else []
+        print(_text(comparison, status, notes=notes, as_json=given.json), flush=True)
+        return status if _give_out(comparison, given, notes) else status or ExitStatus.NOT_WRITTEN
+
+
+def _give_out(comparison: Comparison, given: argparse.Namespace, notes: Sequence[str]) -> bool:
+    """Tell GitHub where it listens, write the report, and return whether that could be done."""
+    from pytest_sdbatch.bridges import github
+    from pytest_sdbatch.commands.ab.job import write_report
+
+    to = sys.stderr if given.json else sys.stdout
+    if given.github:
+        github.tell(comparison, lines=notes, inconclusive=given.fail_on == "inconclusive", to=to)
+    return given.report is None or write_report(
+        comparison, given.report, notes, lambda text: print(f"sdbatch: {text}", file=to)
+    )
 
 
 def share(text: str, *, name: str) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch.commands.compare import share
+from pytest_sdbatch.commands.exporting import add_format, export_runs
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 from pytest_sdbatch.grid import axes, limits, prices
 from pytest_sdbatch.options import BY_SPELLING, resolve
@@ -48,6 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "-o", OUTPUT, action="append", type=Path, metavar="FILE", default=[],
         help="write it: .html a page to look at, .md, .csv; may be given several times",
     )  # fmt: skip
+    add_format(parser)
     parser.add_argument(
         "--baseline", nargs="+", action="extend", type=Path, metavar="BASE.json", default=[],
         help="run files to compare with: the page shows both sides and the verdicts",
@@ -69,6 +71,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(given: argparse.Namespace) -> int:
     """Read, and show or write; return the exit status."""
+    if given.format is not None:
+        names = ("baseline", "verdicts", "memory", *_FLAGS)
+        besides = [f"--{name.replace('_', '-')}" for name in names if getattr(given, name) not in (None, [])]
+        return export_runs(given.format, given.runs, given.output, besides=besides)
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.report_file import Kind, check_reports, kind_of
 

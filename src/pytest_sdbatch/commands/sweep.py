@@ -208,6 +208,7 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
 
 def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[str]:
     """Write the runs of *files* where they were asked for; yield what was done, and what several runs answer."""
+    from pytest_sdbatch.bridges import github_run
     from pytest_sdbatch.bridges.reports import reported_of, write
     from pytest_sdbatch.bridges.screen import question_of
     from pytest_sdbatch.report.answer import answer_of_runs
@@ -221,6 +222,7 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
         raise RunFileError("no process left a run: nothing was written")
     whole = sum(not run.interrupted for run in runs)
     said = f"{whole} of {processes} processes ended whole"
+    yield from github_run.tell_runs(runs, asked.options)
     spelled = asked.options.spelled("report")
     run_files = [path for path in asked.reports if kind_of(path, option=spelled) is Kind.JSON]
     for path in run_files:

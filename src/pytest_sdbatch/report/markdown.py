@@ -1,12 +1,17 @@
-"""A comparison as Markdown, for a pull request or the summary of a job: the verdict first, the worst cases first."""
+"""A comparison as Markdown, for a pull request or the summary of a job: the verdict first, the worst cases first.
+
+It is as large as it may be where it is put, and says what was left out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.verdict import Verdict
+from pytest_sdbatch.report.bounded import COMMENT_BYTES, Bounded
 from pytest_sdbatch.report.comparison import (
     MOST_ROWS,
     budget_note,
@@ -17,8 +22,10 @@ from pytest_sdbatch.report.comparison import (
     regression_texts,
     summary_line,
 )
-from pytest_sdbatch.report.escape import markdown
+from pytest_sdbatch.report.escape import markdown, shortened
 
+# What a report begins with. A job that comments finds its own earlier comment by it.
+MARK = "<!-- a report of pytest-sdbatch: the next one of this name replaces it -->"
 _ORDER = (
     Verdict.REGRESSED,
     Verdict.INCOMPARABLE,
@@ -30,43 +37,63 @@ _ORDER = (
     Verdict.UNCHANGED,
 )
 _PLAIN = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED)  # need no reason in the table
+_LONGEST = 500  # characters of a cell or a point, before its signs are escaped
+_POINTS, _ROWS = 0.25, 0.6  # shares of what is left that points at the top and rows may take
+_KEPT_BYTES = 3_000  # for what is said of what was left out, and of the columns
 
 
-def comparison_markdown(comparison: Comparison, *, lines: Sequence[str] = ()) -> str:
+def comparison_markdown(comparison: Comparison, *, lines: Sequence[str] = (), most_bytes: int = COMMENT_BYTES) -> str:
     """Return *comparison* as Markdown, all text from outside escaped.
 
     Args:
         comparison: of both sides.
         lines: what the reader should know besides.
+        most_bytes: that it may have in UTF-8; of more, the worst is kept, and the number of what is missing.
 
     """
-    return "\n".join([*_document(comparison, lines), ""])
+    made = Bounded(most_bytes - _KEPT_BYTES)
+    made.add(MARK, "## sdbatch", "", f"**{markdown(summary_line(comparison))}**", "")
+    points = [f"- {_text(text)}" for text in (*heading(comparison), *lines)]
+    notes = []
+    added = made.add_blocks(([point] for point in points), keep=round(made.left * (1 - _POINTS)))
+    if added < len(points):
+        notes.append(f"{units.count(len(points) - added, 'line')} more of what was compared and what moved")
+    order = sorted(comparison.cases, key=worst_first)
+    shown, rows = order[:MOST_ROWS], []
+    regressed = [case for case in order if case.verdict is Verdict.REGRESSED]
+    config = None if comparison.pairs is None else comparison.config
+    rows = [[_row(case, config)] for case in shown]
+    made.add(
+        "",
+        "| case | base | now | change | 95 % interval | finds | memory | verdict |",
+        "|---|---:|---:|---:|---:|---:|---:|---|",
+    )
+    shown = shown[: made.add_blocks(rows, keep=round(made.left * (1 - _ROWS)) if regressed else 0)]
+    blocks = [["", f"**regressed: {_text(case.name)}**", "", *_about(case, comparison)] for case in regressed]
+    below = Bounded(made.left)
+    explained = below.add_blocks(blocks)
+    if explained < len(blocks):
+        notes.append(f"{units.count(len(blocks) - explained, 'more case')} regressed, without their numbers here")
+    told = [f"{_text(text)}  " for text in (*legend(comparison, shown), *notes)]
+    return made.text() + "\n".join(["", *told, ""]) + below.text()
 
 
-def _document(comparison: Comparison, lines: Sequence[str]) -> Iterator[str]:
-    yield "## sdbatch"
-    yield ""
-    yield f"**{markdown(summary_line(comparison))}**"
-    yield ""
-    yield from (f"- {markdown(text)}" for text in (*heading(comparison), *lines))
-    shown = sorted(comparison.cases, key=lambda case: _ORDER.index(case.verdict))[:MOST_ROWS]
-    yield ""
-    yield "| case | base | now | change | 95 % interval | finds | memory | verdict |"
-    yield "|---|---:|---:|---:|---:|---:|---:|---|"
-    paired = comparison.pairs is not None
-    yield from (_row(case, comparison.config if paired else None) for case in shown)
-    yield ""
-    yield from (f"{markdown(text)}  " for text in legend(comparison, shown))
-    for case in comparison.cases:
-        if case.verdict is Verdict.REGRESSED:
-            yield ""
-            yield f"**regressed: {markdown(case.name)}**"
-            yield ""
-            yield from (f"- {markdown(text)}" for text in regression_texts(case, comparison))
+def worst_first(case: CaseComparison) -> tuple[int, float]:
+    """Return what sorts cases: by verdict, and of one verdict by the slowdown."""
+    slowdown = case.time.estimate if case.time is not None and case.time.estimate is not None else 0.0
+    return _ORDER.index(case.verdict), -slowdown
+
+
+def _about(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
+    yield from (f"- {_text(text)}" for text in regression_texts(case, comparison))
+
+
+def _text(text: str) -> str:
+    return markdown(shortened(text, _LONGEST))
 
 
 def _row(case: CaseComparison, config: Config | None) -> str:
     verdict = f"{case.verdict.value}{budget_note(case, config)}"
     if case.verdict not in _PLAIN:
         verdict += f": {note_of(case, paired=config is not None)}"
-    return f"| {' | '.join(map(markdown, (case.name, *figures(case).values(), verdict)))} |"
+    return f"| {' | '.join(map(_text, (case.name, *figures(case).values(), verdict)))} |"

@@ -61,11 +61,12 @@ def left_over() -> list[Path]:
 
 
 @pytest.mark.slow
-def test_the_runs_of_several_processes_are_one_file(project: Path) -> None:
+def test_the_runs_of_several_processes_are_one_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run for each process, whole, for --sd-report and --sd-save alike, answered together; nothing else is left.
 
-    What a file holds a plain run to is not looked for.
+    What a file holds a plain run to is not looked for. In a job of GitHub Actions they have one summary, not one each.
     """
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project / "summary.md"))
     (project / "pytest.ini").write_text("[pytest]\nsd_baseline = none\nsd_gate = yes\n")
     done = sweep(
         project, "--processes", "2", *PLAIN, "--sd-report=run.json", "--", "test_it.py", "--sd-batch-sizes=1,2",
@@ -83,6 +84,8 @@ def test_the_runs_of_several_processes_are_one_file(project: Path) -> None:
     assert done.stdout.splitlines()[-3] == f"sdbatch: run file: {project / 'run.json'} (2 of 2 processes ended whole)"
     assert "run file" not in "".join(done.stdout.splitlines(keepends=True)[:-3])
     assert done.stdout.splitlines()[-1].startswith("sdbatch: of 2 runs: test_it fp32-64x64-s4: 2 images: ")
+    assert (project / "summary.md").read_text().startswith("## sdbatch: 2 runs\n\n**2 cases: 2 ok**\n")
+    assert (project / "summary.md").read_text().count("##") == 1
     assert left_over() == []
 
 

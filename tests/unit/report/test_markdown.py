@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from compared import ended, facts, measured, quiet_side, side
-from hypothesis import given
+from dataclasses import replace
+
+import pytest
+from compared import TEST, ended, facts, measured, quiet_side, side
+from hostile import names
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.comparison import compare
+from pytest_sdbatch.analysis.sides import Place
+from pytest_sdbatch.report.bounded import COMMENT_BYTES
 from pytest_sdbatch.report.escape import markdown
-from pytest_sdbatch.report.markdown import comparison_markdown
+from pytest_sdbatch.report.markdown import MARK, comparison_markdown
+from pytest_sdbatch.storage.report_file import MARKS, Kind
 
 
 def test_the_verdicts_come_first_and_the_worst_case_before_all() -> None:
@@ -18,7 +25,8 @@ def test_the_verdicts_come_first_and_the_worst_case_before_all() -> None:
 
     lines = comparison_markdown(compare(base, new), lines=("kept: here",)).splitlines()
 
-    assert lines[2].startswith("**3 cases compared: 1 regressed, 1 improved, 1 unchanged, 0 inconclusive; besides")
+    assert lines[0] == MARK
+    assert lines[3].startswith("**3 cases compared: 1 regressed, 1 improved, 1 unchanged, 0 inconclusive; besides")
     assert "- kept: here" in lines
     rows = [line.split(" | ") for line in lines if line.startswith("| benchmarks/test\\_x.py")]
     assert [row[-1].removesuffix(" |") for row in rows] == ["regressed", "improved", "unchanged"]
@@ -56,3 +64,48 @@ def test_escaped_text_is_one_line_without_markup(text: str) -> None:
     for sign in "*_[]|`#!~{}()":
         assert found.count(sign) == found.count(f"\\{sign}") + (found.count("@<!-- -->") if sign == "!" else 0)
     assert "<" not in found.replace("@<!-- -->", "")
+
+
+@pytest.mark.parametrize("most_bytes", [COMMENT_BYTES, 400_000])
+def test_of_more_cases_than_fit_the_worst_stay_and_the_others_are_counted(most_bytes: int) -> None:
+    """No row or block is cut in two; the slowest regression is the first row, and what is missing is said."""
+    one = compare(quiet_side("base", 5, {1: 1.0}), quiet_side("new", 1, {1: 1.2}))
+    (case,) = one.cases
+    assert case.time is not None
+    many = [
+        replace(case, name=f"{case.name[:-5]}b{size}x1]", time=replace(case.time, estimate=0.2 + size / 10_000))
+        for size in range(1, 1501)
+    ]
+
+    text = comparison_markdown(replace(one, cases=tuple(many)), most_bytes=most_bytes)
+
+    rows = [line for line in text.splitlines() if line.startswith("| benchmarks/")]
+    blocks = text.count("**regressed: ")
+    assert most_bytes / 2 < len(text.encode()) <= most_bytes
+    assert all(row.endswith(" | regressed |") for row in rows)
+    assert "s20-b1500x1" in rows[0]
+    assert f"{1500 - len(rows):,} more cases without a row here: " in text
+    assert f"{1500 - blocks:,} more cases regressed, without their numbers here" in text
+
+
+def test_the_mark_is_that_of_every_markdown_report() -> None:
+    """So a comment is found again whichever command wrote it."""
+    assert MARKS[Kind.MARKDOWN] == f"{MARK}\n"
+
+
+@settings(max_examples=25)
+@given(names)
+def test_hostile_names_keep_table_size_and_people_in_peace(name: str) -> None:
+    """As a test, a device and a reason: one line each, no tag, no mention, no more cells than columns."""
+    place = Place(test=f"{TEST}[{name}]", group="g", case="b1x1", batch_size=1)
+    evil = facts(must_match={"device_name": name})
+    made = compare(side("b", [measured(1, place=place)]), side("n", [ended(1, "oom", name, place=place, facts=evil)]))
+
+    text = comparison_markdown(made, lines=[name])
+
+    assert len(text.encode()) <= COMMENT_BYTES
+    head, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {row.replace("\\\\", "").replace("\\|", "").count("|") for row in rows} == {head.count("|")}
+    bare = text.replace(MARK, "").replace("@<!-- -->", "")
+    assert not {"<", ">", "@"} & set(bare)
+    assert text.isprintable() or set(filter(lambda sign: not sign.isprintable(), text)) == {"\n"}

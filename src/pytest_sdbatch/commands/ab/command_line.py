@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from pytest_sdbatch.analysis.ab import METRICS, Acceptance
 from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
 from pytest_sdbatch.bridges import pytest_options
 from pytest_sdbatch.commands.compare import share
+from pytest_sdbatch.commands.outlets import add_outlets
 from pytest_sdbatch.commands.sweep import QUIET, SUITE
 from pytest_sdbatch.errors import OptionError, did_you_mean
 from pytest_sdbatch.options import TABLE
@@ -70,6 +70,7 @@ class Given:
     report_only: bool
     report: Path | None
     as_json: bool
+    github: bool
     fail_on: str
     tolerance: float | None  # None: the budget of each case
     margin: float
@@ -102,6 +103,7 @@ def read(words: Sequence[str]) -> Given:
         report_only=found.report_only,
         report=found.report,
         as_json=found.json,
+        github=found.github,
         fail_on=found.fail_on,
         tolerance=found.tolerance,
         margin=found.margin,
@@ -163,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         "--fail-on", choices=("regressed", "inconclusive"), default="regressed", help="what is not exit status 0"
     )
     parser.add_argument("--report-only", action="store_true", help="exit status 0 whatever the verdicts are")
-    parser.add_argument("--report", metavar="FILE.md", type=_report, help="write the verdicts as Markdown, too")
+    add_outlets(parser)
     parser.add_argument("--json", action="store_true", help="print the verdicts for machines; progress goes to stderr")
     return parser
 
@@ -218,16 +220,3 @@ def _acceptance(text: str) -> Acceptance:
     if not (colon and what.strip() and reason.strip()):
         raise argparse.ArgumentTypeError(f"{text!r}: write 'CASE: REASON' or 'METRIC: REASON', with a space behind :")
     return Acceptance(what=what.strip(), reason=reason.strip())
-
-
-def _report(text: str) -> Path:
-    path = Path(text)
-    if path.suffix.lower() != ".md":
-        raise argparse.ArgumentTypeError(f"{text}: the report is Markdown; name it .md")
-    if not path.absolute().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: this is a folder")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text}: cannot be written there")
-    return path

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.exit_status import ExitStatus, status_of
+from pytest_sdbatch.bridges import github
 from pytest_sdbatch.commands.ab import command_line
 from pytest_sdbatch.commands.ab.command_line import Given
 from pytest_sdbatch.commands.ab.errors import NoComparison, WrongCommandLine
@@ -43,6 +44,8 @@ def ab(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _refuse("stopped before a pair was run", ExitStatus.STOPPED, as_json=given.as_json)
     except SdbatchError as error:
+        if given.github:
+            github.tell_refusal(error)
         status = ExitStatus.USAGE if isinstance(error, WrongCommandLine) else ExitStatus.NOT_COMPARED
         return _refuse(error, status, as_json=given.as_json)
     status = status_of(
@@ -53,6 +56,14 @@ def ab(words: Sequence[str]) -> int:
         fail_on=given.fail_on,
     )
     print(_text(result, status, as_json=given.as_json), flush=True)
+    if given.github:
+        github.tell(
+            result.comparison,
+            lines=result.lines,
+            red=not given.report_only,
+            inconclusive=given.fail_on == "inconclusive",
+            to=sys.stderr if given.as_json else sys.stdout,
+        )
     if given.report is not None and not write_report(result.comparison, given.report, result.lines, say):
         return status or ExitStatus.NOT_WRITTEN
     return status
