@@ -1,8 +1,7 @@
 """A process that measures the memory of a decoder at some batch sizes, predicts, and tries: run by test_memory_limits.
 
-Arguments: ``limit ROOMS_MIB SIZES`` sets RLIMIT_AS to what the process has mapped by then and the last of ROOMS_MIB
-more, and measures at SIZES; then under each of these limits it tries the largest predicted size and 1.2 times that;
-``predict SIZES TARGET`` measures the resident peak
+Arguments: ``limit ROOM_MIB SIZES`` sets RLIMIT_AS to what the process has mapped by then and ROOM_MIB more, measures
+at SIZES, and tries the largest predicted size and 1.2 times that; ``predict SIZES TARGET`` measures the resident peak
 at SIZES and at TARGET. Prints one JSON object.
 """
 
@@ -90,25 +89,15 @@ def growth_of(records: list[Record], measure: str) -> Growth:
     return next(growth for growth in growths(records) if growth.measure == measure)
 
 
-def limit(rooms_mib: str, sizes: str) -> dict[str, object]:
-    """Predict the largest size under each limit of address space, and try it and 1.2 times it."""
+def limit(room_mib: str, sizes: str) -> dict[str, object]:
+    """Predict the largest size under a limit of address space, and try it and 1.2 times it."""
     vae = decoder()
     measured(vae, 1)  # what libraries map when they are first used is no part of a batch
     mapped = int(HostMemory().address_space().used.value or 0)
-    granted = {room: mapped + int(room) * MIB for room in rooms_mib.split(",")}
-    _grant(max(granted.values()))
-    growth = growth_of([measured(vae, int(size)) for size in sizes.split(",")], ADDRESS_SPACE)
-    return {room: _tried(vae, growth, granted_bytes) for room, granted_bytes in granted.items()}
-
-
-def _grant(granted_bytes: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (granted_bytes, hard))
-
-
-def _tried(vae: Any, growth: Growth, granted_bytes: int) -> dict[str, object]:
-    _grant(granted_bytes)
-    largest = growth.largest_batch(granted_bytes).estimate or 0
+    granted = mapped + int(room_mib) * MIB
+    resource.setrlimit(resource.RLIMIT_AS, (granted, granted))
+    records = [measured(vae, int(size)) for size in sizes.split(",")]
+    largest = growth_of(records, ADDRESS_SPACE).largest_batch(granted).estimate or 0
     beyond = math.ceil(1.2 * largest)
     return {
         "largest": largest,
