@@ -45,8 +45,9 @@ BENCHMARK = """
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> Path:
-    """Return a folder with a benchmark of an application."""
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with a benchmark of an application, on a machine whose GPUs torch need not count."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_it=BENCHMARK)
     return pytester.path
