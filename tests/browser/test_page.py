@@ -16,7 +16,7 @@ from reported import hostile_run, out_of_memory, record, reported, rounds, run
 
 from pytest_sdbatch.analysis.comparison import compare
 from pytest_sdbatch.report.comparison_data import comparison_data
-from pytest_sdbatch.report.page import document, memory, subject
+from pytest_sdbatch.report.page import document, listing, memory, subject
 from pytest_sdbatch.report.page.document import page
 from pytest_sdbatch.report.sources import Reported
 from pytest_sdbatch.storage.report_file import Kind, write_report
@@ -236,7 +236,7 @@ def large_page(monkeypatch: pytest.MonkeyPatch, *, copies: int) -> str:
         [replace(section, blocks=_copied(section.blocks, copies)) for section in (make(made) for make in makers)]
         for makers in (document.ANSWERS, document.MEASUREMENTS, document.LISTS)
     ]
-    cases = document.listing.case_data(made)
+    cases = listing.case_data(made)
     columns = [
         {key: value * copies if isinstance(value, list) else value for key, value in column.items()}
         for column in cases["columns"]

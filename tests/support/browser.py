@@ -37,6 +37,8 @@ _PATIENCE_S = 60.0  # a machine that others use, too
 
 def find_browser() -> str | None:
     """Return the program, or None where there is none; ``SDBATCH_BROWSER`` names another one."""
+    if os.name != "posix":  # pipes have numbers there alone
+        return None
     named = os.environ.get("SDBATCH_BROWSER")
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
 

@@ -227,6 +227,10 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
     run_files = [path for path in asked.reports if kind_of(path, option=spelled) is Kind.JSON]
     for path in run_files:
         yield f"run file: {write_run(path, runs)} ({said})"
+    made = reported_of(runs, asked.options, name=run_files[0].name if run_files else "this sweep")
+    for path in asked.reports:
+        if path not in run_files:
+            yield f"report: {write(path, made, option=spelled)} ({said})"
     if asked.save is not None:
         if whole < processes and not asked.save_anyway:
             raise RunFileError(
@@ -234,10 +238,6 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
             )
         path = baseline_path(asked.baselines, asked.save, runs[0].environment)
         yield f"{save_baseline(path, runs, anyway=asked.save_anyway)} ({said})"
-    made = reported_of(runs, asked.options, name=run_files[0].name if run_files else "this sweep")
-    for path in asked.reports:
-        if path not in run_files:
-            yield f"report: {write(path, made, option=spelled)} ({said})"
     if len(runs) > 1:
         question = question_of(asked.options, lambda: runs[0].environment)
         yield from (f"of {len(runs)} runs: {sentence}" for sentence in answer_of_runs(runs, question))

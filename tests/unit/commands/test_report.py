@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from reported import record, run
 
 from pytest_sdbatch.cli import main
-from pytest_sdbatch.records import Run
 from pytest_sdbatch.storage.run_file import write_run
 
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_is_one_error_and_nothing_is_written(
     folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], status: int, says: str
 ) -> None:
     """With what to do, and no traceback."""
-    write_run(folder / "empty.json", [Run(**{**_fields(run()), "records": ()})])
+    write_run(folder / "empty.json", [replace(run(), records=())])
     before = sorted(folder.iterdir())
 
     assert main(["report", *words]) == status
@@ -131,7 +131,3 @@ def test_what_was_asked_when_the_runs_were_made_is_asked_again(
     assert " per 1000" in then
     assert main(["report", "priced.json", "--images=8"]) == 0
     assert "8 images: " in capsys.readouterr().out
-
-
-def _fields(made: Run) -> dict[str, object]:
-    return {name: getattr(made, name) for name in Run.__dataclass_fields__}

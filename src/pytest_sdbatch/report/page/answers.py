@@ -66,6 +66,10 @@ def what_cost(subject: Subject) -> Section:
     marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["which"]}
     if lines:
         parts.append(table(shown, lines, caption="What each choice costs", marked=marked))
+    if subject.reported.priced and any(group.plan is not None for _, group in groups):
+        parts.append(
+            paragraph("Without loading, which the dollars of the splits above share among their images.", "dim")
+        )
     if not subject.reported.priced:
         how = "No price is known: --price=2.49/h, or --price=H100:2.49/h,L4:0.71/h, adds dollars."
         parts.append(paragraph(how, "dim"))

@@ -52,7 +52,8 @@ def _stages(group: Group, view: View, limit: float | None) -> Iterator[Block]:
     if growth is not None:
         top = max(top, growth.needs(end).estimate)
     unit, factor = units.scale_of_memory(max(top, min(limits.values(), default=0.0)))
-    measure = next(record.memory_source for record in group.records.values() if record.memory_source is not None)
+    sources = (record.memory_source for record in group.records.values())
+    measure = next((source for source in sources if source is not None), None)
     yield Figure(
         title=f"Memory per stage{_of(group, view)}",
         x="batch size",

@@ -78,7 +78,9 @@ function drawPanel(panels, panel, width) {
   const figure = { title: panel.t, x: panels.x, y: panels.y, series: seriesOf(panels, panel), marks: panel.m || [], whole };
   const [svg] = drawFigure(figure, width, true);
   const note = panel.o ? make("p", { class: "dim" }, panel.o) : null;
-  return make("div", { class: "panel" }, make("h4", {}, panel.t), svg, ...(note ? [note] : []));
+  const holder = make("div", { class: "panel" }, make("h4", {}, panel.t), svg, ...(note ? [note] : []));
+  holder.style.width = `${width}px`;
+  return holder;
 }
 
 function drawView(at) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from reported import record, reported, run
+from reported import out_of_memory, record, reported, run
 
 from pytest_sdbatch.report.page.breakdown import every_round, stage_split, trade_offs
 from pytest_sdbatch.report.page.figures import Bars, Figure, Grid, Look, Panels
@@ -67,8 +67,6 @@ def test_doubts_about_a_case_stand_below_its_rounds() -> None:
 
 def test_cases_without_rounds_have_none_of_this() -> None:
     """And the sections say so."""
-    from reported import out_of_memory
-
     made = subject_of(reported([run(out_of_memory(1))]))
 
     assert [make(made).blocks for make in (stage_split, trade_offs, every_round)] == [((),)] * 3

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from reported import record, reported, run
+from dataclasses import replace
 
+import pytest
+from reported import out_of_memory, record, reported, run
+
+from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.page.curves import seconds, throughput
 from pytest_sdbatch.report.page.figures import Figure, Look, Series
 from pytest_sdbatch.report.page.subject import Subject, subject_of
@@ -86,16 +89,12 @@ def test_videos_are_told_in_frames() -> None:
     assert series(figure, Look.POINTS).y[0] == pytest.approx(13 / 0.3, rel=0.02)
 
 
-def _video(one: object) -> object:
-    from dataclasses import replace
-
-    return replace(one, case=replace(one.case, frames=13))  # type: ignore[attr-defined, type-var]
+def _video(one: Record) -> Record:
+    return replace(one, case=replace(one.case, frames=13))
 
 
 def test_a_view_without_times_has_no_figure() -> None:
     """The section says why."""
-    from reported import out_of_memory
-
     section = throughput(subject_of(reported([run(out_of_memory(1))])))
 
     assert section.blocks == ((),)

@@ -7,12 +7,16 @@ import gzip
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from reported import HOSTILE, hostile_run, reported, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reported import HOSTILE, hostile_run, record, reported, run
 
+from pytest_sdbatch.records import Outcome, Reading, Record
 from pytest_sdbatch.report.page import document
 from pytest_sdbatch.report.page.document import page
 
@@ -118,3 +122,40 @@ def test_much_data_is_compressed_and_the_same_every_time(monkeypatch: pytest.Mon
     assert data_of(packed) == before
     assert len(packed) < len(text)
     assert page(reported([run()])) == packed
+
+
+@st.composite
+def any_record(draw: st.DrawFn) -> Record:
+    """Return a record that ended in any way, of which anything may be unknown."""
+    size, count = draw(st.integers(1, 9)), draw(st.sampled_from([1, 3]))
+    outcome = draw(st.sampled_from(list(Outcome)))
+    usual = record(size, batch_count=count, variant=draw(st.sampled_from(["eager", "vae-slicing"])))
+    left = usual.rounds[: draw(st.sampled_from([0, 1, 3, 6]))] if outcome.has_numbers else ()
+    round_ = usual.memory_round
+    assert round_ is not None
+    bare = replace(round_, time_s=(), used_bytes=(), limit_bytes=None)
+    memory = draw(st.sampled_from([None, round_, bare, replace(round_, stage_peak_bytes=None)]))
+    return replace(
+        usual,
+        outcome=outcome,
+        reason=None if outcome is Outcome.OK else draw(st.sampled_from([None, "because"])),
+        test_outcome=draw(st.sampled_from(["passed", "failed"])),
+        rounds=left,
+        warmup_s=draw(st.sampled_from([(), usual.warmup_s])),
+        memory_round=memory,
+        memory_source=draw(st.sampled_from([None, "peak_allocated_bytes", "host_peak_bytes"])),
+        output_check=draw(st.sampled_from(["checked", "unchecked"])),
+        cold_start_s=draw(st.sampled_from([Reading(reason="no"), usual.cold_start_s])),
+    )
+
+
+@settings(max_examples=25)
+@given(st.lists(st.lists(any_record(), unique_by=lambda one: one.key, max_size=5), min_size=1, max_size=2))
+def test_a_page_comes_of_whatever_happened(runs: list[list[Record]]) -> None:
+    """A run that went wrong in every way is one that somebody wants to look at."""
+    made = [replace(run(number=number), records=tuple(records)) for number, records in enumerate(runs)]
+
+    text = page(reported(made, memory_limit_bytes=2.0**34, images=6))
+
+    assert "NaN" not in text
+    assert data_of(text)["views"] == list(dict.fromkeys(data_of(text)["views"]))
