@@ -24,17 +24,20 @@ class End(StrEnum):
 class Evaluation:
     """What was known of a network after so many steps. Losses are those of fixed triples, so that they can be paired.
 
-    Seconds are those of the steps; what evaluating takes is not in them.
+    Seconds are those of the steps, of CPU time on a CPU, where others may disturb the wall clock; what evaluating takes
+    is not in them.
     """
 
     steps: int
     examples: int
-    cpu_s: float
+    seconds: float
     wall_s: float
     held_out_loss: float
     train_loss: float  # of images that were trained on, as many as were held out
     bands: tuple[float, ...] = ()  # held-out loss by quarter of the timesteps, little noise first
     rare_loss: float | None = None  # held-out loss of the class that was made rare; None: there is none
+    batch_size: int | None = None  # of the steps before it; None: there was none
+    batch_count: int | None = None  # batches of an epoch; None: all of the data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class ToTarget:
     best_loss: float  # the lowest that was seen, at an evaluation
     steps: float | None = None
     examples: float | None = None
-    cpu_s: float | None = None
+    seconds: float | None = None
     wall_s: float | None = None
 
     @property
@@ -90,7 +93,7 @@ def to_target(evaluations: Sequence[Evaluation], target: float) -> ToTarget:
         best_loss=best,
         steps=between(lambda evaluation: evaluation.steps),
         examples=between(lambda evaluation: evaluation.examples),
-        cpu_s=between(lambda evaluation: evaluation.cpu_s),
+        seconds=between(lambda evaluation: evaluation.seconds),
         wall_s=between(lambda evaluation: evaluation.wall_s),
     )
 
@@ -121,13 +124,16 @@ def convergence_rate(evaluations: Sequence[Evaluation], read: Callable[[Evaluati
     return math.log(first.held_out_loss / last.held_out_loss) / length if length > 0 else None
 
 
-def last_spread(evaluations: Sequence[Evaluation], *, share: float = 0.25) -> float | None:
-    """Return the stdev of the ln held-out loss about its line over the last *share* of the examples; None: too few."""
+def last_spread(evaluations: Sequence[Evaluation], *, share: float = 0.6) -> float | None:
+    """Return the stdev of the ln held-out loss about its line in ln examples, over the last *share* of the examples.
+
+    None: fewer than four evaluations lie there.
+    """
     start = evaluations[-1].examples * (1 - share)
     last = [evaluation for evaluation in evaluations if evaluation.examples >= start]
     if len(last) < 4:
         return None
-    places = [evaluation.examples for evaluation in last]
+    places = [math.log(evaluation.examples) for evaluation in last]
     logs = [math.log(evaluation.held_out_loss) for evaluation in last]
     mean, centre = math.fsum(places) / len(last), math.fsum(logs) / len(last)
     squares = math.fsum((place - mean) ** 2 for place in places)

@@ -72,8 +72,8 @@ def noise_scale(products: Values, *, batch_size: int) -> NoiseScale:
     moments = _moments(matrix, batch_size)
     total, squared = moments(None)
     left_out = np.array([moments(index) for index in range(len(matrix))])
-    covariance = _jackknife(left_out)
-    size = fieller(total, squared, covariance[0, 0], covariance[1, 1], covariance[0, 1], freedom=len(matrix) - 1)
+    (own, shared), (_, other) = _jackknife(left_out).tolist()
+    size = fieller(total, squared, own, other, shared, freedom=len(matrix) - 1)
     return NoiseScale(size=size, batches=len(matrix), batch_size=batch_size)
 
 
