@@ -56,6 +56,10 @@ def _noise(evidence: Evidence) -> Claim:
     figures = [f"noise scale of {len(along)} looks, as batch size: {_along(evidence)}"] if along else []
     if lows and known:
         figures.append(f"its limits reach from {units.number(min(lows))} to {units.number(max(known))}")
+    table_s = sum(run.evaluations[-1].seconds for run in evidence.study.of(Part.TABLE))
+    if along and table_s > 0:
+        cost = sum(reading.cpu_s for reading in along) / table_s
+        figures.append(f"reading it took {units.share(cost)} of the seconds of the table's runs")
     split = evidence.study.split
     if split is not None:
         parts = (("drawn noise", split.noise), ("timestep", split.timestep), ("image", split.image))

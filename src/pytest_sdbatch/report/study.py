@@ -10,6 +10,7 @@ from typing import Any
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
 from pytest_sdbatch.analysis.claims import Claim, Standing, amount
+from pytest_sdbatch.analysis.learning_curve import convergence_rate
 from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, figures_of
@@ -266,6 +267,8 @@ def _run_data(run: TrainingRun) -> dict[str, Any]:
         "examples": last.examples,
         "seconds": last.seconds,
         "held_out_loss": last.held_out_loss,
+        "fall_of_ln_loss_per_s": convergence_rate(run.evaluations, lambda found: found.seconds),
+        "fall_of_ln_loss_per_example": convergence_rate(run.evaluations, lambda found: found.examples),
     }
 
 
