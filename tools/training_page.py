@@ -6,6 +6,7 @@ The study is kept in docs/results; the page shows what it says.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import chdir
@@ -59,7 +60,7 @@ def section() -> str:
     study = read_study(RESULT)
     facts = study.facts
     versions = ", ".join(f"{name} {facts[name]}" for name in ("pytest-sdbatch", "torch", "diffusers"))
-    command = study.command.removesuffix(" -o study.json")
+    command = re.sub(r" (-o|--output[ =])\S*| --resume| \S+\.json", "", study.command)
     return "\n".join(
         [
             f"`{command}` on {facts['device_name']}, {facts['threads']} thread, {study.started_at[:10]}, {versions}; "

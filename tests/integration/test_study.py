@@ -16,7 +16,7 @@ from pytest_sdbatch.analysis.learning_runs import Part, Study
 from pytest_sdbatch.cli import main
 from pytest_sdbatch.commands import study as command
 from pytest_sdbatch.storage.study_file import read_study
-from pytest_sdbatch.training import rates
+from pytest_sdbatch.training import quality, rates, task
 
 WORDS = ["study", "--data=images", "--batch-sizes=2,4", "--seeds=1", "--most-examples=16", "--tune", "--json"]
 
@@ -46,6 +46,8 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Studied:
         patch.chdir(folder)
         patch.setattr(rates, "_MOST_TRIES", 3)
         patch.setattr(rates, "_MOST_ABOVE", 0)
+        patch.setattr(quality, "IMAGES", 20)
+        patch.setattr(task, "_LEAST_TRIPLES", 40)
         before, printed, told = StringIO(), StringIO(), StringIO()
 
         def interrupt(text: str) -> None:
@@ -83,7 +85,7 @@ def test_what_had_ended_is_kept_and_not_made_again(studied: Studied) -> None:
 
 @pytest.mark.slow
 def test_the_study_has_every_part(studied: Studied) -> None:
-    """A target from a first run, rates, both sizes, a ramp, short epochs, parts of the data, noise, and where it ran."""
+    """A target from a first run, rates, both sizes, a ramp, short epochs, parts of the data, and noise."""
     study = studied.study
     assert study.sizes == (2, 4)
     assert [len(study.of(part)) for part in (Part.TABLE, Part.RAMP, Part.COUNT)] == [2, 1, 1]
