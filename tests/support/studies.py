@@ -104,6 +104,7 @@ def made_study(
         policy=policy,
         rates_from="tuned here" if tuned else "tuned elsewhere: recorded for digits",
         tuned_here=tuned,
+        rates_fit=tuned or policy is RatePolicy.TUNED,
         most_examples=57_520,
         runs=(*runs, *more),
         noise=(

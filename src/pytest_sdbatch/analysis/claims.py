@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.learning_runs import RatePolicy, Study
+from pytest_sdbatch.analysis.learning_runs import Study
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures
 
@@ -54,7 +54,7 @@ class Evidence:
     @property
     def rates_are_fair(self) -> bool:
         """Whether each size was given a learning rate that was tuned for it: else nothing may be said of large ones."""
-        return self.study.tuned_here or self.study.policy is RatePolicy.TUNED
+        return self.study.rates_fit
 
     @property
     def seeds(self) -> str:

@@ -107,6 +107,7 @@ class Study:
     policy: RatePolicy
     rates_from: str  # where the rates come from, in words
     tuned_here: bool  # whether they were tuned on this data and machine
+    rates_fit: bool  # whether each size has one that was tuned for it, here or elsewhere
     most_examples: int  # that a run was given
     runs: tuple[TrainingRun, ...]
     noise: tuple[NoiseReading, ...] = ()

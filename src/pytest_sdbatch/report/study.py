@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.best_batch import seconds_to_target
 from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
 from pytest_sdbatch.analysis.claims import Claim, Standing, amount
 from pytest_sdbatch.analysis.learning_curve import convergence_rate
@@ -147,8 +148,23 @@ def laws(study: Study, figures: Figures) -> Iterator[str]:
             f"Soonest at a batch of {amount(best.size)}; from {units.number(best.low)} to {units.number(best.high)} it "
             "takes at most a tenth longer."
         )
+    if law is not None and scaling is not None:
+        sizes = [size for size in _powers(study.sizes) if size not in study.sizes]
+        times = [(size, seconds_to_target(law, scaling.curve, size)) for size in sizes]
+        shown = "; ".join(f"{size}: {units.duration(seconds)}" for size, seconds in times if seconds is not None)
+        if shown:
+            yield f"By both lines, sizes that were not measured would take: {shown}."
     for run in study.of(Part.RAMP):
         yield f"Ramp, seed {run.seed}: {run.end.value}; {run.reason}."
+
+
+def _powers(sizes: tuple[int, ...]) -> Iterator[int]:
+    """Yield the powers of two from half the smallest size to twice the largest."""
+    power = 1
+    while power <= 2 * sizes[-1]:
+        if 2 * power >= sizes[0]:
+            yield power
+        power *= 2
 
 
 def _about(study: Study) -> Iterator[str]:

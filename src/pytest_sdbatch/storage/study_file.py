@@ -67,14 +67,15 @@ class StudyJournal:
         self.folder = folder
 
     def begin(self, *, resume: bool) -> int:
-        """Make the folder, empty unless *resume*, and return how many runs it holds."""
+        """Make the folder, empty unless *resume*, and return how many runs it held."""
+        found = len(list(self.folder.glob("run-*.json")))
         if not resume:
             self.end()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise failure(self.folder, error, fix="run in a folder that you may write") from None
-        return len(list(self.folder.glob("run-*.json")))
+        return found
 
     def end(self) -> None:
         """Forget all parts."""

@@ -26,7 +26,7 @@ from pytest_sdbatch.training.loop import Learner, train
 from pytest_sdbatch.training.noise_scale import read_noise, split_noise
 from pytest_sdbatch.training.quality import Judge
 from pytest_sdbatch.training.ramp import Ramp, rungs_of
-from pytest_sdbatch.training.rates import Trial, rate_of, tune
+from pytest_sdbatch.training.rates import RECORDED, Trial, are_recorded, rate_of, tune
 from pytest_sdbatch.training.schedules import Constant, Goal, Schedule
 from pytest_sdbatch.training.task import DenoisingTask
 
@@ -165,6 +165,7 @@ class StudyRunner:
             policy=RatePolicy.TUNED if plan.tune else plan.policy,
             rates_from=self._rates_from(),
             tuned_here=plan.tune,
+            rates_fit=plan.tune or (plan.policy is RatePolicy.TUNED and are_recorded(plan.sizes)),
             most_examples=self._most,
             runs=tuple(self._runs),
             noise=noise.readings if noise else (),
@@ -210,7 +211,8 @@ class StudyRunner:
         if plan.tune:
             return f"tuned here: the best of rates a factor of 2 apart, on seed {TUNING_SEED}"
         if plan.policy is RatePolicy.TUNED:
-            return "tuned elsewhere: recorded for digits"
+            known = ", ".join(map(str, sorted(RECORDED)))
+            return f"tuned elsewhere: recorded for digits at {known}, and between these"
         rule = {
             RatePolicy.FIXED: "the same for",
             RatePolicy.SQRT: "by the root of",

@@ -119,7 +119,8 @@ def test_a_journal_gives_back_what_had_ended(tmp_path: Path) -> None:
     journal.keep_noise(noise)
     assert (journal.run(run.name), journal.noise(), journal.state(run.name)) == (run, noise, None)
     assert journal.begin(resume=True) == 1
-    assert journal.begin(resume=False) == 0
+    assert journal.begin(resume=False) == 1, "and removed it"
+    assert journal.run(run.name) is None
     journal.end()
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.learning_runs import RatePolicy
 from pytest_sdbatch.errors import OptionError
-from pytest_sdbatch.training.rates import RECORDED, Trial, rate_of, tune
+from pytest_sdbatch.training.rates import RECORDED, Trial, are_recorded, rate_of, tune
 
 
 def bowl(best: float, *, diverges_at: float = math.inf) -> Callable[[float], Trial]:
@@ -35,9 +35,11 @@ def test_the_rules_scale_a_reference() -> None:
 def test_recorded_rates_are_given_back_and_lie_between_their_neighbours() -> None:
     """A size that was not recorded takes its rate from the two around it."""
     assert {size: rate_of(RatePolicy.TUNED, size) for size in RECORDED} == pytest.approx(dict(RECORDED))
-    low, high = sorted((RECORDED[32], RECORDED[64]))
+    low, high = sorted((RECORDED[16], RECORDED[64]))
     assert low <= rate_of(RatePolicy.TUNED, 48) <= high
-    assert rate_of(RatePolicy.TUNED, 1024) == RECORDED[512]
+    assert rate_of(RatePolicy.TUNED, 4096) == RECORDED[max(RECORDED)]
+    assert are_recorded([min(RECORDED), 100])
+    assert not are_recorded([64, 2 * max(RECORDED)])
 
 
 def test_a_tuned_rate_takes_no_reference() -> None:
