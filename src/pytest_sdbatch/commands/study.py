@@ -198,11 +198,10 @@ def _plan(given: argparse.Namespace, data: LearningData, options: dict[str, int]
 
 def _facts(device: str, threads: int) -> dict[str, Fact]:
     """Set the threads, and return where this process computes."""
-    import torch
-
     from pytest_sdbatch.devices.detect import open_device
+    from pytest_sdbatch.training.task import use_threads
 
-    torch.set_num_threads(threads)
+    use_threads(threads)
     found = open_device(device)
     facts: dict[str, Fact] = {**found.facts()["must_match"]}
     facts |= {name: metadata.version(name) for name in ("torch", "diffusers", "pytest-sdbatch")}

@@ -174,6 +174,13 @@ class DenoisingTask:
         )
 
 
+def use_threads(count: int) -> None:
+    """Let torch compute on so many threads of the CPU: with another number sums round otherwise."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
 @contextlib.contextmanager
 def evaluating(network: Any) -> Iterator[None]:
     """Let *network* compute without gradients and as it would in use; it goes on training afterwards."""
