@@ -57,6 +57,8 @@ def filled(page: str) -> str:
 
 def section() -> str:
     """Return what the stored study says, headed by its command and where it ran."""
+    if not RESULT.exists():
+        return "No study was kept yet.\n"
     study = read_study(RESULT)
     facts = study.facts
     versions = ", ".join(f"{name} {facts[name]}" for name in ("pytest-sdbatch", "torch", "diffusers"))

@@ -20,6 +20,7 @@ from pytest_sdbatch.grid.axes import parse_choice, parse_count, parse_integers, 
 
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.learning_runs import Study
+    from pytest_sdbatch.devices.device import Device
     from pytest_sdbatch.records import Fact
     from pytest_sdbatch.training.datasets import LearningData
     from pytest_sdbatch.training.study import StudyPlan
@@ -98,6 +99,7 @@ def exit_status(study: Study) -> int:
 
 
 def _measure(given: argparse.Namespace) -> Study:
+    from pytest_sdbatch.devices.detect import open_device
     from pytest_sdbatch.storage.exclusive import check_target
     from pytest_sdbatch.storage.study_file import StudyJournal, write_study
     from pytest_sdbatch.training.study import StudyRunner
@@ -105,9 +107,10 @@ def _measure(given: argparse.Namespace) -> Study:
     options = _options(given)  # all that can be wrong is found before anything is loaded
     if given.output is not None:
         check_target(given.output)
+    device = open_device(given.device)
     data = _data(given)
-    plan = _plan(given, data, options)
-    facts = _facts(plan.device, options["threads"])
+    plan = _plan(given, data, options, device=device.name)
+    facts = _facts(device, options["threads"])
     journal = StudyJournal(Path(".sdbatch") / f"study-{_key(plan, facts)}")
     done = journal.begin(resume=given.resume)
     if given.resume:
@@ -171,7 +174,7 @@ def _data(given: argparse.Namespace) -> LearningData:
     return folder_data(given.data, side=side)
 
 
-def _plan(given: argparse.Namespace, data: LearningData, options: dict[str, int]) -> StudyPlan:
+def _plan(given: argparse.Namespace, data: LearningData, options: dict[str, int], *, device: str) -> StudyPlan:
     from pytest_sdbatch.analysis.learning_runs import RatePolicy
     from pytest_sdbatch.training.study import DIGITS_TARGET, StudyPlan
 
@@ -192,18 +195,16 @@ def _plan(given: argparse.Namespace, data: LearningData, options: dict[str, int]
         target=target if target is not None or own else DIGITS_TARGET,
         most_examples=options.get("most_examples"),
         tune=given.tune,
-        device=given.device,
+        device=device,
     )
 
 
-def _facts(device: str, threads: int) -> dict[str, Fact]:
+def _facts(device: Device, threads: int) -> dict[str, Fact]:
     """Set the threads, and return where this process computes."""
-    from pytest_sdbatch.devices.detect import open_device
     from pytest_sdbatch.training.task import use_threads
 
     use_threads(threads)
-    found = open_device(device)
-    facts: dict[str, Fact] = {**found.facts()["must_match"]}
+    facts: dict[str, Fact] = {**device.facts()["must_match"]}
     facts |= {name: metadata.version(name) for name in ("torch", "diffusers", "pytest-sdbatch")}
     return facts
 

@@ -29,6 +29,7 @@ from pytest_sdbatch.storage.study_file import write_study
         (["--rates=tuned", "--data=x"], "--rates=tuned with --data"),
         (["--resolution=8"], "--resolution without --data"),
         (["-o", "study.txt"], "only .json"),
+        (["--device=mps"], "unknown device 'mps'"),
         (["--show=nowhere.json"], "nowhere.json does not exist"),
     ],
 )
