@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.pipelines.variants import Variant
     from pytest_sdbatch.records import Outcome, Record, Round, Run
     from pytest_sdbatch.storage.run_file import read_run_file
+    from pytest_sdbatch.training.noise_scale import measure_noise_scale
 
 _HOMES = {
     "Batch": "pipelines.generation",
@@ -34,6 +35,7 @@ _HOMES = {
     "SdbatchError": "errors",
     "Variant": "pipelines.variants",
     "check_parity": "pipelines.parity",
+    "measure_noise_scale": "training.noise_scale",
     "read_run_file": "storage.run_file",
     "torch_dtype": "pipelines.dtypes",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "SdbatchError",
     "Variant",
     "check_parity",
+    "measure_noise_scale",
     "read_run_file",
     "torch_dtype",
 ]

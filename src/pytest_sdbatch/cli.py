@@ -1,4 +1,4 @@
-"""The command ``sdbatch``: a sweep without a test file, comparisons, reports, what a machine detects, the models."""
+"""The command ``sdbatch``: sweeps without a test file, comparisons, reports, learning, what a machine detects, models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sdbatch.commands import compare, report
+from pytest_sdbatch.commands import compare, report, study
 from pytest_sdbatch.commands.calibrate import calibrate
 from pytest_sdbatch.commands.sweep import QUIET, SUITE, sweep
 from pytest_sdbatch.errors import SdbatchError
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing.set_defaults(run=lambda given: models(given.folders))
     compare.add_parser(commands)
     report.add_parser(commands)
+    study.add_parser(commands)
     commands.add_parser(
         "calibrate",
         add_help=False,
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["calibrate"]:  # and of its words most
         return calibrate(words[1:])
     given = parser.parse_args(words)
+    given.words = words
     return int(given.run(given))
 
 

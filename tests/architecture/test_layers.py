@@ -28,6 +28,7 @@ LAYERS = {
     "devices.nvml": 2,  # alone knows the driver's library
     "measure": 3,
     "training.loop": 3,
+    "training.study": 3,
     "session": 4,
     "storage": 4,
     "report": 4,
@@ -54,6 +55,7 @@ SIDEWAYS = {
     ("training", "pipelines"),  # a task trains a pipeline's network
     ("training", "devices"),
     ("training.loop", "measure"),
+    ("training.study", "training.loop"),  # a study is made of runs
     ("session", "storage"),  # the session keeps what it measured
     ("session", "report"),
 }
@@ -61,7 +63,7 @@ SIDEWAYS = {
 # Distributions besides the standard library, and who may import them. All imports are made inside functions, so that
 # a pytest run that measures nothing pays for none of them; AT_TOP lists where the module may do it at its top.
 HOMES = {
-    "torch": {"pipelines", "training", "devices"},
+    "torch": {"pipelines", "training", "training.loop", "devices"},
     "diffusers": {"pipelines", "training"},
     "transformers": {"pipelines", "training"},
     "tokenizers": {"pipelines"},
@@ -69,6 +71,8 @@ HOMES = {
     "huggingface_hub": {"pipelines"},
     "numpy": {"analysis", "devices"},  # devices: the fake one makes images
     "scipy": {"analysis"},
+    "sklearn": {"training"},  # the digits, and a classifier
+    "PIL": {"training"},  # a user's own images
     "psutil": {"devices", "measure"},
     "filelock": {"devices"},
     "pynvml": {"devices.nvml"},

@@ -1,0 +1,147 @@
+"""The claims about the right balance: raising both gradually, and what small, varied, large or simple data want."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.claims import Claim, Evidence, Standing, amount, standing_of, times
+from pytest_sdbatch.analysis.learning_curve import convergence_rate
+from pytest_sdbatch.analysis.learning_runs import NoiseReading, Part, Study
+from pytest_sdbatch.analysis.scaling import Bounds
+from pytest_sdbatch.analysis.study_figures import contrast, law_of, of_size, ratio_of, took
+
+HEADING = "Finding the right balance"
+_SUBSETS = {"one-class": "one class", "three-classes": "three classes", "small": "a tenth of the images"}
+
+
+def claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yield them in their order."""
+    yield _ramp(evidence)
+    yield _data(evidence, wants_small=True)
+    yield _data(evidence, wants_small=False)
+
+
+def _ramp(evidence: Evidence) -> Claim:
+    claim = "Start with a moderate size and a low count, and raise both gradually."
+    ramp, fastest, target = evidence.study.of(Part.RAMP), evidence.figures.fastest, evidence.study.target
+    if not ramp or fastest is None:
+        return Claim(
+            heading=HEADING, claim=claim, standing=Standing.CANNOT_TELL,
+            sentence="There is no ramp, or no constant size that reached the target in all runs, to compare.",
+            figures=(), settles="a target that is reached: --target higher, or more examples: --most-examples",
+        )  # fmt: skip
+    table = evidence.study.of(Part.TABLE)
+    ratios = {
+        size: contrast(ramp, of_size(table, size), lambda run: took(run, target).seconds)
+        for size in evidence.study.sizes
+    }
+    against_best = ratios[fastest.batch_size]
+    standing = standing_of(against_best, claimed_above=False)
+    if not evidence.rates_are_fair:
+        standing = Standing.CANNOT_TELL
+    best = fastest.batch_size
+    sentence = {
+        Standing.SUPPORTED: f"The ramp reached the loss sooner than every constant size, {best} included.",
+        Standing.NOT_SUPPORTED: f"The ramp reached the loss no sooner than a constant size of {best}.",
+        Standing.CANNOT_TELL: f"Whether the ramp is sooner than a constant size of {best} is not decided by "
+        f"{evidence.seeds}" + ("." if evidence.rates_are_fair else " at rates that were not tuned."),
+    }[standing]
+    way = [found for found in ramp[0].evaluations if found.batch_size is not None]
+    stages = dict.fromkeys(f"{found.batch_size} x {found.batch_count}" for found in way)
+    speed = convergence_rate(ramp[0].evaluations, lambda found: found.seconds)
+    accuracy = ramp[0].quality.accuracy.value if ramp[0].quality else None
+    figures = [
+        "seconds of the ramp over those of a constant size, paired by seed: "
+        + "; ".join(f"{size}: {times(ratio)}" for size, ratio in ratios.items()),
+        f"it went {', '.join(stages)}, and ended: {ramp[0].reason}",
+    ]
+    if speed is not None:
+        told = f", validation accuracy {units.number(accuracy)}" if accuracy is not None else ""
+        figures.append(f"its held-out loss fell by a factor of e every {units.number(1 / speed)} s{told}")
+    return Claim(
+        heading=HEADING,
+        claim=claim,
+        standing=standing,
+        sentence=sentence,
+        figures=tuple(figures),
+        settles="more seeds: --seeds=9",
+    )
+
+
+def _data(evidence: Evidence, *, wants_small: bool) -> Claim:
+    study = evidence.study
+    ratios = _ratios(study)
+    standings = [standing_of(ratio, claimed_above=above) for ratio, above in ratios.values()]
+    standing = standings[0] if standings and len(set(standings)) == 1 else Standing.CANNOT_TELL
+    claim = (
+        "Small or highly varied data want small batches."
+        if wants_small
+        else "Large data of simple patterns want large batches."
+    )
+    if not evidence.rates_are_fair and standing is Standing.SUPPORTED:
+        standing = Standing.CANNOT_TELL
+    sentence = {
+        Standing.SUPPORTED: "The batch size that pays grew with the number of images, and fell with their variety.",
+        Standing.NOT_SUPPORTED: "The batch size that pays neither grew with the number of images nor fell with their "
+        "variety.",
+        Standing.CANNOT_TELL: "The parts of these data do not tell which batch size they want: the limits overlap, or "
+        "one comparison says otherwise than another.",
+    }[standing]
+    if not ratios:
+        sentence = "The data have no parts to compare: they are of one class, or no gradient was read on them."
+    figures = [f"{name}: {times(ratio)}" for name, (ratio, _) in ratios.items()]
+    scales = ", ".join(
+        f"{_SUBSETS.get(reading.data, 'all')} {amount(reading.plain.size)}" for reading in _last(study).values()
+    )
+    if scales:
+        figures.append(f"noise scale at the end, as batch size: {scales}")
+    figures += _critical(study)
+    return Claim(
+        heading=HEADING,
+        claim=claim,
+        standing=standing,
+        sentence=sentence,
+        figures=tuple(figures),
+        settles="the critical batch size of each part: sdbatch study --tune; and other data: --data FOLDER"
+        if not study.of(Part.SUBSET, data="small")
+        else "more seeds: --seeds=9; and other data: --data FOLDER",
+    )
+
+
+def _ratios(study: Study) -> Mapping[str, tuple[Bounds | None, bool]]:
+    """Return the contrasts that the claims are about, each with whether it is claimed to be above 1."""
+    critical = _critical_of(study)
+    what, sizes = "critical batch size", critical
+    if not {"all", "small", "one-class"} <= critical.keys():  # the time to a target is the verdict, where it was taken
+        what, sizes = "noise scale", {name: reading.plain.size for name, reading in _last(study).items()}
+    found: dict[str, tuple[Bounds | None, bool]] = {}
+    if "all" in sizes and "small" in sizes:
+        found[f"{what} of all images over that of a tenth"] = (ratio_of(sizes["all"], sizes["small"]), True)
+    if "all" in sizes and "one-class" in sizes:
+        found[f"{what} of one class over that of all"] = (ratio_of(sizes["one-class"], sizes["all"]), True)
+    return found
+
+
+def _critical_of(study: Study) -> Mapping[str, Bounds]:
+    """Return the critical batch sizes of those parts of the data for which there is one, all of it included."""
+    runs = {name: study.of(Part.SUBSET, data=name) for name in _SUBSETS} | {"all": study.of(Part.TABLE)}
+    laws = {name: law_of(found, study.target)[0] for name, found in runs.items() if found}
+    return {name: law.critical_batch for name, law in laws.items() if law is not None}
+
+
+def _last(study: Study) -> Mapping[str, NoiseReading]:
+    """Return the last reading of each part of the data, those that were taken of one network."""
+    most = max((reading.examples for reading in study.noise), default=0)
+    found = {reading.data: reading for reading in study.noise if reading.examples == most}
+    return found if len(found) > 1 else {}
+
+
+def _critical(study: Study) -> Iterator[str]:
+    known = _critical_of(study)
+    learned = [name for name in _SUBSETS if study.of(Part.SUBSET, data=name)]
+    for name in (*learned, "all") if learned else ():
+        words = _SUBSETS.get(name, "all")
+        runs = study.of(Part.SUBSET, data=name) if name != "all" else study.of(Part.TABLE)
+        reason = law_of(runs, study.target)[1]
+        yield f"critical batch size of {words}: {amount(known[name]) if name in known else f'not known: {reason}'}"

@@ -1,0 +1,160 @@
+"""The claims about batch count: updates, accuracy, time; and whether it is a choice at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.claims import Claim, Evidence, Standing, standing_of, times
+from pytest_sdbatch.analysis.learning_curve import Evaluation, loss_at
+from pytest_sdbatch.analysis.learning_runs import Part, TrainingRun
+from pytest_sdbatch.analysis.scaling import Bounds
+from pytest_sdbatch.analysis.study_figures import contrast, of_size, took
+
+HEADING = "The impact of batch count"
+_NOTHING = "no run was made with a count of its own"
+
+
+def claims(evidence: Evidence) -> Iterator[Claim]:
+    """Yield them in their order."""
+    yield _updates(evidence)
+    counted = evidence.study.of(Part.COUNT)
+    if not counted:
+        for text in ("A higher count makes training more accurate.", "A higher count takes longer.", _TWO):
+            yield Claim(
+                heading=HEADING, claim=text, standing=Standing.CANNOT_TELL, sentence=f"{_NOTHING.capitalize()}.",
+                figures=(), settles="sdbatch study makes such runs",
+            )  # fmt: skip
+        return
+    size, count = counted[0].batch_size, counted[0].batch_count or 1
+    whole = of_size(evidence.study.of(Part.TABLE), size)
+    yield _accuracy(evidence, whole, counted, size=size, count=count)
+    yield _time(evidence, whole, counted, size=size, count=count)
+    yield _two_choices(evidence, whole, counted, size=size, count=count)
+
+
+_TWO = "Size and count are two things to balance against each other."
+
+
+def _updates(evidence: Evidence) -> Claim:
+    images = evidence.study.data.train_images
+    rows = "; ".join(f"{row.batch_size} x {row.batch_count}" for row in evidence.figures.rows)
+    return Claim(
+        heading=HEADING,
+        claim="A higher count gives more updates in each epoch.",
+        standing=Standing.SUPPORTED,
+        sentence="By definition: the count is the number of updates in an epoch.",
+        figures=(f"size x count of an epoch of {units.count(images, 'image')}: {rows}",),
+        settles="nothing: it is arithmetic",
+    )
+
+
+def _accuracy(
+    evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
+) -> Claim:
+    images = evidence.study.data.train_images
+    full = -(-images // size)
+    epochs = _common_epochs(whole, low, images=images, short=size * count)
+    at_epochs = _losses(low, whole, epochs * size * count, epochs * images)
+    same = _common_examples(whole, low)
+    at_examples = _losses(low, whole, same, same)
+    standing = standing_of(at_epochs, claimed_above=True)
+    sentence = {
+        Standing.SUPPORTED: f"After as many epochs yes: one of {full} batches is more training than one of {count}. "
+        "What the count does after as many steps stands below.",
+        Standing.NOT_SUPPORTED: f"After as many epochs the loss at a count of {full} was no lower than at {count}.",
+        Standing.CANNOT_TELL: "The losses after as many epochs are not told apart.",
+    }[standing]
+    return Claim(
+        heading=HEADING,
+        claim="A higher count makes training more accurate.",
+        standing=standing,
+        sentence=sentence,
+        figures=(
+            f"held-out loss at size {size}, count {count} over count {full}, after {units.number(epochs)} epochs of "
+            f"each: {times(at_epochs)}",
+            f"the same after {units.number(same)} examples, so as many steps: {times(at_examples)}",
+        ),
+        settles="more seeds: --seeds=9",
+    )
+
+
+def _time(
+    evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
+) -> Claim:
+    row = next(row for row in evidence.figures.rows if row.batch_size == size)
+    target = evidence.study.target
+    ratio = contrast(whole, low, lambda run: took(run, target).seconds)
+    return Claim(
+        heading=HEADING,
+        claim="A higher count takes longer.",
+        standing=Standing.SUPPORTED if row.batch_count > count else Standing.CANNOT_TELL,
+        sentence="For each epoch yes, in proportion. To the same loss it is not the count that takes the time, but the "
+        "steps.",
+        figures=(
+            f"seconds of an epoch at size {size}: {units.number(count * row.step_s)} at count {count}, "
+            f"{units.number(row.batch_count * row.step_s)} at count {row.batch_count}",
+            f"seconds to the target, count {row.batch_count} over count {count}: {times(ratio)}",
+        ),
+        settles="nothing for an epoch; more seeds for the time to a loss",
+    )
+
+
+def _two_choices(
+    evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
+) -> Claim:
+    same = _common_examples(whole, low)
+    ratio = _losses(low, whole, same, same)
+    target = evidence.study.target
+    steps = contrast(low, whole, lambda run: took(run, target).steps)
+    # Within a tenth: what the count does by itself is then less than what the next batch size does.
+    near = [one is not None and one.low is not None and one.high is not None and one.low > 0.9 and one.high < 1.1
+            for one in (ratio, steps)]  # fmt: skip
+    apart = any(standing_of(one, claimed_above=True) is Standing.SUPPORTED for one in (ratio, steps))
+    standing = Standing.NOT_SUPPORTED if any(near) and not apart else Standing.CANNOT_TELL
+    if apart:
+        standing = Standing.SUPPORTED
+    sentence = {
+        Standing.NOT_SUPPORTED: "They are one choice: with all of the data size x count is the data, and with fresh "
+        "draws the count changed nothing that steps did not.",
+        Standing.SUPPORTED: "The count by itself changed what was learned in as many steps.",
+        Standing.CANNOT_TELL: "With all of the data they are one choice, since size x count is the data. Whether short "
+        f"epochs of fresh draws learn as much in as many steps is not decided by {evidence.seeds}.",
+    }[standing]
+    return Claim(
+        heading=HEADING,
+        claim=_TWO,
+        standing=standing,
+        sentence=sentence,
+        figures=(
+            f"size {size}, epochs of {count} batches drawn anew over epochs of all images: held-out loss after as many "
+            f"steps {times(ratio)}, steps to the target {times(steps)}",
+        ),
+        settles="more seeds: --seeds=9",
+    )
+
+
+def _losses(
+    one: tuple[TrainingRun, ...], other: tuple[TrainingRun, ...], amount_one: float, amount_other: float
+) -> Bounds | None:
+    """Return the held-out loss of *one* after so many examples over that of *other* after its own."""
+    examples = {id(run): amount_one for run in one} | {id(run): amount_other for run in other}
+
+    def read(run: TrainingRun) -> float | None:
+        return loss_at(run.evaluations, examples[id(run)], _examples)
+
+    return contrast(one, other, read)
+
+
+def _examples(evaluation: Evaluation) -> float:
+    return float(evaluation.examples)
+
+
+def _common_examples(*groups: tuple[TrainingRun, ...]) -> float:
+    """Return the most examples that all runs have seen."""
+    return float(min(run.evaluations[-1].examples for runs in groups for run in runs))
+
+
+def _common_epochs(whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, images: int, short: int) -> float:
+    """Return the most epochs, of all images or of *short*, that all runs have seen."""
+    return min(_common_examples(whole) / images, _common_examples(low) / short)

@@ -1,0 +1,302 @@
+"""A learning study on screen, for machines, and as Markdown: a row a batch size, both laws, the claims, one advice."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from pytest_sdbatch import units
+from pytest_sdbatch.analysis.best_batch import seconds_to_target
+from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
+from pytest_sdbatch.analysis.claims import Claim, Standing, amount
+from pytest_sdbatch.analysis.learning_curve import convergence_rate
+from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
+from pytest_sdbatch.analysis.scaling import Bounds
+from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, figures_of
+from pytest_sdbatch.report.escape import markdown, plain
+from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+
+SCHEMA = 1
+_UNKNOWN = "-"
+_COLUMNS = (
+    Column("size", "batch\nsize"),
+    Column("count", "batches of\nan epoch", drop=6),
+    Column("rate", "learning\nrate"),
+    Column("reached", "reached\ntarget"),
+    Column("steps", "steps\nto target"),
+    Column("examples", "examples\nto target"),
+    Column("seconds", "seconds\nto target"),
+    Column("speed", "\nexamples/s", drop=5),
+    Column("accuracy", "validation\naccuracy", drop=3),
+    Column("frechet", "Frechet\ndistance", drop=4),
+    Column("gap", "held-out\n- train loss", drop=2),
+)
+_STYLES = {Standing.SUPPORTED: "green", Standing.NOT_SUPPORTED: "yellow", Standing.CANNOT_TELL: "dim"}
+
+
+def render_study(study: Study, *, width: int, color: bool, encoding: str = "utf-8") -> str:
+    """Return what is shown of *study*, without a newline at the end.
+
+    Args:
+        study: as measured, or as read from a file.
+        width: columns of the screen.
+        color: whether to use ANSI colours.
+        encoding: of the screen; what it lacks is replaced.
+
+    """
+    from rich.text import Text
+
+    figures = figures_of(study)
+    claims = claim_table(study, figures)
+    lines = [Text(line) for text in _about(study) for line in _wrapped(text, width)]
+    block = Block(heading=(), rows=tuple(_cells(row) for row in figures.rows))
+    lines += lay_out(_COLUMNS, [block], width=width, encoding=encoding)
+    lines += [Text(line, "dim") for text in _legend(study, figures) for line in _wrapped(text, width)]
+    lines += [Text(line) for text in laws(study, figures) for line in _wrapped(text, width)]
+    for heading, group in groupby(claims, key=lambda claim: claim.heading):
+        lines += [Text(""), Text(heading, "bold")]
+        for claim in group:
+            lines += _claim_lines(claim, width)
+    advice = recommendation(study, figures, claims)
+    lines += [Text(""), *(Text(line, "bold") for line in _wrapped(f"Recommended: {advice.sentence}", width))]
+    lines += [Text(line) for text in advice.reasons for line in _wrapped(f"- {text}", width)]
+    lines += [Text(line, "dim") for line in _wrapped(f"Measured on {measured_on(study)}.", width)]
+    return to_string(lines, color=color, encoding=encoding)
+
+
+def study_data(study: Study) -> dict[str, Any]:
+    """Return what follows from *study* for machines; unknown is null with a reason beside it."""
+    figures = figures_of(study)
+    claims = claim_table(study, figures)
+    advice = recommendation(study, figures, claims)
+    best = figures.best
+    return {
+        "schema": SCHEMA,
+        "target": study.target,
+        "rates": {"policy": study.policy.value, "from": study.rates_from, "tuned_here": study.tuned_here},
+        "sizes": [_row_data(row) for row in figures.rows],
+        "runs": [_run_data(run) for run in study.runs],
+        "law": None
+        if figures.law is None
+        else {
+            "fewest_examples": _bounds(figures.law.fewest_examples),
+            "fewest_steps": _bounds(figures.law.fewest_steps),
+            "critical_batch": _bounds(figures.law.critical_batch),
+            "r_squared": figures.law.r_squared,
+        },
+        "no_law": figures.no_law or None,
+        "half_saturation": None if figures.scaling is None else _bounds(figures.scaling.half_saturation),
+        "best_batch": None
+        if best is None
+        else {"size": _bounds(best.size), "within_a_tenth": [best.low, best.high], "seconds": best.seconds},
+        "claims": [
+            {
+                "heading": claim.heading,
+                "claim": claim.claim,
+                "standing": claim.standing.value,
+                "sentence": claim.sentence,
+                "figures": list(claim.figures),
+                "settles": claim.settles,
+            }
+            for claim in claims
+        ],
+        "recommendation": {"sentence": advice.sentence, "reasons": list(advice.reasons)},
+        "measured_on": measured_on(study),
+    }
+
+
+def study_markdown(study: Study) -> str:
+    """Return *study* as Markdown, all text from outside escaped."""
+    figures = figures_of(study)
+    claims = claim_table(study, figures)
+    lines = [f"{markdown(text)}  " for text in _about(study)]
+    lines += ["", f"| {' | '.join(column.title for column in _COLUMNS)} |", f"|{'---:|' * len(_COLUMNS)}"]
+    for row in figures.rows:
+        shown = _cells(row)
+        lines.append(f"| {' | '.join(markdown(shown[column.key].text) for column in _COLUMNS)} |")
+    lines += ["", *(f"{markdown(text)}  " for text in (*_legend(study, figures), *laws(study, figures)))]
+    lines += ["", f"Measured on {markdown(measured_on(study))}.", ""]
+    for heading, group in groupby(claims, key=lambda claim: claim.heading):
+        lines += [f"### {heading}", "", "| claim | verdict | figures | what would settle it |", "|---|---|---|---|"]
+        lines += [_claim_row(claim) for claim in group]
+        lines.append("")
+    lines += [*_advice(recommendation(study, figures, claims)), ""]
+    return "\n".join(lines)
+
+
+def laws(study: Study, figures: Figures) -> Iterator[str]:
+    """Yield the sentences of both laws and what follows from them."""
+    law, scaling, best = figures.law, figures.scaling, figures.best
+    if law is None:
+        yield f"No law of examples: {figures.no_law}."
+    else:
+        fit = "two sizes lie on any line" if law.r_squared is None else f"R^2 {law.r_squared:.3f}"
+        yield (
+            f"Examples to the target: {amount(law.fewest_examples)} + {amount(law.fewest_steps)} x batch size ({fit}); "
+            f"critical batch size {amount(law.critical_batch)}."
+        )
+    if scaling is not None:
+        yield (
+            f"Seconds of a step: {units.duration(scaling.curve.call_s)} + {units.duration(scaling.curve.image_s)} x "
+            f"batch size; half of the largest rate at a batch of {amount(scaling.half_saturation)} "
+            f"({scaling.scope.value})."
+        )
+    if best is not None and best.size.estimate is not None and best.high is not None:
+        yield (
+            f"Soonest at a batch of {amount(best.size)}; from {units.number(best.low)} to {units.number(best.high)} it "
+            "takes at most a tenth longer."
+        )
+    if law is not None and scaling is not None:
+        sizes = [size for size in _powers(study.sizes) if size not in study.sizes]
+        times = [(size, seconds_to_target(law, scaling.curve, size)) for size in sizes]
+        shown = "; ".join(f"{size}: {units.duration(seconds)}" for size, seconds in times if seconds is not None)
+        if shown:
+            yield f"By both lines, sizes that were not measured would take: {shown}."
+    for run in study.of(Part.RAMP):
+        yield f"Ramp, seed {run.seed}: {run.end.value}; {run.reason}."
+
+
+def _powers(sizes: tuple[int, ...]) -> Iterator[int]:
+    """Yield the powers of two from half the smallest size to twice the largest."""
+    power = 1
+    while power <= 2 * sizes[-1]:
+        if 2 * power >= sizes[0]:
+            yield power
+        power *= 2
+
+
+def _about(study: Study) -> Iterator[str]:
+    data = study.data
+    yield (
+        f"{plain(data.name)}: {units.count(data.train_images, 'image')} to train on, {data.held_out_images:,} held "
+        f"out; {data.side}x{data.side}, {data.classes} class{'es' if data.classes != 1 else ''}; a network of "
+        f"{units.magnitude(data.parameters)} parameters"
+    )
+    yield (
+        f"to a held-out loss of {units.number(study.target)}, at most {units.count(study.most_examples)} examples; "
+        f"{units.count(len(study.seeds), 'seed')}; learning rates {study.rates_from}"
+    )
+
+
+def _legend(study: Study, figures: Figures) -> Iterator[str]:
+    clock = "CPU time" if study.facts.get("device_kind") == "cpu" else "wall time"
+    yield f"in brackets: 95 % limits over seeds; seconds: {clock} of the steps, evaluations left out"
+    if figures.gap_level is not None:
+        yield f"held-out - train loss: where the training loss was {units.number(figures.gap_level)}"
+    known = study.facts.get("classifier_accuracy")
+    if isinstance(known, float):
+        yield (
+            "validation accuracy: of generated images, by a classifier that saw real ones only, and is right on "
+            f"{units.share(known)} of those held out"
+        )
+    else:
+        yield f"validation accuracy: not known ({figures.rows[0].accuracy.reason})"
+    missed = [run for run in study.of(Part.TABLE) if run.end.value != "reached"]
+    for run in missed:
+        yield f"batch size {run.batch_size}, seed {run.seed}: {run.end.value}: {run.reason}"
+    untuned = [rate for rate in study.rates if not rate.interior]
+    for rate in untuned:
+        yield f"batch size {rate.batch_size}: the best rate lies at the end of those tried, so it may not be the best"
+
+
+def _cells(row: SizeRow) -> dict[str, Cell]:
+    def known(bounds: Bounds | None) -> Cell:
+        if bounds is None:
+            return Cell("not-reached", "yellow")
+        return Cell(amount(bounds))
+
+    style = "" if row.reached == row.runs else "yellow"
+    return {
+        "size": Cell(str(row.batch_size), "bold"),
+        "count": Cell(str(row.batch_count)),
+        "rate": Cell(f"{row.rate:.3g}"),
+        "reached": Cell(f"{row.reached} of {row.runs}", style),
+        "steps": known(row.steps),
+        "examples": known(row.examples),
+        "seconds": known(row.seconds),
+        "speed": Cell(units.number(row.examples_per_s)),
+        "accuracy": Cell(_UNKNOWN if row.accuracy.value is None else f"{row.accuracy.value:.3f}"),
+        "frechet": Cell(_UNKNOWN if row.frechet.value is None else units.number(row.frechet.value)),
+        "gap": Cell(_UNKNOWN if row.gap is None else f"{row.gap:.4f}"),
+    }
+
+
+def _claim_lines(claim: Claim, width: int) -> Iterator[Any]:
+    from rich.text import Text
+
+    for line in _wrapped(claim.claim, width, indent="  "):
+        yield Text(line)
+    words = f"{claim.standing.value}: {claim.sentence}"
+    for number, line in enumerate(_wrapped(words, width, indent="    ")):
+        text = Text(line)
+        if not number:
+            text.stylize(f"bold {_STYLES[claim.standing]}", 4, 4 + len(claim.standing.value))
+        yield text
+    for figure in (*claim.figures, f"what would settle it: {claim.settles}"):
+        for line in _wrapped(figure, width, indent="      "):
+            yield Text(line, "dim")
+
+
+def _claim_row(claim: Claim) -> str:
+    figures = "<br>".join(map(markdown, claim.figures))
+    verdict = f"**{claim.standing.value}**: {markdown(claim.sentence)}"
+    return f"| {markdown(claim.claim)} | {verdict} | {figures} | {markdown(claim.settles)} |"
+
+
+def _advice(advice: Recommendation) -> Iterator[str]:
+    yield f"**Recommended: {markdown(advice.sentence)}**"
+    yield ""
+    yield from (f"- {markdown(text)}" for text in advice.reasons)
+
+
+def _row_data(row: SizeRow) -> dict[str, Any]:
+    return {
+        "batch_size": row.batch_size,
+        "batch_count": row.batch_count,
+        "rate": row.rate,
+        "runs": row.runs,
+        "reached": row.reached,
+        "diverged": row.diverged,
+        "best_loss": row.best_loss,
+        "steps": _bounds(row.steps),
+        "examples": _bounds(row.examples),
+        "seconds": _bounds(row.seconds),
+        "step_s": row.step_s,
+        "examples_per_s": row.examples_per_s,
+        "gap": row.gap,
+        "accuracy": row.accuracy.value,
+        "accuracy_reason": row.accuracy.reason,
+        "frechet": row.frechet.value,
+        "frechet_reason": row.frechet.reason,
+    }
+
+
+def _run_data(run: TrainingRun) -> dict[str, Any]:
+    last = run.evaluations[-1]
+    return {
+        "name": run.name,
+        "outcome": run.end.value,
+        "reason": run.reason,
+        "steps": last.steps,
+        "examples": last.examples,
+        "seconds": last.seconds,
+        "held_out_loss": last.held_out_loss,
+        "fall_of_ln_loss_per_s": convergence_rate(run.evaluations, lambda found: found.seconds),
+        "fall_of_ln_loss_per_example": convergence_rate(run.evaluations, lambda found: found.examples),
+    }
+
+
+def _bounds(bounds: Bounds | None) -> dict[str, float | None] | None:
+    return None if bounds is None else {"estimate": bounds.estimate, "low": bounds.low, "high": bounds.high}
+
+
+def _wrapped(text: str, width: int, *, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        plain(text),
+        max(width, 20 + len(indent)),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    )

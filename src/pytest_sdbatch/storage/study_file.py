@@ -1,0 +1,170 @@
+"""A learning study on the disk: one JSON file, and while it runs a folder with a file for each run that has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_sdbatch.analysis.learning_curve import End
+from pytest_sdbatch.analysis.learning_runs import Study, TrainingRun
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.storage.exclusive import check_target, failure, place_new, read_whole, write_new
+from pytest_sdbatch.storage.plain import convert, parse, to_plain
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.training.study import NoisePart
+
+SCHEMA = 1
+MOST_BYTES = 64 * 2**20
+_KIND = "sdbatch-study"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    kind: str
+    schema: int
+    content: Any
+
+
+def write_study(path: Path, study: Study) -> None:
+    """Write *study* to the new file *path*; it appears whole or not at all.
+
+    Raises:
+        RunFileError: for a path that is taken or cannot be written, or a number that is not finite.
+
+    """
+    check_target(path)
+    write_new(path, _text(study))
+
+
+def read_study(path: Path) -> Study:
+    """Return the study that *path* holds, as it was written; a file that is damaged is refused.
+
+    Raises:
+        RunFileError: names the file, and the key that is wrong.
+
+    """
+    return _read(path, Study)
+
+
+class StudyJournal:
+    """Where the parts of a study are kept until all have ended. See :class:`pytest_sdbatch.training.study.Keeper`.
+
+    Args:
+        folder: of this study alone: its name says what is measured.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, *, resume: bool) -> int:
+        """Make the folder, empty unless *resume*, and return how many runs it held."""
+        found = len(list(self.folder.glob("run-*.json")))
+        if not resume:
+            self.end()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise failure(self.folder, error, fix="run in a folder that you may write") from None
+        return found
+
+    def end(self) -> None:
+        """Forget all parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, name: str) -> TrainingRun | None:
+        """Return the finished run called *name*; None: it has not ended."""
+        path = self._path(f"run-{name}.json")
+        return _read(path, TrainingRun) if path.exists() else None
+
+    def keep_run(self, run: TrainingRun) -> None:
+        """Keep a finished run; the state it was interrupted in is of no use any more."""
+        self._keep(f"run-{run.name}.json", run)
+        with contextlib.suppress(OSError):
+            self._path(f"state-{run.name}.safetensors").unlink()
+
+    def noise(self) -> NoisePart | None:
+        """Return what was read of gradients; None: nothing yet."""
+        from pytest_sdbatch.training.study import NoisePart
+
+        path = self._path("noise.json")
+        return _read(path, NoisePart) if path.exists() else None
+
+    def keep_noise(self, noise: NoisePart) -> None:
+        """Keep what was read of gradients."""
+        self._keep("noise.json", noise)
+
+    def state(self, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+        """Return the state in which the run called *name* was interrupted; None: there is none."""
+        from pytest_sdbatch.training.state import load_state
+
+        return load_state(self._path(f"state-{name}.safetensors"))
+
+    def keep_state(self, name: str, tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+        """Keep a state, over the one before."""
+        from pytest_sdbatch.training.state import save_state
+
+        save_state(self._path(f"state-{name}.safetensors"), tensors, numbers)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / name
+
+    def _keep(self, name: str, part: object) -> None:
+        path = self._path(name)
+        try:
+            place_new(path, _text(part), over=True)
+        except OSError as error:
+            raise failure(path, error, fix="make room: what has ended is kept there") from None
+
+
+def _text(part: Any) -> bytes:
+    content = to_plain(dataclasses.asdict(part))
+    document = {"kind": _KIND, "schema": SCHEMA, "content": content}
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        value = parse(read_whole(path, most_bytes=MOST_BYTES))
+        if isinstance(value, dict) and value.get("kind") != _KIND:
+            raise RunFileError("kind: it is no learning study", why="sdbatch study -o FILE.json writes one")
+        document = convert(value, _Document, "")
+        if document.schema != SCHEMA:
+            raise RunFileError(
+                f"schema: {document.schema}, and this version reads {SCHEMA}",
+                why="another version of pytest-sdbatch wrote it",
+            )
+        found = convert(document.content, kind, "content")
+        runs = found.runs if isinstance(found, Study) else (found,) if isinstance(found, TrainingRun) else ()
+        for index, run in enumerate(runs):
+            _check_run(run, f"content.runs[{index}]")
+        if isinstance(found, Study) and found.target <= 0:
+            raise RunFileError(f"content.target: {found.target} is no loss")
+    except RunFileError as error:
+        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+    return found
+
+
+def _check_run(run: TrainingRun, path: str) -> None:
+    """Refuse what no run can have been."""
+    if run.batch_size < 1 or run.rate <= 0 or (run.batch_count is not None and run.batch_count < 1):
+        raise RunFileError(f"{path}: a size or count below 1, or a rate that is not above 0")
+    if not run.evaluations or run.evaluations[0].steps != 0:
+        raise RunFileError(f"{path}.evaluations: the first is that before any step")
+    for before, after in itertools.pairwise(run.evaluations):
+        if after.examples <= before.examples or after.steps <= before.steps or after.seconds < before.seconds:
+            raise RunFileError(f"{path}.evaluations: not in the order of their steps")
+    losses = [loss for found in run.evaluations for loss in (found.held_out_loss, found.train_loss)]
+    if min(losses) <= 0:
+        raise RunFileError(f"{path}.evaluations: a loss that is not above 0")
+    if run.end is End.DIVERGED and not run.reason:
+        raise RunFileError(f"{path}.reason: a run that diverged says where")

@@ -1,0 +1,186 @@
+"""The gradient noise scale of a network on its data: of the study's, or of anything that has a loss."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_sdbatch.analysis.learning_curve import Evaluation
+from pytest_sdbatch.analysis.learning_runs import NoiseReading
+from pytest_sdbatch.analysis.noise_scale import FEWEST_EXAMPLES, NoiseScale, NoiseSplit, noise_scale, noise_split
+from pytest_sdbatch.errors import SdbatchError
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.training.task import DenoisingTask
+
+BATCHES = 32  # of the study's: 8 examples each
+MOST_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredNoise:
+    """The noise scale in plain length, and in that of Adam."""
+
+    plain: NoiseScale
+    adam: NoiseScale | None  # None: no optimizer of Adam's kind was given, or it has made no step
+
+
+def measure_noise_scale(
+    loss: Callable[[Any], Any],
+    parameters: Iterable[Any],
+    batches: Iterable[Any],
+    *,
+    batch_size: int,
+    optimizer: Any = None,
+    most_bytes: int = MOST_BYTES,
+) -> MeasuredNoise:
+    """Return the gradient noise scale of a frozen network, on batches of its user's own data.
+
+    It is a first guess at the critical batch size, good to a factor of 2 to 5, and says nothing about a learning rate.
+    Neither the parameters nor their ``.grad`` are touched.
+
+    Args:
+        loss: of a batch, the mean over its examples; draws timesteps and noise anew each time.
+        parameters: those that are trained; fp32, or the gradients of small batches may overflow.
+        batches: 16 or more, of 256 examples in all or more, each drawn at random.
+        batch_size: examples in each of *batches*.
+        optimizer: Adam or AdamW that has trained *parameters*: the noise scale is also taken in its measure.
+        most_bytes: that the gradients, kept side by side, may take.
+
+    Raises:
+        TooFewSamples: for fewer batches or examples.
+        SdbatchError: for gradients that do not fit, or are not finite.
+
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    rows = _gradients(loss, trained, list(batches), most_bytes)
+    weights = _adam_weights(optimizer, trained)
+    try:
+        plain = noise_scale(_products(rows), batch_size=batch_size)
+        adam = None if weights is None else noise_scale(_products(rows * weights), batch_size=batch_size)
+    except ValueError as error:
+        if isinstance(error, SdbatchError):
+            raise
+        raise SdbatchError(f"no noise scale: {error}") from None
+    return MeasuredNoise(plain=plain, adam=adam)
+
+
+def read_noise(
+    task: DenoisingTask,
+    network: Any,
+    optimizer: Any,
+    evaluation: Evaluation,
+    *,
+    seed: int,
+    data: str = "all",
+    examples: int = FEWEST_EXAMPLES,
+) -> NoiseReading:
+    """Return the noise scale of the study's *network* at an *evaluation*, on *examples* of *task* drawn with *seed*."""
+    import torch
+
+    random = torch.Generator().manual_seed(seed)
+    size = examples // BATCHES
+    start = time.process_time()
+    batches = [_random_batch(task, size, random) for _ in range(BATCHES)]
+    found = measure_noise_scale(
+        lambda triples: task.loss(network, triples),
+        network.parameters(),
+        batches,
+        batch_size=size,
+        optimizer=optimizer,
+    )
+    return NoiseReading(
+        examples=evaluation.examples,
+        held_out_loss=evaluation.held_out_loss,
+        data=data,
+        plain=found.plain,
+        adam=found.adam,
+        cpu_s=time.process_time() - start,
+    )
+
+
+def split_noise(task: DenoisingTask, network: Any, *, seed: int, examples: int = FEWEST_EXAMPLES) -> NoiseSplit:
+    """Return which part of the variance of a gradient is the image's, the timestep's and the drawn noise's."""
+    import torch
+
+    random = torch.Generator().manual_seed(seed)
+    size = examples // BATCHES
+    base = [_random_batch(task, size, random) for _ in range(BATCHES)]
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+    def rows(batches: Sequence[Any]) -> Any:
+        return _gradients(lambda triples: task.loss(network, triples), parameters, batches, MOST_BYTES)
+
+    gradients = rows(base)
+    renoised = rows([task.redraw(triples, random, timesteps=False) for triples in base])
+    redrawn = rows([task.redraw(triples, random, timesteps=True) for triples in base])
+    return noise_split(
+        _products(gradients),
+        batch_size=size,
+        same_image_and_timestep=(gradients * renoised).sum(1).double().cpu().numpy(),
+        same_image=(gradients * redrawn).sum(1).double().cpu().numpy(),
+    )
+
+
+def _random_batch(task: DenoisingTask, size: int, random: Any) -> Any:
+    import torch
+
+    return task.draw(torch.randint(0, task.data.train_count, (size,), generator=random), random)
+
+
+def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: Sequence[Any], most_bytes: int) -> Any:
+    """Return the gradient of each batch as a row."""
+    import torch
+
+    length = sum(parameter.numel() for parameter in parameters)
+    if not length:
+        raise SdbatchError("no noise scale: no parameter is trained", why="none of them has requires_grad set")
+    needed = 4 * length * len(batches)
+    if needed > most_bytes:
+        raise SdbatchError(
+            f"no noise scale: {len(batches)} gradients of {length:,} parameters take {needed / 2**30:.1f} GiB",
+            why=f"they are kept side by side, and {most_bytes / 2**30:.1f} GiB is the most that was allowed",
+            fix="train fewer parameters (LoRA), or pass most_bytes where there is room",
+        )
+    rows = torch.empty((len(batches), length), device=parameters[0].device)
+    for row, batch in zip(rows, batches, strict=True):
+        found = torch.autograd.grad(loss(batch), parameters, allow_unused=True)
+        torch.cat(
+            [
+                (torch.zeros_like(parameter) if part is None else part).detach().float().flatten()
+                for part, parameter in zip(found, parameters, strict=True)
+            ],
+            out=row,
+        )
+    return rows
+
+
+def _products(rows: Any) -> Any:
+    """Return the inner products of *rows*, summed in double precision, as an array."""
+    import torch
+
+    total = torch.zeros((len(rows), len(rows)), dtype=torch.float64, device=rows.device)
+    for part in rows.split(2**16, dim=1):
+        wide = part.double()
+        total += wide @ wide.T
+    return total.cpu().numpy()
+
+
+def _adam_weights(optimizer: Any, parameters: Sequence[Any]) -> Any:
+    """Return what a gradient is multiplied by to be measured in Adam's length: the root of 1 / (sqrt(v) + eps)."""
+    import torch
+
+    if optimizer is None:
+        return None
+    weights = []
+    groups = {parameter: group for group in optimizer.param_groups for parameter in group["params"]}
+    for parameter in parameters:
+        state = optimizer.state.get(parameter, {})
+        if "exp_avg_sq" not in state or parameter not in groups:
+            return None
+        group = groups[parameter]
+        corrected = state["exp_avg_sq"] / (1 - group["betas"][1] ** float(state["step"]))
+        weights.append((corrected.sqrt() + group["eps"]).rsqrt().float().flatten())
+    return torch.cat(weights)

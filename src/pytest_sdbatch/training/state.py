@@ -1,0 +1,74 @@
+"""The state of a run, to go on from: tensors and numbers in one file, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_sdbatch.errors import RunFileError
+
+_KEY = "sdbatch"
+SCHEMA = 1
+
+
+def save_state(path: Path, tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+    """Write *tensors* as safetensors with *numbers* as JSON in their header, over what was at *path*.
+
+    Raises:
+        RunFileError: where it cannot be written; what was there before is still there.
+
+    """
+    from safetensors.torch import save
+
+    data = save(
+        {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()},
+        metadata={_KEY: json.dumps({"schema": SCHEMA, **numbers}, allow_nan=False)},
+    )
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunFileError(
+            f"{path} cannot be written",
+            why=error.strerror or str(error),
+            fix="make room, or run in a folder that you may write",
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return the tensors and the numbers of a state; None where there is none.
+
+    Raises:
+        RunFileError: for a file that is no state, or is of another version.
+
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            numbers = json.loads((file.metadata() or {})[_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        if numbers.pop("schema") != SCHEMA:
+            raise KeyError("schema")
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFileError(
+            f"{path} is no state of a run that this version can go on with",
+            why=str(error),
+            fix="leave --resume out: all runs begin anew",
+        ) from None
+    return tensors, numbers

@@ -1,0 +1,174 @@
+"""The table of claims: complete, in order, and never sure of what was not measured fairly."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from studies import TARGET, made_noise, made_run, made_study
+
+from pytest_sdbatch.analysis.claim_table import claim_table, measured_on, recommendation
+from pytest_sdbatch.analysis.claims import Claim, Standing
+from pytest_sdbatch.analysis.learning_curve import End
+from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, Study, TunedRate
+from pytest_sdbatch.analysis.noise_scale import NoiseScale
+from pytest_sdbatch.analysis.scaling import Bounds
+from pytest_sdbatch.analysis.study_figures import figures_of
+
+ORDER = [
+    ("Understanding batch size", "noisy"),
+    ("Understanding batch size", "examples"),
+    ("Understanding batch size", "steps"),
+    ("Understanding batch size", "seconds"),
+    ("Understanding batch size", "unstably"),
+    ("Understanding batch size", "efficiently"),
+    ("Understanding batch size", "generalize"),
+    ("Understanding batch size", "small patterns"),
+    ("The impact of batch count", "more updates"),
+    ("The impact of batch count", "accurate"),
+    ("The impact of batch count", "longer"),
+    ("The impact of batch count", "two things"),
+    ("Finding the right balance", "raise both"),
+    ("Finding the right balance", "Small or highly varied"),
+    ("Finding the right balance", "Large data"),
+]
+
+
+def table(study: Study) -> dict[str, Claim]:
+    """Return the claims of *study* by the word that tells them."""
+    claims = claim_table(study, figures_of(study))
+    return {word: claim for (_, word), claim in zip(ORDER, claims, strict=True)}
+
+
+def test_the_table_is_complete_and_in_order() -> None:
+    """Every claim, with a verdict, a sentence, and what would settle it."""
+    study = made_study()
+    claims = claim_table(study, figures_of(study))
+
+    assert [claim.heading for claim in claims] == [heading for heading, _ in ORDER]
+    for (_, word), claim in zip(ORDER, claims, strict=True):
+        assert word in claim.claim
+        assert claim.sentence.endswith(".")
+        assert claim.settles
+        assert claim.figures
+
+
+def test_known_runs_give_the_verdicts_that_they_were_made_for() -> None:
+    """Small batches: more steps, fewer examples, more seconds than the best; large ones: more examples a second."""
+    standings = {word: claim.standing for word, claim in table(made_study()).items()}
+
+    assert standings["noisy"] is Standing.SUPPORTED
+    assert standings["examples"] is Standing.NOT_SUPPORTED
+    assert standings["steps"] is Standing.SUPPORTED
+    assert standings["seconds"] is Standing.SUPPORTED
+    assert standings["efficiently"] is Standing.SUPPORTED
+    assert standings["generalize"] is Standing.NOT_SUPPORTED
+    assert standings["more updates"] is Standing.SUPPORTED
+    assert standings["accurate"] is Standing.SUPPORTED
+    assert standings["two things"] is Standing.NOT_SUPPORTED
+    assert standings["raise both"] is Standing.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("policy", [RatePolicy.FIXED, RatePolicy.SQRT, RatePolicy.LINEAR])
+def test_untuned_rates_say_nothing_of_large_batches(policy: RatePolicy) -> None:
+    """An untuned rate makes them look bad; the verdict is open, and names what would settle it."""
+    claims = table(made_study(policy=policy))
+
+    for word in ("examples", "steps", "seconds", "generalize", "small patterns", "raise both"):
+        assert claims[word].standing is Standing.CANNOT_TELL, word
+    assert "--tune" in claims["generalize"].settles
+    assert claims["efficiently"].standing is Standing.SUPPORTED, "a rate changes no speed"
+
+
+def test_a_ramp_that_is_sooner_than_every_constant_is_recommended() -> None:
+    """It is held against the fastest constant size, paired by seed."""
+    study = made_study(ramp=2500.0)
+    claims = claim_table(study, figures_of(study))
+    advice = recommendation(study, figures_of(study), claims)
+
+    assert table(study)["raise both"].standing is Standing.SUPPORTED
+    assert any("ramp is sooner still" in reason for reason in advice.reasons)
+
+
+def test_the_recommendation_is_a_size_that_was_measured() -> None:
+    """With its count, its rate and its reasons; a size at the end of those measured says to look beyond."""
+    study = made_study()
+    advice = recommendation(study, figures_of(study), claim_table(study, figures_of(study)))
+
+    assert advice.sentence == "train digits at batch size 64, count 23, learning rate 0.001"
+    assert "tuned elsewhere" in advice.reasons[-1]
+    ends = made_study(sizes=(64, 256))
+    reasons = recommendation(ends, figures_of(ends), claim_table(ends, figures_of(ends))).reasons
+    assert any("smallest size that was measured" in reason for reason in reasons)
+
+
+def test_nothing_is_recommended_where_nothing_reached_the_target() -> None:
+    """The best loss is told, and a target that can be reached."""
+    study = dataclasses.replace(made_study(), target=0.01)
+    figures = figures_of(study)
+    claims = claim_table(study, figures)
+    advice = recommendation(study, figures, claims)
+
+    assert advice.sentence.startswith("none")
+    assert "--target=0.205" in advice.reasons[0]
+    assert {claim.standing for claim in claims if "converge slowly" in claim.claim} == {Standing.CANNOT_TELL}
+    assert "lowest loss 0.195" in next(claim for claim in claims if "(in steps)" in claim.claim).figures[1]
+
+
+def test_a_study_of_nothing_but_a_table_has_every_row() -> None:
+    """Runs that are missing are told as missing."""
+    study = made_study()
+    bare = dataclasses.replace(study, runs=study.of(Part.TABLE), noise=(), split=None)
+    claims = table(bare)
+
+    for word in ("noisy", "accurate", "longer", "two things", "raise both", "Small or highly varied"):
+        assert claims[word].standing is Standing.CANNOT_TELL, word
+
+
+def test_gradients_that_do_not_stand_out_are_lower_limits() -> None:
+    """A noise scale without an estimate still says that small batches are noisy."""
+    reading = made_noise()
+    limit = NoiseScale(size=Bounds(estimate=None, low=400.0), batches=32, batch_size=8)
+    study = dataclasses.replace(made_study(), noise=(dataclasses.replace(reading, plain=limit),) * 6)
+    claim = table(study)["noisy"]
+
+    assert claim.standing is Standing.SUPPORTED
+    assert "at least 400" in claim.figures[0]
+
+
+def test_divergence_is_counted_and_the_largest_stable_rate_told() -> None:
+    """Instability has three faces: jumps, runs that end, and rates that cannot be used."""
+    rates = tuple(
+        TunedRate(batch_size=size, rate=1e-3, interior=True, tried=((1e-3, 100.0), (2e-3, None)), largest_stable=1e-3)
+        for size in (16, 256)
+    )
+    study = made_study(tuned=True, rates=rates)
+    first, *rest = study.runs
+    study = dataclasses.replace(study, runs=(dataclasses.replace(first, end=End.DIVERGED), *rest))
+    text = " ".join(table(study)["unstably"].figures)
+
+    assert "16: 1 of 3 runs diverged" in text
+    assert "did not diverge: 16: 0.001, 256: 0.001" in text
+
+
+def test_parts_of_the_data_are_compared_where_they_were_learned() -> None:
+    """The critical batch size of each stands beside that of all."""
+    more = tuple(
+        made_run(size, seed, part=Part.SUBSET, data=name, examples=2000 + 40 * size)
+        for name in ("small", "one-class")
+        for size in (16, 64, 256)
+        for seed in (0, 1, 2)
+    )
+    text = " ".join(table(made_study(tuned=True, more=more))["Small or highly varied"].figures)
+
+    assert "critical batch size of one class: 50" in text
+    assert "critical batch size of all: 8" in text
+
+
+def test_it_says_on_what_it_was_measured() -> None:
+    """And that it shows how, not that it holds elsewhere."""
+    text = measured_on(made_study())
+
+    assert text.startswith("digits: 1,438 images of 8x8 to train on, 165 k parameters, A CPU, 1 thread")
+    assert "not that it holds" in text
+    assert made_study().target == TARGET

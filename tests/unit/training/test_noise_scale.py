@@ -1,0 +1,93 @@
+"""The noise scale of a network: known gradients, Adam's length, and refusals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pytest_sdbatch.errors import SdbatchError, TooFewSamples
+from pytest_sdbatch.training.loop import Learner
+from pytest_sdbatch.training.noise_scale import measure_noise_scale, read_noise, split_noise
+from pytest_sdbatch.training.schedules import Stage
+from pytest_sdbatch.training.task import DenoisingTask
+
+
+def regression(*, noise: float, batches: int = 64, size: int = 8) -> tuple[torch.nn.Parameter, list[torch.Tensor]]:
+    """Return a parameter at 0 and batches whose mean square loss has gradients of -2 (1 + noise)."""
+    random = torch.Generator().manual_seed(0)
+    return torch.nn.Parameter(torch.zeros(20)), [
+        1 + noise * torch.randn((size, 20), generator=random) for _ in range(batches)
+    ]
+
+
+def test_a_user_s_own_loss_gives_its_noise_scale() -> None:
+    """Gradients of mean 1 and variance 9 in each direction have a noise scale of 9; .grad stays untouched."""
+    parameter, batches = regression(noise=3.0)
+    found = measure_noise_scale(
+        lambda batch: (batch - parameter).square().sum(1).mean(), [parameter], batches, batch_size=8
+    )
+
+    assert found.plain.size.estimate == pytest.approx(9, rel=0.15)
+    assert (found.plain.size.low or 0) < 9 < (found.plain.size.high or 0)
+    assert found.adam is None
+    assert parameter.grad is None
+
+
+def test_adam_s_length_weighs_directions_by_their_size() -> None:
+    """Noise in a direction that Adam takes for large counts for less."""
+    parameter, batches = regression(noise=1.0, batches=1024)
+    scale = torch.cat([torch.full((10,), 10.0), torch.ones(10)])
+    optimizer = torch.optim.Adam([parameter], lr=0.0)
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        return ((batch - parameter) * scale).sum(1).mean()
+
+    def unequal(batch: torch.Tensor) -> torch.Tensor:
+        noisy = (batch - 1) * torch.cat([torch.full((10,), 5.0), torch.zeros(10)])
+        return ((1 + noisy) * parameter * scale).sum(1).mean()
+
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss(batches[0]).backward()
+        optimizer.step()
+    found = measure_noise_scale(unequal, [parameter], batches, batch_size=8, optimizer=optimizer)
+
+    assert found.adam is not None
+    # 10 noisy directions of variance 25: plain 100 x 250 / (100 x 10 + 10), in Adam's length 10 x 250 / (10 x 10 + 10).
+    assert found.plain.size.estimate == pytest.approx(24.8, rel=0.1)
+    assert found.adam.size.estimate == pytest.approx(22.7, rel=0.1)
+
+
+def test_what_says_too_little_or_does_not_fit_is_refused() -> None:
+    """Too few batches, no trained parameter, gradients that take too much memory, and NaN."""
+    parameter, batches = regression(noise=1.0)
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        return (batch - parameter).square().sum(1).mean()
+
+    with pytest.raises(TooFewSamples, match="15 batches"):
+        measure_noise_scale(loss, [parameter], batches[:15], batch_size=8)
+    with pytest.raises(SdbatchError, match="no parameter is trained"):
+        measure_noise_scale(loss, [], batches, batch_size=8)
+    with pytest.raises(SdbatchError, match="64 gradients of 20 parameters") as caught:
+        measure_noise_scale(loss, [parameter], batches, batch_size=8, most_bytes=100)
+    assert "LoRA" in caught.value.fix
+    with pytest.raises(SdbatchError, match="not finite"):
+        measure_noise_scale(lambda batch: loss(batch) * float("nan"), [parameter], batches, batch_size=8)
+
+
+def test_the_noise_of_the_task_is_read_and_split(task: DenoisingTask) -> None:
+    """After some steps, in both lengths; the parts of the variance add up, and most of it is the drawn noise's."""
+    learner = Learner(task, seed=0)
+    learner.advance(Stage(batch_size=16, batch_count=None, rate=4e-3, until_examples=160))
+    evaluation = learner.evaluate(None)
+    reading = read_noise(task, learner.network, learner.optimizer, evaluation, seed=1)
+    split = split_noise(task, learner.network, seed=1)
+
+    assert (reading.examples, reading.plain.examples) == (160, 256)
+    assert reading.plain.size.low is not None
+    assert reading.adam is not None
+    parts = [split.image.estimate, split.timestep.estimate, split.noise.estimate]
+    assert sum(part or 0 for part in parts) == pytest.approx(1)
+    again = read_noise(task, learner.network, learner.optimizer, evaluation, seed=1)
+    assert again.plain == reading.plain, "equal seeds read alike"

@@ -1,0 +1,69 @@
+"""What is learned: the network, its loss, and the triples that judge all runs alike."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pytest_sdbatch.training.datasets import LearningData, subset
+from pytest_sdbatch.training.task import TIMESTEPS, DenoisingTask, evaluating
+
+
+def test_the_network_is_the_seed_s(task: DenoisingTask) -> None:
+    """Equal seeds give equal weights, whatever was drawn before; torch's own generator is left as it was."""
+    before = torch.get_rng_state()
+    one, again, other = (list(task.network(seed).parameters()) for seed in (1, 1, 2))
+
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert torch.equal(before, torch.get_rng_state())
+    assert 160_000 < sum(parameter.numel() for parameter in one) < 166_000
+
+
+def test_a_new_network_is_judged_alike_every_time(task: DenoisingTask) -> None:
+    """No random number is drawn; telling nothing of noise with variance 1 is a loss of about 1."""
+    network = task.network(0)
+    found = task.judge(network)
+
+    assert found == task.judge(network)
+    assert 0.8 < found.held_out < 1.5
+    assert len(found.bands) == 4
+    assert found.rare is None
+    assert network.training, "it goes on training"
+
+
+def test_timesteps_are_spread_evenly(task: DenoisingTask) -> None:
+    """Each quarter of them has its share of the triples."""
+    quarters = torch.bincount(task.held_out.timesteps * 4 // TIMESTEPS, minlength=4)
+
+    assert int(quarters.max() - quarters.min()) <= 1
+
+
+def test_a_rare_class_has_a_loss_of_its_own(blobs: LearningData) -> None:
+    """That of its held-out images."""
+    rare = DenoisingTask(subset(blobs, "rare"))
+
+    assert rare.judge(rare.network(0)).rare is not None
+
+
+def test_images_are_kept_where_noise_is_drawn_anew(task: DenoisingTask) -> None:
+    """And timesteps, unless they are to be drawn, too."""
+    random = torch.Generator().manual_seed(0)
+    drawn = task.draw(torch.arange(16), random)
+    noise, both = (task.redraw(drawn, random, timesteps=anew) for anew in (False, True))
+
+    assert torch.equal(noise.images, drawn.images)
+    assert torch.equal(noise.timesteps, drawn.timesteps)
+    assert not torch.equal(noise.noise, drawn.noise)
+    assert not torch.equal(both.timesteps, drawn.timesteps)
+
+
+def test_evaluating_ends_also_with_an_error(task: DenoisingTask) -> None:
+    """A network is never left as it is not trained."""
+    network = task.network(0)
+
+    with evaluating(network):
+        assert not network.training
+    with pytest.raises(TypeError), evaluating(network):
+        network(None)
+    assert network.training
