@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.measure.workload import Workload
+    from pytest_sdbatch.options import Options
     from pytest_sdbatch.pipelines.generation import Batch
+    from pytest_sdbatch.pipelines.pool import Loaded
     from pytest_sdbatch.records import Record
 
 
@@ -80,14 +83,49 @@ def sd_benchmark(request: pytest.FixtureRequest, benchmark: BenchmarkFixture, sd
     return SdBenchmark(request, benchmark, sd_case)
 
 
-class SdBenchmark:
-    """Measures one case; called once in a test."""
+class _Measuring:
+    """What measures one case; called once in a test."""
 
     def __init__(self, request: pytest.FixtureRequest, benchmark: BenchmarkFixture, case: Case) -> None:
         self.case = case
         self._node = request.node
         self._benchmark = benchmark
         self._host = host_of(request.config)
+
+    def _measure(self, workload: Workload, loaded: Loaded | None, options: Options) -> list[Any]:
+        """Measure *workload*, and turn its outcome into that of the test."""
+        __tracebackhide__ = True
+        node, host, session = self._node, self._host, self._host.session
+        test = pytest_items.name_of_test(node, self.case)
+        if host.only_check:
+            pytest_benchmark.leave_out(self._benchmark)
+            outputs, verdict = session.run_once(workload)
+            if verdict.problem is not None:
+                pytest.fail(f"{verdict.outcome}: {verdict.problem}", pytrace=False)
+            return outputs
+        skip_what_cannot_fit(node, host, self.case)
+        try:
+            measured = session.measure(test, workload, options, loaded)
+        except (pytest.skip.Exception, pytest.fail.Exception) as ended:
+            outcome = pytest_items.outcome_of(ended)
+            node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)
+            pytest_benchmark.leave_out(self._benchmark)
+            raise
+        except BaseException:  # Ctrl-C above all: pytest-benchmark's warning must not hide it
+            pytest_benchmark.leave_out(self._benchmark)
+            raise
+        node.stash[RECORD] = measured.record
+        pytest_benchmark.publish(self._benchmark, measured.record)
+        if isinstance(measured.error, SdbatchError):
+            pytest.fail(str(measured.error), pytrace=False)
+        if measured.error is not None:
+            raise measured.error
+        act_on(measured.record)
+        return measured.outputs
+
+
+class SdBenchmark(_Measuring):
+    """Measures one case of generation; called once in a test."""
 
     def __call__(self, target: Callable[[Batch], object] | Any, *, count_inside: bool = False) -> list[Any]:
         """Measure *target* at the case of this test and return the outputs of the last round.
@@ -105,40 +143,24 @@ class SdBenchmark:
         Out of memory skips the test with the reason, a wrong output fails it, an exception of *target* is raised as
         it is. Under ``--benchmark-disable`` *target* makes its batches once and nothing is recorded.
         """
+        from pytest_sdbatch.pipelines.generation import GenerationWorkload
+
         __tracebackhide__ = True
-        node, host, session = self._node, self._host, self._host.session
-        if RECORD in node.stash:
+        if RECORD in self._node.stash:
             pytest.fail(
                 "sd_benchmark measures once in a test: put the second call into a test of its own", pytrace=False
             )
-        options = pytest_items.options_of(node, host)
-        test, prompts = pytest_items.name_of_test(node, self.case), host.prompts(options)
-        if host.only_check:
-            pytest_benchmark.leave_out(self._benchmark)
-            outputs, problem = session.run_once(self.case, target, options, prompts, count_inside=count_inside)
-            if problem is not None:
-                pytest.fail(f"invalid-output: {problem}", pytrace=False)
-            return outputs
-        skip_what_cannot_fit(node, host, self.case)
-        try:
-            loaded = node.stash.get(pytest_items.LOADED, None)
-            measured = session.measure(test, self.case, target, options, prompts, loaded, count_inside=count_inside)
-        except (pytest.skip.Exception, pytest.fail.Exception) as ended:
-            outcome = pytest_items.outcome_of(ended)
-            node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)
-            pytest_benchmark.leave_out(self._benchmark)
-            raise
-        except BaseException:  # Ctrl-C above all: pytest-benchmark's warning must not hide it
-            pytest_benchmark.leave_out(self._benchmark)
-            raise
-        node.stash[RECORD] = measured.record
-        pytest_benchmark.publish(self._benchmark, measured.record)
-        if isinstance(measured.error, SdbatchError):
-            pytest.fail(str(measured.error), pytrace=False)
-        if measured.error is not None:
-            raise measured.error
-        act_on(measured.record)
-        return measured.outputs
+        options = pytest_items.options_of(self._node, self._host)
+        loaded = self._node.stash.get(pytest_items.LOADED, None)
+        workload = GenerationWorkload(
+            target,
+            self.case,
+            self._host.prompts(options),
+            seed=options.count("seed"),
+            count_inside=count_inside,
+            loaded=None if loaded is None else loaded.pipeline,
+        )
+        return self._measure(workload, loaded, options)
 
 
 def leave_out(request: pytest.FixtureRequest) -> None:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from pytest_sdbatch.devices.device import Device
 from pytest_sdbatch.measure import tracers
 from pytest_sdbatch.measure.boundaries import Watch, round_fields
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules, should_stop, warmup_done
+from pytest_sdbatch.measure.workload import Calls
 from pytest_sdbatch.records import Outcome, Reading, Round, StopReason
 
 _LONGEST_REASON = 400
 _NO_PIPELINE = "there is no pipeline whose stages could be timed"
-
-
-class Workload(Protocol):
-    """What a round consists of."""
-
-    def prepare(self) -> Sequence[Callable[[], object]]:
-        """Return the calls of one round, in order. Called before each round, outside the timed region."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +60,7 @@ class _Readings:
 
 
 def measure(
-    workload: Workload,
+    workload: Calls,
     device: Device,
     rules: Rules,
     *,
@@ -130,7 +122,7 @@ def measure(
 
 
 def _warm_up(
-    workload: Workload, device: Device, rules: Rules, tell: Callable[[str], None] | None, seconds: list[float]
+    workload: Calls, device: Device, rules: Rules, tell: Callable[[str], None] | None, seconds: list[float]
 ) -> None:
     __tracebackhide__ = True
     # Not paused for tracers: here coverage sees the measured code.
@@ -146,7 +138,7 @@ def _warm_up(
 
 
 def _run_rounds(
-    workload: Workload,
+    workload: Calls,
     device: Device,
     rules: Rules,
     stages: StageClock | None,
