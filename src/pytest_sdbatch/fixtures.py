@@ -1,10 +1,10 @@
-"""What a benchmark asks for: ``sd_benchmark``, ``sd_pipeline``, ``sd_case``."""
+"""What a benchmark asks for: ``sd_benchmark``, ``sd_training``, ``sd_pipeline``, ``sd_case``."""
 # A fixture is a thing, not an act.
 # ruff: noqa: D401
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,8 +41,7 @@ def sd_case(
     host = host_of(request.config)
     if RECORD in request.node.stash:  # of an earlier attempt: the test is run again
         del request.node.stash[RECORD]
-    values = (sd_model, sd_dtype, sd_device, sd_variant, sd_resolution, sd_steps, sd_batch_size, sd_batch_count)
-    return pytest_items.case_of(request.node, host, dict(zip(pytest_items.PARAMETERS, values, strict=True)))
+    return pytest_items.case_of(request.node, host)
 
 
 @pytest.fixture
@@ -83,11 +82,21 @@ def sd_benchmark(request: pytest.FixtureRequest, benchmark: BenchmarkFixture, sd
     return SdBenchmark(request, benchmark, sd_case)
 
 
+@pytest.fixture
+def sd_training(
+    request: pytest.FixtureRequest, benchmark: BenchmarkFixture, sd_case: Case, sd_accumulation: int
+) -> SdTraining:
+    """Measure training steps, of the grid's model or of your own: see pytest_sdbatch.SdTraining."""
+    request.node.stash[pytest_items.BENCHMARK] = benchmark
+    return SdTraining(request, benchmark, sd_case)
+
+
 class _Measuring:
     """What measures one case; called once in a test."""
 
     def __init__(self, request: pytest.FixtureRequest, benchmark: BenchmarkFixture, case: Case) -> None:
         self.case = case
+        self._request = request
         self._node = request.node
         self._benchmark = benchmark
         self._host = host_of(request.config)
@@ -150,6 +159,8 @@ class SdBenchmark(_Measuring):
             pytest.fail(
                 "sd_benchmark measures once in a test: put the second call into a test of its own", pytrace=False
             )
+        if self.case.training is not None:
+            pytest.fail("sd_benchmark beside sd_training: put it into a test of its own", pytrace=False)
         options = pytest_items.options_of(self._node, self._host)
         loaded = self._node.stash.get(pytest_items.LOADED, None)
         workload = GenerationWorkload(
@@ -159,6 +170,66 @@ class SdBenchmark(_Measuring):
             seed=options.count("seed"),
             count_inside=count_inside,
             loaded=None if loaded is None else loaded.pipeline,
+        )
+        return self._measure(workload, loaded, options)
+
+
+class SdTraining(_Measuring):
+    """Measures training steps of one case; called once in a test."""
+
+    def __call__(
+        self,
+        step: Callable[..., object] | Any = None,
+        *,
+        batches: Callable[[int], Any] | Iterable[Any] | None = None,
+    ) -> list[Any]:
+        """Measure optimizer steps at the case of this test and return the loss of the last one, in a list.
+
+        Args:
+            step: a function of a batch, which makes one optimizer step and returns its loss. Left out, or a diffusers
+                pipeline: the plugin's own step on the model of the grid.
+            batches: for a step of your own: a function of the batch size that returns a batch, or batches that are
+                there (a list, a DataLoader), used in turn. Left out: the step is called without any.
+
+        Out of memory skips the test with the reason, a loss that is not finite fails it (``diverged``), an exception
+        of *step* is raised as it is. Under ``--benchmark-disable`` one step is made and nothing is recorded.
+        """
+        from pytest_sdbatch.grid.training import STEP
+        from pytest_sdbatch.training.own_step import OwnStepWorkload
+        from pytest_sdbatch.training.workload import TrainingWorkload
+
+        __tracebackhide__ = True
+        if RECORD in self._node.stash:
+            pytest.fail(
+                "sd_training measures once in a test: put the second call into a test of its own", pytrace=False
+            )
+        options = pytest_items.options_of(self._node, self._host)
+        source = self._host.examples(options)
+        how = self.case.training
+        assert how is not None
+        own = step is not None and not hasattr(step, "components")
+        if own and how.method != STEP:
+            pytest.fail(
+                f"sd_training(step) in a test that trains {self.case.model}: give each a test of its own, and leave "
+                "sd_pipeline out of that with the step",
+                pytrace=False,
+            )
+        if not own and how.method == STEP:
+            pytest.fail(
+                "sd_training() trains the model of the grid: make sd_pipeline an argument of the test", pytrace=False
+            )
+        if own:
+            return self._measure(OwnStepWorkload(step, batches, self.case, source, self._host.together), None, options)
+        pipeline = self._request.getfixturevalue("sd_pipeline") if step is None else step
+        loaded = self._node.stash.get(pytest_items.LOADED, None)
+        workload = TrainingWorkload(
+            pipeline,
+            self.case,
+            source,
+            seed=options.count("seed"),
+            rate=None if options.text("train_rate") is None else options.number("train_rate"),
+            release=self._host.device.release_memory,
+            together=self._host.together,
         )
         return self._measure(workload, loaded, options)
 
@@ -183,6 +254,10 @@ def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
         reason = host.session.larger_than_fits(test, case)
     if reason is None and options.grows:
         reason = host.session.larger_than_memory(test, case)
+    if case.training is not None and host.together.agree(reason is not None, host.device.kind):
+        reason = reason or "the first process left it out"
+    elif case.training is not None:
+        reason = None
     if reason is not None:
         node.stash[RECORD] = host.session.unmeasured(test, case, reason, Outcome.SKIPPED)
         pytest.skip(reason)
@@ -200,5 +275,11 @@ def act_on(record: Record, told: str = "") -> None:
     __tracebackhide__ = True
     if record.outcome in (Outcome.OOM, Outcome.OVER_LIMIT, Outcome.SKIPPED):
         pytest.skip(f"{record.outcome}: {record.reason}")
-    if record.outcome in (Outcome.INVALID_OUTPUT, Outcome.INVALID_ENVIRONMENT, Outcome.TIMEOUT, Outcome.CRASHED):
+    if record.outcome in (
+        Outcome.INVALID_OUTPUT,
+        Outcome.INVALID_ENVIRONMENT,
+        Outcome.DIVERGED,
+        Outcome.TIMEOUT,
+        Outcome.CRASHED,
+    ):
         pytest.fail(f"{record.outcome}: {told or record.reason}", pytrace=False)

@@ -329,6 +329,8 @@ class Recorder:
 
             verdict.finish(session, self._host)
         leasing.give_back(self._host)
+        if "together" in vars(self._host):
+            self._host.together.end()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
         """Show the table, the answer and the comparison."""

@@ -52,6 +52,7 @@ class Attempt:
                 on_warm=self._count_graphs,
                 on_round=rounds.append,
                 tell=self._tell,
+                agree=self._workload.agree,
             )
             # Now: the memory round is none of the timed ones.
             self._recompiles = variants.compiled_graphs() - self._graphs_before_rounds if self.compiled else 0

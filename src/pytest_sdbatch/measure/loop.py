@@ -69,6 +69,7 @@ def measure(
     on_warm: Callable[[], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
     tell: Callable[[str], None] | None = None,
+    agree: Callable[[bool], bool] = bool,
 ) -> Measurement:
     """Warm *workload* up and time its rounds on *device*.
 
@@ -84,6 +85,7 @@ def measure(
         on_warm: called between the warm-up and the first round.
         on_round: called after each round with what it read, so that a caller has the rounds before an error.
         tell: called before each warm-up call and each round with what comes, in words. None is called while timing.
+        agree: takes whether to stop, and returns it, or what other processes that take part have decided.
     """
     __tracebackhide__ = True  # for pytest, when a call raises
     should_stop((1.0,) * 5, Rules())  # loads what the rule needs now: between rounds it would show up in their memory
@@ -92,10 +94,10 @@ def measure(
     try:
         if not warm:
             device.release_memory()  # peaks shall not depend on what was measured before
-            _warm_up(workload, device, rules, tell, readings.warmup_s)
+            _warm_up(workload, device, rules, tell, agree, readings.warmup_s)
         if on_warm is not None:
             on_warm()
-        stopped = _run_rounds(workload, device, rules, stages, on_round, tell, readings)
+        stopped = _run_rounds(workload, device, rules, stages, on_round, tell, agree, readings)
     except Exception as error:
         if not device.is_out_of_memory(error):
             raise
@@ -122,11 +124,16 @@ def measure(
 
 
 def _warm_up(
-    workload: Calls, device: Device, rules: Rules, tell: Callable[[str], None] | None, seconds: list[float]
+    workload: Calls,
+    device: Device,
+    rules: Rules,
+    tell: Callable[[str], None] | None,
+    agree: Callable[[bool], bool],
+    seconds: list[float],
 ) -> None:
     __tracebackhide__ = True
     # Not paused for tracers: here coverage sees the measured code.
-    while not warmup_done(seconds, rules):
+    while not agree(warmup_done(seconds, rules)):
         if tell is not None:
             tell(f"warm-up call {len(seconds) + 1}")
         call = workload.prepare()[0]
@@ -144,6 +151,7 @@ def _run_rounds(
     stages: StageClock | None,
     on_round: Callable[[Round], None] | None,
     tell: Callable[[str], None] | None,
+    agree: Callable[[bool], bool],
     readings: _Readings,
 ) -> StopReason:
     __tracebackhide__ = True
@@ -165,6 +173,7 @@ def _run_rounds(
         if on_round is not None:
             on_round(reading)
         stopped = should_stop([one.wall_s for one in readings.rounds], rules)
+        stopped = (stopped or StopReason.AGREED) if agree(stopped is not None) else None
     return stopped
 
 

@@ -60,6 +60,7 @@ def record_of(
             denoiser_batch=result.denoiser_batch,
             denoiser_calls=result.denoiser_calls,
         ),
+        trained=workload.trained,
     )
 
 
@@ -90,8 +91,8 @@ def with_surroundings(record: Record, around: Surroundings) -> Record:
         process_bytes=after.own_bytes,
         process_source=after.own_source,
         foreign_processes=foreign,
-        # Beside workers of our own every case waits, which the record says by itself.
-        contention=validity.contention(rounds, around.environment.must_match) if record.parallel == 1 else None,
+        # Beside processes of our own every case waits, which the record says by itself.
+        contention=validity.contention(rounds, around.environment.must_match) if _is_alone(record) else None,
     )
     if record.outcome is not Outcome.OK:
         return record
@@ -104,6 +105,10 @@ def with_surroundings(record: Record, around: Surroundings) -> Record:
         or slowed
     )
     return record if doubt is None else replace(record, outcome=doubt.outcome, reason=doubt.reason)
+
+
+def _is_alone(record: Record) -> bool:
+    return record.parallel == 1 and (record.trained is None or record.trained.processes == 1)
 
 
 def _judge(result: Measurement, workload: Workload, attempt: Attempt) -> tuple[Outcome, str | None, str]:

@@ -1,4 +1,4 @@
-"""What is measured, as the measurement sees it: generation is one of these."""
+"""What is measured, as the measurement sees it: generation and training are two of these."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.pipelines.output import OutputVerdict
-from pytest_sdbatch.records import Fact
+from pytest_sdbatch.records import Fact, Trained
 
 
 class Calls(Protocol):
@@ -51,12 +51,21 @@ class Workload(Calls, Protocol):
         """What decides about the figures beside the case and the place."""
         ...
 
+    @property
+    def trained(self) -> Trained | None:
+        """What training adds to the record; None: it generates."""
+        ...
+
     def check(self) -> None:
         """Refuse by a ModelError what cannot be measured at this case; before anything is run."""
         ...
 
     def judge(self, outputs: Sequence[object]) -> OutputVerdict:
         """Look at what the calls of the last round returned; after the timed region."""
+        ...
+
+    def agree(self, decided: bool) -> bool:
+        """Return whether to stop: *decided* here, or by the first of several processes that run it together."""
         ...
 
     def close(self) -> None:

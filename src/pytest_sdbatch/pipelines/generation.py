@@ -136,6 +136,11 @@ class GenerationWorkload:
         """The case as its calls are asked for it: all its images in one where the count is inside."""
         return replace(self.case, batch_size=self.case.images, batch_count=1) if self.count_inside else self.case
 
+    @property
+    def trained(self) -> None:
+        """Nothing: it does not train."""
+        return None
+
     def check(self) -> None:
         """Refuse a pipeline of the user's own that is not what the case says, and switch progress bars off."""
         if self.loaded is None and is_pipeline(self.target):
@@ -146,6 +151,10 @@ class GenerationWorkload:
     def judge(self, outputs: Sequence[object]) -> OutputVerdict:
         """Look at the images that the calls of a round returned."""
         return check_output(outputs, self.asked)
+
+    def agree(self, decided: bool) -> bool:
+        """Return *decided*: nobody else takes part."""
+        return decided
 
     def close(self) -> None:
         """Do nothing: what calls leave on the device belongs to the pipeline."""
