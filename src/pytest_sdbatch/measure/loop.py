@@ -107,6 +107,11 @@ def measure(
         # After the except block: until it is left, the traceback keeps the frames, and with them the tensors, alive.
         readings.outputs.clear()
         device.release_memory()
+    return _measured(readings, warm=warm, stopped=stopped, reason=reason)
+
+
+def _measured(readings: _Readings, *, warm: bool, stopped: StopReason, reason: str | None) -> Measurement:
+    """Return what was read; *reason*: why memory ran out, if it did."""
     return Measurement(
         rounds=tuple(readings.rounds),
         warmup_s=tuple(readings.warmup_s),

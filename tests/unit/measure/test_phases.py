@@ -56,7 +56,8 @@ def test_a_phase_that_was_not_seen_makes_the_split_unknown() -> None:
 
 def test_borders_of_phases_are_told() -> None:
     """So that the peak of each can be read."""
-    device, told = FakeDevice(), []
+    device = FakeDevice()
+    told: list[str | None] = []
     announcer = Announcer(device)
 
     with PhaseClock(announcer, device) as clock, clock.at_borders(told.append):

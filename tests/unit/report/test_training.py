@@ -60,8 +60,9 @@ def test_an_epoch_is_its_steps(sd15: Maker) -> None:
         )
     )
 
-    assert (plain.batches, plain.epoch_s) == (250, pytest.approx(250 * 0.5))
-    assert (accumulated.effective, accumulated.epoch_s) == (16, pytest.approx(63 * 1.7))
+    assert (plain.batches, accumulated.effective) == (250, 16)
+    assert plain.epoch_s == pytest.approx(250 * 0.5)
+    assert accumulated.epoch_s == pytest.approx(63 * 1.7)
     assert (unknown.batches, unknown.epoch_s) == (None, None)
 
 
@@ -79,10 +80,10 @@ def test_the_table_shows_what_differs(sd15: Maker) -> None:
     rows = [line.split() for line in text.splitlines() if line.startswith("  ")]
     assert [row[0] for row in rows[-3:]] == ["4", "8", "16"]
     assert rows[-3][1:3] == ["500", "ms"]
-    assert [row[-2:] for row in rows[-3:]] == [["min", "ok"], ["oom", "(1)"], ["skipped", "(2)"]] or text
+    assert [row[-1] for row in rows[-3:]] == ["ok", "(1)", "(2)"]
     assert "measured" in text
     assert "no, predicted" in text
-    assert "500 MiB/1,000 MiB/300 MiB" in text
+    assert "500 MiB/0.977 GiB/300 MiB" in text
 
 
 def test_memory_that_bends_is_not_predicted_before_two_slopes_agree(sd15: Maker) -> None:
