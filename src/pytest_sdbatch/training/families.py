@@ -6,6 +6,7 @@ for the UNets and PixArt, and flow matching for Stable Diffusion 3 and Flux.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ _ATTENTION = ("to_k", "to_q", "to_v", "to_out.0")
 _JOINT = ("attn.add_k_proj", "attn.add_q_proj", "attn.add_v_proj", "attn.to_add_out")
 _JOINT_ATTENTION = (*_JOINT, "attn.to_k", "attn.to_out.0", "attn.to_q", "attn.to_v")
 _FEED_FORWARD = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
+_SCHEDULER = "_sdbatch_training_scheduler"  # attribute of the pipeline
 _FLUX_GUIDANCE = 3.5  # what the script gives a network that has the guidance built in
 
 
@@ -90,10 +92,8 @@ def _text_of_pixart(pipeline: Any, captions: list[str]) -> dict[str, Any]:
 def _noised(pipeline: Any, latents: Any, generator: Any) -> tuple[Any, Any, Any]:
     """Return noisy latents, their timesteps, and what the network is to predict."""
     import torch
-    from diffusers import DDPMScheduler
 
-    config = pipeline.scheduler.config
-    scheduler = DDPMScheduler.from_config(config)
+    scheduler = _scheduler(pipeline, "DDPMScheduler")
     noise = torch.randn(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
     timesteps = torch.randint(
         scheduler.config.num_train_timesteps, (len(latents),), generator=generator, device=latents.device
@@ -102,6 +102,19 @@ def _noised(pipeline: Any, latents: Any, generator: Any) -> tuple[Any, Any, Any]
     if scheduler.config.prediction_type == "v_prediction":
         return noisy, timesteps, scheduler.get_velocity(latents, noise, timesteps)
     return noisy, timesteps, noise
+
+
+def _scheduler(pipeline: Any, class_name: str) -> Any:
+    """Return the scheduler that *pipeline* is trained with, set as the one that it draws with; made once."""
+    if _SCHEDULER not in vars(pipeline):
+        import diffusers
+
+        config = dict(pipeline.scheduler.config)
+        known = inspect.signature(getattr(diffusers, class_name).__init__).parameters
+        # The rest belongs to the other class, and would be warned of.
+        settings = {name: value for name, value in config.items() if name in known}
+        vars(pipeline)[_SCHEDULER] = getattr(diffusers, class_name)(**settings)
+    return vars(pipeline)[_SCHEDULER]
 
 
 def _squares(prediction: Any, target: Any) -> Any:
@@ -145,10 +158,9 @@ def _loss_of_pixart(pipeline: Any, denoiser: Any, examples: Examples, generator:
 def _flowing(pipeline: Any, latents: Any, generator: Any, weighting: str) -> tuple[Any, Any, Any, Any]:
     """Return noisy latents, timesteps, sigmas and noise of flow matching."""
     import torch
-    from diffusers import FlowMatchEulerDiscreteScheduler
     from diffusers.training_utils import compute_density_for_timestep_sampling
 
-    scheduler = FlowMatchEulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    scheduler = _scheduler(pipeline, "FlowMatchEulerDiscreteScheduler")
     noise = torch.randn(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
     density = compute_density_for_timestep_sampling(
         weighting, len(latents), logit_mean=0.0, logit_std=1.0, device=latents.device, generator=generator
