@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.parity import Parity
     from pytest_sdbatch.errors import SdbatchError
-    from pytest_sdbatch.fixtures import SdBenchmark
+    from pytest_sdbatch.fixtures import SdBenchmark, SdTraining
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.pipelines.catalog import Model
     from pytest_sdbatch.pipelines.dtypes import torch_dtype
@@ -32,6 +32,7 @@ _HOMES = {
     "Round": "records",
     "Run": "records",
     "SdBenchmark": "fixtures",
+    "SdTraining": "fixtures",
     "SdbatchError": "errors",
     "Variant": "pipelines.variants",
     "check_parity": "pipelines.parity",
@@ -50,6 +51,7 @@ __all__ = [
     "Round",
     "Run",
     "SdBenchmark",
+    "SdTraining",
     "SdbatchError",
     "Variant",
     "check_parity",

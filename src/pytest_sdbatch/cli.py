@@ -1,4 +1,4 @@
-"""The command ``sdbatch``: sweeps without a test file, comparisons, reports, learning, what a machine detects, models."""
+"""The command ``sdbatch``: sweeps without a test file, comparisons, reports, learning, detectable effects, models."""
 
 from __future__ import annotations
 

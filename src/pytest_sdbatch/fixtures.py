@@ -1,10 +1,10 @@
-"""What a benchmark asks for: ``sd_benchmark``, ``sd_pipeline``, ``sd_case``."""
+"""What a benchmark asks for: ``sd_benchmark``, ``sd_training``, ``sd_pipeline``, ``sd_case``."""
 # A fixture is a thing, not an act.
 # ruff: noqa: D401
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.measure.workload import Workload
+    from pytest_sdbatch.options import Options
     from pytest_sdbatch.pipelines.generation import Batch
+    from pytest_sdbatch.pipelines.pool import Loaded
     from pytest_sdbatch.records import Record
 
 
@@ -38,8 +41,7 @@ def sd_case(
     host = host_of(request.config)
     if RECORD in request.node.stash:  # of an earlier attempt: the test is run again
         del request.node.stash[RECORD]
-    values = (sd_model, sd_dtype, sd_device, sd_variant, sd_resolution, sd_steps, sd_batch_size, sd_batch_count)
-    return pytest_items.case_of(request.node, host, dict(zip(pytest_items.PARAMETERS, values, strict=True)))
+    return pytest_items.case_of(request.node, host)
 
 
 @pytest.fixture
@@ -80,14 +82,59 @@ def sd_benchmark(request: pytest.FixtureRequest, benchmark: BenchmarkFixture, sd
     return SdBenchmark(request, benchmark, sd_case)
 
 
-class SdBenchmark:
-    """Measures one case; called once in a test."""
+@pytest.fixture
+def sd_training(
+    request: pytest.FixtureRequest, benchmark: BenchmarkFixture, sd_case: Case, sd_accumulation: int
+) -> SdTraining:
+    """Measure training steps, of the grid's model or of your own: see pytest_sdbatch.SdTraining."""
+    request.node.stash[pytest_items.BENCHMARK] = benchmark
+    return SdTraining(request, benchmark, sd_case)
+
+
+class _Measuring:
+    """What measures one case; called once in a test."""
 
     def __init__(self, request: pytest.FixtureRequest, benchmark: BenchmarkFixture, case: Case) -> None:
         self.case = case
+        self._request = request
         self._node = request.node
         self._benchmark = benchmark
         self._host = host_of(request.config)
+
+    def _measure(self, workload: Workload, loaded: Loaded | None, options: Options) -> list[Any]:
+        """Measure *workload*, and turn its outcome into that of the test."""
+        __tracebackhide__ = True
+        node, host, session = self._node, self._host, self._host.session
+        test = pytest_items.name_of_test(node, self.case)
+        if host.only_check:
+            pytest_benchmark.leave_out(self._benchmark)
+            outputs, verdict = session.run_once(workload)
+            if verdict.problem is not None:
+                pytest.fail(f"{verdict.outcome}: {verdict.problem}", pytrace=False)
+            return outputs
+        skip_what_cannot_fit(node, host, self.case)
+        try:
+            measured = session.measure(test, workload, options, loaded)
+        except (pytest.skip.Exception, pytest.fail.Exception) as ended:
+            outcome = pytest_items.outcome_of(ended)
+            node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)
+            pytest_benchmark.leave_out(self._benchmark)
+            raise
+        except BaseException:  # Ctrl-C above all: pytest-benchmark's warning must not hide it
+            pytest_benchmark.leave_out(self._benchmark)
+            raise
+        node.stash[RECORD] = measured.record
+        pytest_benchmark.publish(self._benchmark, measured.record)
+        if isinstance(measured.error, SdbatchError):
+            pytest.fail(str(measured.error), pytrace=False)
+        if measured.error is not None:
+            raise measured.error
+        act_on(measured.record)
+        return measured.outputs
+
+
+class SdBenchmark(_Measuring):
+    """Measures one case of generation; called once in a test."""
 
     def __call__(self, target: Callable[[Batch], object] | Any, *, count_inside: bool = False) -> list[Any]:
         """Measure *target* at the case of this test and return the outputs of the last round.
@@ -105,40 +152,86 @@ class SdBenchmark:
         Out of memory skips the test with the reason, a wrong output fails it, an exception of *target* is raised as
         it is. Under ``--benchmark-disable`` *target* makes its batches once and nothing is recorded.
         """
+        from pytest_sdbatch.pipelines.generation import GenerationWorkload
+
         __tracebackhide__ = True
-        node, host, session = self._node, self._host, self._host.session
-        if RECORD in node.stash:
+        if RECORD in self._node.stash:
             pytest.fail(
                 "sd_benchmark measures once in a test: put the second call into a test of its own", pytrace=False
             )
-        options = pytest_items.options_of(node, host)
-        test, prompts = pytest_items.name_of_test(node, self.case), host.prompts(options)
-        if host.only_check:
-            pytest_benchmark.leave_out(self._benchmark)
-            outputs, problem = session.run_once(self.case, target, options, prompts, count_inside=count_inside)
-            if problem is not None:
-                pytest.fail(f"invalid-output: {problem}", pytrace=False)
-            return outputs
-        skip_what_cannot_fit(node, host, self.case)
-        try:
-            loaded = node.stash.get(pytest_items.LOADED, None)
-            measured = session.measure(test, self.case, target, options, prompts, loaded, count_inside=count_inside)
-        except (pytest.skip.Exception, pytest.fail.Exception) as ended:
-            outcome = pytest_items.outcome_of(ended)
-            node.stash[RECORD] = session.unmeasured(test, self.case, str(ended), outcome)
-            pytest_benchmark.leave_out(self._benchmark)
-            raise
-        except BaseException:  # Ctrl-C above all: pytest-benchmark's warning must not hide it
-            pytest_benchmark.leave_out(self._benchmark)
-            raise
-        node.stash[RECORD] = measured.record
-        pytest_benchmark.publish(self._benchmark, measured.record)
-        if isinstance(measured.error, SdbatchError):
-            pytest.fail(str(measured.error), pytrace=False)
-        if measured.error is not None:
-            raise measured.error
-        act_on(measured.record)
-        return measured.outputs
+        if self.case.training is not None:
+            pytest.fail("sd_benchmark beside sd_training: put it into a test of its own", pytrace=False)
+        options = pytest_items.options_of(self._node, self._host)
+        loaded = self._node.stash.get(pytest_items.LOADED, None)
+        workload = GenerationWorkload(
+            target,
+            self.case,
+            self._host.prompts(options),
+            seed=options.count("seed"),
+            count_inside=count_inside,
+            loaded=None if loaded is None else loaded.pipeline,
+        )
+        return self._measure(workload, loaded, options)
+
+
+class SdTraining(_Measuring):
+    """Measures training steps of one case; called once in a test."""
+
+    def __call__(
+        self,
+        step: Callable[..., object] | Any = None,
+        *,
+        batches: Callable[[int], Any] | Iterable[Any] | None = None,
+    ) -> list[Any]:
+        """Measure optimizer steps at the case of this test and return the loss of the last one, in a list.
+
+        Args:
+            step: a function of a batch, which makes one optimizer step and returns its loss. Left out, or a diffusers
+                pipeline: the plugin's own step on the model of the grid.
+            batches: for a step of your own: a function of the batch size that returns a batch, or batches that are
+                there (a list, a DataLoader), used in turn. Left out: the step is called without any.
+
+        Out of memory skips the test with the reason, a loss that is not finite fails it (``diverged``), an exception
+        of *step* is raised as it is. Under ``--benchmark-disable`` one step is made and nothing is recorded.
+        """
+        from pytest_sdbatch.grid.training import STEP
+        from pytest_sdbatch.training.own_step import OwnStepWorkload
+        from pytest_sdbatch.training.workload import TrainingWorkload
+
+        __tracebackhide__ = True
+        if RECORD in self._node.stash:
+            pytest.fail(
+                "sd_training measures once in a test: put the second call into a test of its own", pytrace=False
+            )
+        options = pytest_items.options_of(self._node, self._host)
+        source = self._host.examples(options)
+        how = self.case.training
+        assert how is not None
+        own = step is not None and not hasattr(step, "components")
+        if own and how.method != STEP:
+            pytest.fail(
+                f"sd_training(step) in a test that trains {self.case.model}: give each a test of its own, and leave "
+                "sd_pipeline out of that with the step",
+                pytrace=False,
+            )
+        if not own and how.method == STEP:
+            pytest.fail(
+                "sd_training() trains the model of the grid: make sd_pipeline an argument of the test", pytrace=False
+            )
+        if own:
+            return self._measure(OwnStepWorkload(step, batches, self.case, source, self._host.together), None, options)
+        pipeline = self._request.getfixturevalue("sd_pipeline") if step is None else step
+        loaded = self._node.stash.get(pytest_items.LOADED, None)
+        workload = TrainingWorkload(
+            pipeline,
+            self.case,
+            source,
+            seed=options.count("seed"),
+            rate=None if options.text("train_rate") is None else options.number("train_rate"),
+            release=self._host.device.release_memory,
+            together=self._host.together,
+        )
+        return self._measure(workload, loaded, options)
 
 
 def leave_out(request: pytest.FixtureRequest) -> None:
@@ -161,6 +254,10 @@ def skip_what_cannot_fit(node: pytest.Function, host: Host, case: Case) -> None:
         reason = host.session.larger_than_fits(test, case)
     if reason is None and options.grows:
         reason = host.session.larger_than_memory(test, case)
+    if case.training is not None and host.together.agree(reason is not None, host.device.kind):
+        reason = reason or "the first process left it out"
+    elif case.training is not None:
+        reason = None
     if reason is not None:
         node.stash[RECORD] = host.session.unmeasured(test, case, reason, Outcome.SKIPPED)
         pytest.skip(reason)
@@ -178,5 +275,11 @@ def act_on(record: Record, told: str = "") -> None:
     __tracebackhide__ = True
     if record.outcome in (Outcome.OOM, Outcome.OVER_LIMIT, Outcome.SKIPPED):
         pytest.skip(f"{record.outcome}: {record.reason}")
-    if record.outcome in (Outcome.INVALID_OUTPUT, Outcome.INVALID_ENVIRONMENT, Outcome.TIMEOUT, Outcome.CRASHED):
+    if record.outcome in (
+        Outcome.INVALID_OUTPUT,
+        Outcome.INVALID_ENVIRONMENT,
+        Outcome.DIVERGED,
+        Outcome.TIMEOUT,
+        Outcome.CRASHED,
+    ):
         pytest.fail(f"{record.outcome}: {told or record.reason}", pytrace=False)

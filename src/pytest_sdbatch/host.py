@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from pytest_sdbatch.bridges.live import Live
     from pytest_sdbatch.devices.device import Device
     from pytest_sdbatch.devices.lease import Lease
-    from pytest_sdbatch.grid.case import Case
+    from pytest_sdbatch.grid.case import Case, PoolKey
     from pytest_sdbatch.grid.plan import Defaults
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
     from pytest_sdbatch.records import Record
     from pytest_sdbatch.session import BenchSession
     from pytest_sdbatch.storage.journal import Entry, Journal, Stored
+    from pytest_sdbatch.training.examples import Source
+    from pytest_sdbatch.training.folder import ImageFolder
+    from pytest_sdbatch.training.together import Together
 
+_TRAINING_SUITE = "pytest_sdbatch.suite_training"
 HAND_IN: pytest.StashKey[Path] = pytest.StashKey()
 HANDS_IN = "sdbatch_hands_in"  # key of xdist's workerinput: whether its controller does
 
@@ -43,11 +47,12 @@ class Host:
         self.config = config
         self.hand_in = config.stash.get(HAND_IN, None)  # where one of several processes writes its run instead
         hands_in = self.hand_in is not None or getattr(config, "workerinput", {}).get(HANDS_IN, False)
-        self.options = options.without(*OF_THE_WHOLE_RUN) if hands_in else options
+        self.options = options.without(*OF_THE_WHOLE_RUN) if hands_in else _of_process(options)
+        self._folders: dict[Path, ImageFolder] = {}  # of images to train on, each looked at once
         self.error: SdbatchError | None = None  # the first one of collection, raised when collection is over
         self.cases: dict[tuple[str, tuple[object, ...]], Case] = {}
         self.grid: list[Case] = []  # one per benchmark that will be measured, in the order of running
-        self.loads: Counter[tuple[str, str, str, str, int]] = Counter()  # tests still to come, by pool key
+        self.loads: Counter[PoolKey] = Counter()  # tests still to come, by pool key
         self.progress = Progress()
         self.guarded = False  # whether a benchmark shall fail where other processes use the device
         self.hints: list[str] = []  # shown with the header
@@ -77,9 +82,11 @@ class Host:
     @cached_property
     def device(self) -> Device:
         """The device of this run."""
-        from pytest_sdbatch.devices.detect import check_complete, open_device
+        from pytest_sdbatch.devices.detect import check_complete, device_of_process, open_device
 
         name = self.options.text("device") or "auto"
+        if self.together.count > 1:
+            name = device_of_process(name, self.together.local_rank)
         try:
             made: Device | None = self.config.hook.pytest_sdbatch_make_device(name=name)
             if made is not None:
@@ -166,7 +173,8 @@ class Host:
         anywhere = Defaults(device="cpu", model="tiny-sd", dtype="fp32", height=64, width=64, steps=1)
         # Without a model the resolutions are for tests with pipelines of their own, too.
         with_model = self.options.origin("models") is Origin.COMMAND_LINE
-        plan(self.options, self.catalog, anywhere, with_model=with_model)
+        if _TRAINING_SUITE not in map(str, self.config.invocation_params.args):  # which has another grid
+            plan(self.options, self.catalog, anywhere, with_model=with_model)
         Rules.from_options(self.options)
         self.prompts(self.options)
         self._check_reports()
@@ -222,6 +230,33 @@ class Host:
         text = options.text("prompts")
         return DEFAULT_PROMPTS if text is None else read_prompts(self.path_of("prompts", text))
 
+    @cached_property
+    def together(self) -> Together:
+        """The place of this process among those that train together."""
+        from pytest_sdbatch.training.together import together
+
+        return together()
+
+    def examples(self, options: Options) -> Source:
+        """Return what a test trains on: a folder that was looked at whole, or made-up images."""
+        from pytest_sdbatch.training.examples import source_of
+        from pytest_sdbatch.training.folder import look_at
+
+        text, folder = options.text("train_data"), None
+        if text is not None:
+            if options.text("images") is not None and options.origin("images") >= options.origin("train_data"):
+                raise OptionError(
+                    f"{options.spelled('images')} and {options.spelled('train_data')} do not go together",
+                    why="the folder says how many images there are",
+                    fix="leave one of them out",
+                )
+            path = self.path_of("train_data", text)
+            if path not in self._folders:
+                self._folders[path] = look_at(path, spelled=options.spelled("train_data"))
+            folder = self._folders[path]
+        images = None if options.text("images") is None else options.count("images")
+        return source_of(folder, self.prompts(options), images=images, repeats=options.count("train_repeats"))
+
     def expect(self, cases: Sequence[tuple[Case, bool]]) -> None:
         """Take note of what will run, in order: each with its case, and whether it is measured."""
         self.grid = [case for case, measured in cases if measured]
@@ -263,6 +298,15 @@ class Host:
         typed = self.options.origin(name) is Origin.COMMAND_LINE
         base = self.config.invocation_params.dir if typed else self.config.rootpath
         return Path(base, Path(text).expanduser())
+
+
+def _of_process(options: Options) -> Options:
+    """Return *options*, of a process that follows another one without what that one alone does: writing and judging."""
+    import os
+
+    if os.environ.get("RANK", "0") != "0" and os.environ.get("WORLD_SIZE", "1") != "1":
+        return options.without(*(name for name in OF_THE_WHOLE_RUN if name != "plan"))
+    return options
 
 
 def host_of(config: pytest.Config) -> Host:

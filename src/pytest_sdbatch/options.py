@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from pytest_sdbatch.errors import OptionError, did_you_mean
 from pytest_sdbatch.grid import axes, limits, prices
+from pytest_sdbatch.grid.training import OPTIMIZERS
 
 
 class Origin(IntEnum):
@@ -59,9 +60,9 @@ GROUPS = {
 # ruff: noqa: E501
 TABLE: tuple[Option, ...] = (
     Option("models", "names", "catalog names (see `sdbatch models`), folders, .safetensors files or hub ids", flag="NAMES", axis=True),
-    Option("batch_sizes", "sizes", "images per pipeline call: 1,4,8 or 1:64:x2; auto: as many as fit, auto:64 at most", "1,4,8", flag="SIZES", axis=True),
-    Option("batch_counts", "integers", "calls one after another in a round", "1", flag="COUNTS", axis=True),
-    Option("images", "count", "make this number of images in every split: 1xN ... Nx1", flag="N"),
+    Option("batch_sizes", "sizes", "images per pipeline call, or per training batch: 1,4,8 or 1:64:x2; auto: as many as fit, auto:64 at most", "1,4,8", flag="SIZES", axis=True),
+    Option("batch_counts", "integers", "calls one after another in a round; of training batches per epoch, all of the data unless given", "1", flag="COUNTS", axis=True),
+    Option("images", "count", "make this number of images in every split: 1xN ... Nx1; of training how many the data has", flag="N"),
     Option("steps", "integers", "denoising steps per image", flag="STEPS"),
     Option("resolutions", "resolutions", "512 or HEIGHTxWIDTH", flag="PIXELS", axis=True),
     Option("frames", "count", "frames of a video; left out: the model's own number", flag="N"),
@@ -73,6 +74,15 @@ TABLE: tuple[Option, ...] = (
     Option("prompts", "path", "text file with one prompt a line; prompts are used in turn"),
     Option("seed", "count0", "image k of a case has seed + k", "0"),
     Option("weights_seed", "count0", "seed of random weights", "0"),
+    Option("train_method", "choice", "what a training step trains: lora (adapters) or full (all of the denoiser)", "lora", choices=("lora", "full")),
+    Option("train_rank", "count", "rank of LoRA", "16"),
+    Option("train_optimizer", "choice", "adamw, adamw8bit (needs bitsandbytes), adafactor or sgd", "adamw", choices=OPTIMIZERS),
+    Option("train_rate", "seconds", "learning rate; left out: 1e-4 for LoRA, 1e-5 for all weights"),
+    Option("train_checkpointing", "switch", "compute activations again in the backward pass instead of keeping them", "yes"),
+    Option("train_accumulation", "integers", "batches per optimizer step: 1,4", "1"),
+    Option("train_cache", "switch", "make latents and text embeddings once, before the steps, and drop VAE and text encoders", "yes"),
+    Option("train_data", "path", "folder of images to train on, captions beside them as NAME.txt; left out: made-up ones"),
+    Option("train_repeats", "count", "how often an epoch shows each image", "1"),
     Option("rounds", "count", "exactly this many rounds, at least 3, instead of the stopping rule"),
     Option("min_rounds", "count", "rounds before any other rule may stop", "5"),
     Option("max_rounds", "count", "most rounds of a case", "30"),

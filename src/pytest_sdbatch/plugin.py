@@ -335,6 +335,8 @@ class Recorder:
             github_run.finish(self._host)
             self._ended = True
         leasing.give_back(self._host)
+        if "together" in vars(self._host):
+            self._host.together.end()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
         """Show the table, the answer and the comparison."""

@@ -37,6 +37,7 @@ class Outcome(StrEnum):
     THROTTLED = "throttled"
     CRASHED = "crashed"
     TIMEOUT = "timeout"
+    DIVERGED = "diverged"
     SKIPPED = "skipped"
 
     @property
@@ -57,6 +58,7 @@ class StopReason(StrEnum):
     MAX_ROUNDS = "max-rounds"
     MAX_SECONDS = "max-seconds"
     FIXED_ROUNDS = "fixed-rounds"
+    AGREED = "agreed"  # another process, with which this one trained, stopped
     FAILED = "failed"
 
 
@@ -70,7 +72,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """Readings of one round: ``batch_count`` calls between two synchronizations."""
+    """Readings of one round: ``Case.calls`` calls between two synchronizations."""
 
     wall_s: float
     cpu_s: float  # process CPU time, all threads
@@ -157,6 +159,24 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What training adds to a record. What is not known is None: of a step of the test's own, and before a step."""
+
+    effective_batch: int  # examples of an optimizer step: batch size x accumulation x processes
+    accumulation: int = 1
+    processes: int = 1
+    images: int | None = None  # in the data; None: none was named
+    repeats: int = 1  # of each image in an epoch
+    data: str | None = None  # where the examples came from, in words
+    objective: str | None = None  # what the loss is on: noise, velocity, flow matching
+    trainable_parameters: int | None = None
+    # Of the network that is trained, counted and not measured. What its peak has on top are activations.
+    weight_bytes: int | None = None
+    gradient_bytes: int | None = None
+    optimizer_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One measured case of one test in one process."""
 
@@ -188,6 +208,7 @@ class Record:
     must_match: Mapping[str, Fact] = field(default_factory=dict)  # beside the environment's: seed, prompts ...
     weights: Weights = field(default_factory=lambda: Weights(kind="own"))
     derived: Derived = field(default_factory=Derived)
+    trained: Trained | None = None  # of a case that trains; None: it generates, or never began
 
     @property
     def key(self) -> tuple[str, str]:

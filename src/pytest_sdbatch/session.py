@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,32 +14,28 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from pytest_sdbatch.analysis.limits import GROWING, broken_limits
-from pytest_sdbatch.errors import CannotRun, DoesNotFit, ModelError, SdbatchError
+from pytest_sdbatch.errors import CannotRun, DoesNotFit, SdbatchError
 from pytest_sdbatch.measure import validity
 from pytest_sdbatch.measure.attempt import Attempt
-from pytest_sdbatch.measure.boundaries import missing_energy, without_coarse_energy
 from pytest_sdbatch.measure.environment import read_environment
 from pytest_sdbatch.measure.loop import Measurement
-from pytest_sdbatch.measure.output import check_output
+from pytest_sdbatch.measure.phases import stage_clock
+from pytest_sdbatch.measure.recording import Surroundings, record_of, with_surroundings
 from pytest_sdbatch.measure.room import too_large
-from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules
+from pytest_sdbatch.measure.workload import Workload
 from pytest_sdbatch.options import Options
 from pytest_sdbatch.pipelines import variants
-from pytest_sdbatch.pipelines.anatomy import check_own, describe, hide_progress, is_pipeline
-from pytest_sdbatch.pipelines.generation import GenerationWorkload, prompts_digest
+from pytest_sdbatch.pipelines.output import OutputVerdict
 from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
-from pytest_sdbatch.records import COUNT_INSIDE, Derived, Environment, Fact, Outcome, Reading, Record, Run, Weights
+from pytest_sdbatch.records import Environment, Fact, MemoryRound, Outcome, Record, Run, Weights
 from pytest_sdbatch.storage.baselines import save_baseline
 from pytest_sdbatch.storage.run_file import write_run
 
 if TYPE_CHECKING:
-    from pytest_sdbatch.devices.device import Device, Processes
+    from pytest_sdbatch.devices.device import Device
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
-
-
-_NOT_OURS = Reading(reason="the plugin did not load the pipeline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,63 +91,52 @@ class BenchSession:
             return Outcome.OOM
         return Outcome.SKIPPED if isinstance(error, CannotRun) else Outcome.CRASHED
 
-    def measure(
-        self,
-        test: str,
-        case: Case,
-        target: object,
-        options: Options,
-        prompts: Sequence[str],
-        loaded: Loaded | None,
-        *,
-        count_inside: bool = False,
-    ) -> Measured:
-        """Measure *target* at *case*.
+    def measure(self, test: str, workload: Workload, options: Options, loaded: Loaded | None) -> Measured:
+        """Measure *workload* at its case.
 
         Args:
             test: name of the test, without our parameters.
-            case: the point of the grid.
-            target: a pipeline or a callable that takes a Batch.
+            workload: what is run.
             options: in force for this test.
-            prompts: used in turn.
             loaded: the pipeline that the plugin loaded for this test, if it did.
-            count_inside: whether one call makes all batches of a round.
         """
-        pipeline = target if is_pipeline(target) else (loaded.pipeline if loaded else None)
         __tracebackhide__ = True
-        if loaded is None and is_pipeline(target):
-            try:
-                check_own(target, case)
-            except ModelError as error:
-                return Measured(
-                    record=self.unmeasured(test, case, error.line, Outcome.CRASHED), outputs=[], error=error
-                )
-        if pipeline is not None:
-            hide_progress(pipeline)
+        case = workload.case
+        try:
+            workload.check()
+        except SdbatchError as error:
+            return Measured(record=self.unmeasured(test, case, error.line, Outcome.CRASHED), outputs=[], error=error)
         self.device.start()
         before, policy = self.device.processes(), options.choice("foreign_processes")
         doubt = validity.crowded(validity.foreign_processes(before)) if policy == "fail" else None
         if doubt is not None:
             return Measured(record=self.unmeasured(test, case, doubt.reason, doubt.outcome), outputs=[])
-        workload = _workload(target, case, prompts, options, count_inside=count_inside)
         attempt = self._attempt(workload, options)
-        shape = (test, replace(case, batch_count=1))  # another test may call another code path
-        ran = self._warm.setdefault(loaded.pipeline if loaded else self, set())
-        warm = shape in ran and not attempt.compiled  # a compiled case starts from an empty compiler
-        with self._compiler(case, options), _stage_clock(pipeline, self.device, case) as stages:
-            result = attempt.run(stages, warm=warm)
-            if result.failure is not None and self.pool.evict_others(case.pool_key):
-                result = attempt.run(stages, warm=warm)
-            memory, no_memory = attempt.memory_round(result, loaded, stages, wanted=options.switch("memory_round"))
-        if result.failure is None and attempt.error is None:
-            ran.add(shape)
-        must_match = {**self.own_facts, **_facts(workload, options, compiled=attempt.compiled)}
-        record = replace(self._record(workload, attempt, result, pipeline, loaded), test=test, must_match=must_match)
-        record = replace(record, memory_round=memory, memory_round_reason=no_memory)
-        record = self._with_surroundings(record, before, policy=policy, limits=options.limit())
+        try:
+            result, memory = self._run(attempt, test, workload, options, loaded)
+            record = record_of(workload, attempt, result, loaded, test=test, device=self.device)
+        finally:
+            workload.close()
+        compile_cache = options.choice("compile_cache") if attempt.compiled else None
+        record = replace(
+            record,
+            parallel=self.parallel,
+            must_match={**self.own_facts, **workload.must_match, "compile_cache": compile_cache},
+            memory_round=memory[0],
+            memory_round_reason=memory[1],
+        )
+        around = Surroundings(
+            device=self.device,
+            environment=self.environment,
+            before=before,
+            policy=policy,
+            limits=options.limit(),
+            measured=self._records.values(),
+        )
+        record = with_surroundings(record, around)
         return Measured(record=record, outputs=list(result.outputs), error=attempt.error)
 
-    def _attempt(self, workload: GenerationWorkload, options: Options) -> Attempt:
+    def _attempt(self, workload: Workload, options: Options) -> Attempt:
         case = workload.case
         return Attempt(
             self.device,
@@ -161,83 +146,34 @@ class BenchSession:
             tell=lambda doing: self.tell(f"{doing}, {case.id}"),
         )
 
-    def _record(
-        self,
-        workload: GenerationWorkload,
-        attempt: Attempt,
-        result: Measurement,
-        pipeline: object | None,
-        loaded: Loaded | None,
-    ) -> Record:
-        outcome, reason, check = _judge(result, workload.asked, attempt)
-        derived = describe(pipeline) if pipeline is not None else Derived()
-        return Record(
-            test="",
-            case=workload.case,
-            outcome=outcome,
-            reason=reason,
-            rounds=result.rounds,
-            warmup_s=result.warmup_s,
-            cold_start_s=result.cold_start_s,
-            load_s=Reading(value=loaded.load_s) if loaded else _NOT_OURS,
-            model_bytes=loaded.model_bytes if loaded else _NOT_OURS,
-            memory_source=self.device.memory_source,
-            memory_reason=result.memory_reason,
-            compilation=attempt.compilation(result),
-            stopped=result.stopped,
-            stages=result.stages,
-            output_check=check,
-            tracer=result.tracer,
-            parallel=self.parallel,
-            weights=loaded.weights if loaded else Weights(kind="own"),
-            derived=replace(
-                derived,
-                # Counted before the variant was applied: packed and fused parameters count otherwise.
-                parameters=loaded.parameters if loaded else derived.parameters,
-                denoiser_batch=result.denoiser_batch,
-                denoiser_calls=result.denoiser_calls,
-            ),
-        )
-
-    def _with_surroundings(
-        self, record: Record, before: Processes, *, policy: str, limits: Mapping[str, float]
-    ) -> Record:
-        """Return *record* with what else was on the device, and the outcome that a sound one has because of that."""
-        after, memory = self.device.processes(), record.memory_round
-        rounds, energy_reason = without_coarse_energy(record.rounds, memory.energy_updates if memory else None)
-        if energy_reason is None and "energy" not in self.environment.unknown:
-            energy_reason = missing_energy(rounds)
-        foreign = None if policy == "ignore" else validity.foreign_processes(before, after)
-        record = replace(
-            record,
-            rounds=rounds,
-            energy_reason=energy_reason,
-            process_bytes=after.own_bytes,
-            process_source=after.own_source,
-            foreign_processes=foreign,
-            # Beside workers of our own every case waits, which the record says by itself.
-            contention=validity.contention(rounds, self.environment.must_match) if self.parallel == 1 else None,
-        )
-        if record.outcome is not Outcome.OK:
-            return record
-        smaller = validity.smaller_s_per_image(self._records.values(), record)
-        slowed = validity.throttled(rounds)
-        doubt = (
-            (validity.crowded(foreign) if policy == "fail" else None)
-            or validity.over_limit(record, limits, timed=slowed is None)
-            or validity.spilled(self.device, record, smaller)
-            or slowed
-        )
-        return record if doubt is None else replace(record, outcome=doubt.outcome, reason=doubt.reason)
-
-    def run_once(
-        self, case: Case, target: object, options: Options, prompts: Sequence[str], *, count_inside: bool = False
-    ) -> tuple[list[object], str | None]:
-        """Make the calls of one round without measuring; return what they gave, and what is wrong with it."""
+    def _run(
+        self, attempt: Attempt, test: str, workload: Workload, options: Options, loaded: Loaded | None
+    ) -> tuple[Measurement, tuple[MemoryRound | None, str | None]]:
+        """Make the rounds and the memory round; where memory does not do beside other pipelines, again without them."""
         __tracebackhide__ = True
-        workload = _workload(target, case, prompts, options, count_inside=count_inside)
-        outputs = [call() for call in workload.prepare()]
-        return outputs, check_output(outputs, workload.asked).problem
+        case = workload.case
+        shape = (test, replace(case, batch_count=1))  # another test may call another code path
+        ran = self._warm.setdefault(loaded.pipeline if loaded else self, set())
+        # A compiled case starts from an empty compiler.
+        warm = shape in ran and workload.keeps_warm and not attempt.compiled
+        with self._compiler(case, options), stage_clock(workload, self.device) as stages:
+            result = attempt.run(stages, warm=warm)
+            if result.failure is not None and self.pool.evict_others(case.pool_key):
+                result = attempt.run(stages, warm=warm)
+            memory = attempt.memory_round(result, loaded, stages, wanted=options.switch("memory_round"))
+        if result.failure is None and attempt.error is None:
+            ran.add(shape)
+        return result, memory
+
+    def run_once(self, workload: Workload) -> tuple[list[object], OutputVerdict]:
+        """Make the calls of one round without measuring; return what they gave, and what that is worth."""
+        __tracebackhide__ = True
+        try:
+            workload.check()
+            outputs = [call() for call in workload.prepare()]
+            return outputs, workload.judge(outputs)
+        finally:
+            workload.close()
 
     def unmeasured(self, test: str, case: Case, reason: str, outcome: Outcome) -> Record:
         """Return the record of a case that was not measured, or not to its end."""
@@ -349,40 +285,5 @@ class BenchSession:
                 yield
 
 
-def _workload(
-    target: object, case: Case, prompts: Sequence[str], options: Options, *, count_inside: bool
-) -> GenerationWorkload:
-    return GenerationWorkload(target, case, prompts, seed=options.count("seed"), count_inside=count_inside)
-
-
-def _facts(workload: GenerationWorkload, options: Options, *, compiled: bool) -> dict[str, Fact]:
-    """Return what must match besides the place before a record is compared."""
-    return {
-        "seed": workload.seed,
-        "prompts": prompts_digest(workload.prompts),
-        "compile_cache": options.choice("compile_cache") if compiled else None,
-        **({COUNT_INSIDE: True} if workload.count_inside else {}),
-    }
-
-
 def _tell_nobody(doing: str) -> None:
     del doing
-
-
-def _stage_clock(pipeline: object | None, device: Device, case: Case) -> AbstractContextManager[StageClock | None]:
-    return nullcontext() if pipeline is None else StageClock(pipeline, device, output_type=case.output_type)
-
-
-def _judge(result: Measurement, case: Case, attempt: Attempt) -> tuple[Outcome, str | None, str]:
-    """Return the outcome, why it is not ok, and what the check of the outputs said."""
-    error, fault = attempt.error, result.fault or attempt.fault
-    if error is not None:
-        reason = error.line if isinstance(error, SdbatchError) else f"{type(error).__name__}: {error}"
-        return Outcome.CRASHED, reason, "unchecked"
-    if result.failure is not None:
-        return result.failure.outcome, result.failure.reason, "unchecked"
-    if fault is not None:
-        return Outcome.INVALID_ENVIRONMENT, fault, "unchecked"
-    verdict = check_output(result.outputs, case)
-    outcome = Outcome.OK if verdict.problem is None else Outcome.INVALID_OUTPUT
-    return outcome, verdict.problem, verdict.status

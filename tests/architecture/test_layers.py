@@ -40,7 +40,9 @@ LAYERS = {
     "cli": 5,
     "commands": 5,
     "bridges": 5,
+    "__main__": 5,
     "suite": 5,
+    "suite_training": 5,
 }
 TOP = 5
 # Imports within a layer that leave their folder. The top layer wires everything and is left out.
@@ -69,10 +71,13 @@ HOMES = {
     "tokenizers": {"pipelines"},
     "safetensors": {"pipelines", "training"},
     "huggingface_hub": {"pipelines"},
+    "accelerate": {"training"},
+    "bitsandbytes": {"training"},
+    "peft": {"training"},
+    "PIL": {"training"},
     "numpy": {"analysis", "devices"},  # devices: the fake one makes images
     "scipy": {"analysis"},
     "sklearn": {"training"},  # the digits, and a classifier
-    "PIL": {"training"},  # a user's own images
     "psutil": {"devices", "measure"},
     "filelock": {"devices"},
     "pynvml": {"devices.nvml"},

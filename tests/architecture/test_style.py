@@ -59,7 +59,9 @@ def test_every_test_says_what_behaviour_it_holds() -> None:
     """The docstring of a test is read when it fails."""
     silent = [
         f"{shown(path)}:{node.lineno} {node.name}"
-        for path in files(TESTS, BENCHMARKS, SOURCE / "pytest_sdbatch" / "suite")
+        for path in files(
+            TESTS, BENCHMARKS, *(SOURCE / "pytest_sdbatch" / name for name in ("suite", "suite_training"))
+        )
         if path.name.startswith("test_")
         for node in nodes(path)
         if isinstance(node, Function) and node.name.startswith("test_") and not ast.get_docstring(node)

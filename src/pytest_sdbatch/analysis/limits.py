@@ -39,10 +39,10 @@ def _broken(record: Record, limits: Mapping[str, float], *, timed: bool) -> Iter
         yield f"peak memory {units.memory(peak)}, at most {units.memory(most)}"
     if not timed or min(seconds) <= 0:
         return
-    call_s = location_s(seconds) / record.case.batch_count
+    call_s = location_s(seconds) / record.case.calls
     if "latency" in limits and call_s > limits["latency"]:
         yield f"{units.duration(call_s)} per call, at most {units.duration(limits['latency'])}"
-    rate, least = record.case.batch_size / call_s, limits.get("images_per_s")
+    rate, least = record.case.images / (call_s * record.case.calls), limits.get("images_per_s")
     if least is not None and rate < least:
         yield f"{units.rate(rate)}, at least {units.rate(least)}"
 

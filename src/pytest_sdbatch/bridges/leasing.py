@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 NO_GPUS: pytest.StashKey[bool] = pytest.StashKey()  # whether `-n auto` found none to share out
 _CORE = "cpu-"  # and its number: the name of its lease
+_SUITES = {"pytest_sdbatch.suite", "pytest_sdbatch.suite_training"}
 _ALLOW_ALL = ("auto", "cuda")
 
 
@@ -33,7 +34,9 @@ def hold(item: pytest.Item, host: Host) -> None:
         return
     if host.lease is None:
         _take(host)
-    if host.lease is not None and host.device.kind == "cpu" and host.device.lease_name is None:
+    # Those that train together are beside each other, and wait for each other by themselves.
+    alone = host.together.count == 1
+    if alone and host.lease is not None and host.device.kind == "cpu" and host.device.lease_name is None:
         _look_around(host)
 
 
@@ -164,7 +167,7 @@ def gpus(options: Options, variables: Mapping[str, str] = os.environ) -> tuple[s
 
 def _is_sweep(options: Options, config: pytest.Config) -> bool:
     typed = any(setting.origin is Origin.COMMAND_LINE for setting in options.settings.values())
-    return typed or "pytest_sdbatch.suite" in map(str, config.invocation_params.args)
+    return typed or not _SUITES.isdisjoint(map(str, config.invocation_params.args))
 
 
 def _core_sets(host: Host) -> list[tuple[int, ...]]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sdbatch import units
-from pytest_sdbatch.bridges import pytest_benchmark, pytest_options
+from pytest_sdbatch.bridges import pytest_benchmark, pytest_options, training_items
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.grid.case import case_of_id
 from pytest_sdbatch.options import BY_SPELLING, Origin, flag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.host import Host
@@ -36,7 +36,9 @@ PARAMETERS = (
 RECORD: pytest.StashKey[Record] = pytest.StashKey()  # what was measured of an item
 LOADED: pytest.StashKey[Loaded] = pytest.StashKey()  # the pipeline that the plugin loaded for an item
 BENCHMARK: pytest.StashKey[Any] = pytest.StashKey()  # pytest-benchmark's fixture of an item
-SUITE = Path(__file__).parents[1] / "suite"
+SUITES = tuple(Path(__file__).parents[1] / name for name in ("suite", "suite_training"))
+_SUITE_FILES = ("pytest_sdbatch/suite/test_sweep.py", "pytest_sdbatch/suite_training/test_training.py")
+_MEASURING = ("sd_benchmark", training_items.FIXTURE)
 
 
 def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
@@ -49,14 +51,20 @@ def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
     from pytest_sdbatch.devices.detect import check_loads_models
 
     cases: Sequence[Case] = ()
+    trains = training_items.trains(metafunc.fixturenames)
     try:
         pytest_options.check_file(host.config)
         refuse_own_parametrization(metafunc.definition)
-        with_model = loads_model(metafunc.fixturenames)
+        with_model = loads_model(metafunc.fixturenames) or (
+            trains and training_items.calls_without_step(metafunc.function)
+        )
         options = options_of(metafunc.definition, host, with_model=with_model)
-        cases = host.cases_of(options, with_model=with_model)
+        if trains:
+            cases = training_items.cases_of(options, host, with_model=with_model, test=metafunc.definition.nodeid)
+        else:
+            cases = host.cases_of(options, with_model=with_model)
         host.prompts(options)
-        host.guarded |= "sd_benchmark" in metafunc.fixturenames and options.choice("foreign_processes") == "fail"
+        host.guarded |= _measures(metafunc.fixturenames) and options.choice("foreign_processes") == "fail"
         if with_model:
             check_loads_models(host.device)
         if not with_model and host.options.origin("models") > Origin.DEFAULT:
@@ -68,7 +76,8 @@ def parametrize(metafunc: pytest.Metafunc, host: Host) -> None:
     for case in cases:
         host.cases[metafunc.definition.nodeid, scalars(case)] = case
     values = [scalars(case) for case in cases]
-    metafunc.parametrize(PARAMETERS, values, ids=[case.id for case in cases], scope="function")
+    names = (*PARAMETERS, training_items.ACCUMULATION) if trains else PARAMETERS
+    metafunc.parametrize(names, values, ids=[case.id for case in cases], scope="function")
 
 
 def loads_model(fixture_names: Sequence[str]) -> bool:
@@ -117,9 +126,9 @@ def refuse_own_parametrization(node: pytest.Item) -> None:
 
 
 def scalars(case: Case) -> tuple[str | int | None, ...]:
-    """Return the values of PARAMETERS for *case*."""
+    """Return the values of PARAMETERS for *case*, and behind them the accumulation of one that trains."""
     resolution = f"{case.height}x{case.width}"
-    return (
+    values = (
         case.model,
         case.dtype,
         case.device,
@@ -129,11 +138,12 @@ def scalars(case: Case) -> tuple[str | int | None, ...]:
         case.batch_size,
         case.batch_count,
     )
+    return values if case.training is None else (*values, case.training.accumulation)
 
 
-def case_of(node: pytest.Function, host: Host, values: Mapping[str, object]) -> Case:
+def case_of(node: pytest.Function, host: Host) -> Case:
     """Return the case of a collected item from its scalar parameters."""
-    return host.cases[_definition_id(node), tuple(values[name] for name in PARAMETERS)]
+    return host.cases[_key_of(node)]
 
 
 def case_of_item(item: pytest.Item, host: Host) -> Case | None:
@@ -146,7 +156,9 @@ def case_of_item(item: pytest.Item, host: Host) -> Case | None:
 
 
 def _key_of(item: pytest.Function) -> tuple[str, tuple[object, ...]]:
-    return _definition_id(item), tuple(item.callspec.params[name] for name in PARAMETERS)
+    params = item.callspec.params
+    accumulation = (params[training_items.ACCUMULATION],) if training_items.ACCUMULATION in params else ()
+    return _definition_id(item), (*(params[name] for name in PARAMETERS), *accumulation)
 
 
 def name_of_test(node: pytest.Function, case: Case) -> str:
@@ -155,7 +167,7 @@ def name_of_test(node: pytest.Function, case: Case) -> str:
     # One dash joins parameters; a second one is a minus sign of the user's own.
     rest = "-".join(part for part in (before.removesuffix("-"), after.removeprefix("-")) if part)
     name = node.originalname + (f"[{rest}]" if rest else "")
-    if node.path.is_relative_to(SUITE):
+    if any(node.path.is_relative_to(suite) for suite in SUITES):
         return f"pytest_sdbatch.suite::{name}"
     assert node.parent is not None
     return f"{node.parent.nodeid}::{name}"
@@ -181,7 +193,7 @@ def read_node_id(node_id: str, device: str) -> tuple[str, Case] | None:
     if case is None:
         return None
     own = parameters.removeprefix(case.id).removeprefix("-")
-    where = "pytest_sdbatch.suite" if file.endswith("pytest_sdbatch/suite/test_sweep.py") else file
+    where = "pytest_sdbatch.suite" if file.endswith(_SUITE_FILES) else file
     return f"{where}::{name}" + (f"[{own}]" if own else ""), case
 
 
@@ -240,8 +252,12 @@ def expect(items: Sequence[pytest.Item], host: Host) -> None:
 
 
 def measures(item: pytest.Item) -> bool:
-    """Return whether *item* asks for ``sd_benchmark``, and not for the case alone."""
-    return isinstance(item, pytest.Function) and "sd_benchmark" in item.fixturenames
+    """Return whether *item* asks for ``sd_benchmark`` or ``sd_training``, and not for the case alone."""
+    return isinstance(item, pytest.Function) and _measures(item.fixturenames)
+
+
+def _measures(fixture_names: Sequence[str]) -> bool:
+    return any(name in fixture_names for name in _MEASURING)
 
 
 def refuse_idle(item: pytest.Item, host: Host) -> None:
@@ -249,6 +265,9 @@ def refuse_idle(item: pytest.Item, host: Host) -> None:
     if not measures(item) or host.only_check or RECORD in item.stash or case_of_item(item, host) is None:
         return
     leave_out(item)
+    assert isinstance(item, pytest.Function)
+    if training_items.trains(item.fixturenames):
+        pytest.fail("sd_training was asked for and never called: write sd_training()", pytrace=False)
     pytest.fail("sd_benchmark was asked for and never called: write sd_benchmark(sd_pipeline)", pytrace=False)
 
 

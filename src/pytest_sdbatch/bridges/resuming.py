@@ -124,7 +124,7 @@ def begin(host: Host) -> None:
     """Begin the journal of this run, with what was taken over; call it when it is known that benchmarks will run."""
     from pytest_sdbatch.storage.journal import Journal
 
-    if host.is_worker or host.only_check or host.journal is not None:
+    if host.is_worker or host.only_check or host.journal is not None or host.together.follows:
         return
     host.journal = Journal(
         folder(host), host.session.run(interrupted=True), selection=selection(host.config), kept=host.kept.values()

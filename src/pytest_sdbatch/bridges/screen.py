@@ -42,7 +42,9 @@ def header(host: Host) -> list[str]:
             lines.append(terminal.free_line(room.free_now(host.device)))
     lines += [f"sdbatch: {hint}" for hint in host.hints]
     if host.grid and host.options.switch("plan"):
-        lines += terminal.plan_lines(host.grid, recorded_seconds(host))
+        from pytest_sdbatch.bridges.training_items import memory_of
+
+        lines += terminal.plan_lines(host.grid, recorded_seconds(host), memory_of(host.grid, host))
     return lines
 
 

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 # Named as a package, the suite is no path, so pytest takes its configuration and its first conftest files from the
 # current folder and the ones above it, and collects no other test there.
 SUITE = ("--pyargs", "pytest_sdbatch.suite")
+TRAINING = ("--pyargs", "pytest_sdbatch.suite_training")
 # Unlike a plain pytest this process has imported the package before pytest could rewrite its asserts.
 QUIET = (
     "-W",
     "ignore:Module already imported so cannot be rewritten; pytest_sdbatch:pytest.PytestAssertRewriteWarning",
 )
 _OPTION = "--processes"
+_TRAIN = "--train"
 T = TypeVar("T")
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)  # how a process ends that the next one may follow
 
@@ -38,8 +40,8 @@ def sweep(words: Sequence[str]) -> int:
     """Run pytest, which takes its configuration and writes its files from the current folder; return its exit status.
 
     Args:
-        words: ``[--processes=K] [options of pytest] [-- what else pytest is given]``. Without ``--`` the shipped suite
-            is run. With it, what is named behind it is, or what pytest finds by itself.
+        words: ``[--train] [--processes=K] [options of pytest] [-- what else pytest is given]``. Without ``--`` the
+            shipped suite is run. With it, what is named behind it is, or what pytest finds by itself.
     """
     try:
         processes, arguments = _read(words)
@@ -57,7 +59,11 @@ def sweep(words: Sequence[str]) -> int:
 
 def run_pytest(arguments: Sequence[str], *plugins: object, name: str = "sdbatch sweep") -> int:
     """Run pytest under the *name* of a command and return its exit status."""
+    from pytest_sdbatch.training.together import together
+
     try:
+        if together().follows:  # of several processes that train together: the first one tells what they do
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = int(pytest.main(list(arguments), plugins=[_Named(name), *plugins]))
         sys.stdout.flush()  # now: what fails while the interpreter ends is printed by it
         return status
@@ -99,8 +105,20 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str] | None]:
 
 
 def pytest_arguments(before: Sequence[str], behind: Sequence[str] | None) -> list[str]:
-    """Return what pytest is given for the words around ``--``: without it the shipped suite is run."""
-    return [*(SUITE if behind is None else ()), *before, *(behind or ()), *QUIET]
+    """Return what pytest is given for the words around ``--``: without it the shipped suite is run.
+
+    Raises:
+        OptionError: for ``--train``, which chooses the part of that suite, where another one is named.
+    """
+    trains = _TRAIN in before
+    if trains and behind is not None:
+        raise OptionError(
+            f"{_TRAIN} with --",
+            why="it names the shipped benchmark of training; behind -- stand your own, which train by sd_training",
+            fix="leave one of them out",
+        )
+    suite = () if behind is not None else TRAINING if trains else SUITE
+    return [*suite, *(word for word in before if word != _TRAIN), *(behind or ()), *QUIET]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,15 @@ def open_device(text: str) -> Device:
     return CudaDevice(index)
 
 
+def device_of_process(word: str, local_rank: int) -> str:
+    """Return the device of one of several processes that train together: each has a GPU of its own, in their order."""
+    if word.strip().lower() == "auto":
+        import torch
+
+        return f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{local_rank}" if word.strip().lower() == "cuda" else word
+
+
 def count_gpus() -> int:
     """Return how many GPUs torch would see."""
     import torch

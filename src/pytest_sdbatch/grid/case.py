@@ -6,6 +6,10 @@ import functools
 import re
 from dataclasses import dataclass
 
+from pytest_sdbatch.grid.training import ID_PATTERN, Training, training_of_id
+
+PoolKey = tuple[str, str, str, str, int, str]
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@/+~-]")
 _WEIGHTS_SUFFIXES = ("-random", "-trained", "-own")
 # Parts of a variant's name that would read as another part of the id: a size, guidance, output type or seed.
@@ -13,8 +17,9 @@ _PART_LIKE = re.compile(r"(?:^|(?<=-))(?=(?:b?[0-9]+x[0-9]+|g[0-9.e+]+|o(?:pt|la
 # Greedy where a model's name may imitate what follows it; a variant's name cannot, see _PART_LIKE.
 _ID = (
     r"(?:(?P<label>.*)-)?(?P<dtype>fp32|fp16|bf16)-(?P<height>[0-9]+)x(?P<width>[0-9]+)"
-    r"(?:-f(?P<frames>[0-9]+))?-s(?P<steps>[0-9]+)(?:-(?P<variant>.+?))??"
-    r"(?:-g(?P<guidance>[0-9.]+(?:e[+-]?[0-9]+)?))?(?:-o(?P<output_type>latent|np|pil))?(?:-w(?P<seed>[0-9]+))?"
+    r"(?:(?:-f(?P<frames>[0-9]+))?-s(?P<steps>[0-9]+)(?:-(?P<variant>.+?))??"
+    r"(?:-g(?P<guidance>[0-9.]+(?:e[+-]?[0-9]+)?))?(?:-o(?P<output_type>latent|np|pil))?"
+    rf"|-{ID_PATTERN})(?:-w(?P<seed>[0-9]+))?"
     r"-b(?P<size>[0-9]+)x(?P<count>[0-9]+)(?=-|$)"
 )
 
@@ -43,6 +48,7 @@ class Case:
     """One point of the grid; two cases are equal exactly when their ids are, on one device.
 
     ``batch_size`` is images per pipeline call, ``batch_count`` is calls one after another. A video counts as one image.
+    Of training ``batch_size`` is examples that go through the network together, ``batch_count`` batches of an epoch.
     """
 
     model: str | None  # catalog name, folder or hub id as written; None: the user's code brings its own
@@ -59,10 +65,18 @@ class Case:
     output_type: str = "pt"
     batch_size: int
     batch_count: int
+    training: Training | None = None  # None: it generates
+
+    @property
+    def calls(self) -> int:
+        """Calls of one round: all batches of generation; of training one optimizer step, be an epoch ever so long."""
+        return self.batch_count if self.training is None else 1
 
     @property
     def images(self) -> int:
-        """Images made in one round."""
+        """Images made in one round; of training, the examples of an optimizer step: the effective batch."""
+        if self.training is not None:
+            return self.batch_size * self.training.accumulation * self.training.processes
         return self.batch_size * self.batch_count
 
     @property
@@ -87,13 +101,17 @@ class Case:
 
     @property
     def id(self) -> str:
-        """``model-dtype-HxW[-fF]-sS[-variant][-gG][-oO][-wW]-bBxN``: non-default parts appear in this order."""
+        """``model-dtype-HxW[-fF]-sS[-variant][-gG][-oO][-wW]-bBxN``: non-default parts appear in this order.
+
+        Of training ``model-dtype-HxW-lora16[...][-wW]-bBxN``, see :attr:`Training.id`.
+        """
         return f"{self.group_id}-b{self.split}"
 
     @property
     def group_id(self) -> str:
         """The id without the split: the cases of one group form one curve over batch size."""
-        parts = [self.dtype, f"{self.height}x{self.width}", f"s{self.steps}"]
+        how = f"s{self.steps}" if self.training is None else self.training.id
+        parts = [self.dtype, f"{self.height}x{self.width}", how]
         if self.frames is not None:
             parts.insert(2, f"f{self.frames}")
         if self.model is not None:
@@ -111,9 +129,10 @@ class Case:
         return "-".join(parts)
 
     @property
-    def pool_key(self) -> tuple[str, str, str, str, int]:
+    def pool_key(self) -> PoolKey:
         """What has to be loaded: cases with equal keys share one pipeline."""
-        return (self.model or "", self.dtype, self.device, self.variant, self.weights_seed)
+        training = "" if self.training is None else self.training.pool_key(self.height, self.width)
+        return (self.model or "", self.dtype, self.device, self.variant, self.weights_seed, training)
 
 
 def case_of_id(text: str, *, device: str) -> Case | None:
@@ -140,11 +159,12 @@ def case_of_id(text: str, *, device: str) -> Case | None:
         height=int(found["height"]),
         width=int(found["width"]),
         frames=None if found["frames"] is None else int(found["frames"]),
-        steps=int(found["steps"]),
+        steps=int(found["steps"] or 1),
         guidance=None if guidance is None else float(guidance),
         output_type=found["output_type"] or "pt",
         batch_size=int(found["size"]),
         batch_count=int(found["count"]),
+        training=training_of_id(found.groupdict()),
     )
 
 

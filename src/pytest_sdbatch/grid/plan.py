@@ -75,17 +75,17 @@ def plan(options: Options, catalog: Catalog, defaults: Defaults, *, with_model: 
         ModelError: for a model that cannot be used.
 
     """
-    models = _models(options, catalog, defaults, with_model=with_model)
+    models = models_of(options, catalog, defaults, with_model=with_model)
     splits = _splits(options)
-    dtypes = _dtypes(options) if _has(options, "dtypes") else (defaults.dtype,)
+    dtypes = dtypes_of(options) if _has(options, "dtypes") else (defaults.dtype,)
     variants = _variants(options, catalog)
     if with_model:
         for (_, facts), variant in itertools.product(models, variants):
             catalog.check_variant(variant, facts)
     frames = {name: _frames(options, facts) for name, facts in models}
-    shapes = [(name, facts, _resolutions(options, facts), _steps(options, facts)) for name, facts in models]
+    shapes = [(name, facts, resolutions_of(options, facts), _steps(options, facts)) for name, facts in models]
     cases_of_a_shape = len(dtypes) * len(variants) * sum(map(len, splits.values()))
-    _check_size(cases_of_a_shape * sum(len(pairs) * len(steps) for *_, pairs, steps in shapes), options)
+    check_size(cases_of_a_shape * sum(len(pairs) * len(steps) for *_, pairs, steps in shapes), options)
     weights_seed = options.count("weights_seed")
     guidance = options.number("guidance") if _has(options, "guidance") else None  # None: as the model is used
     output_type = options.choice("output_type")
@@ -126,9 +126,10 @@ def _has(options: Options, name: str) -> bool:
     return options.text(name) is not None
 
 
-def _models(
+def models_of(
     options: Options, catalog: Catalog, defaults: Defaults, *, with_model: bool
 ) -> list[tuple[str | None, ModelFacts]]:
+    """Return the models of a test by name, with what is known of each."""
     if with_model:
         names = options.names("models") if _has(options, "models") else (defaults.model,)
         return [(name, catalog.facts(name)) for name in names]
@@ -169,7 +170,7 @@ def _splits(options: Options) -> dict[int, tuple[int, ...]]:
     return {size: (images // size,) for size in sizes}
 
 
-def _check_size(cases: int, options: Options) -> None:
+def check_size(cases: int, options: Options) -> None:
     """Refuse a grid before it is built: a mistyped range can mean more cases than memory holds."""
     limit = options.count("max_cases")
     if cases > limit:
@@ -180,7 +181,8 @@ def _check_size(cases: int, options: Options) -> None:
         )
 
 
-def _resolutions(options: Options, facts: ModelFacts) -> tuple[tuple[int, int], ...]:
+def resolutions_of(options: Options, facts: ModelFacts) -> tuple[tuple[int, int], ...]:
+    """Return the sizes in pixels, each of which the model can make."""
     if not _has(options, "resolutions"):
         return ((facts.height, facts.width),)
     pairs = options.resolutions("resolutions")
@@ -221,7 +223,8 @@ def _steps(options: Options, facts: ModelFacts) -> tuple[int, ...]:
     return options.integers("steps") if _has(options, "steps") else (facts.steps,)
 
 
-def _dtypes(options: Options) -> tuple[str, ...]:
+def dtypes_of(options: Options) -> tuple[str, ...]:
+    """Return the dtypes, each one that there is."""
     names = options.names("dtypes")
     for name in names:
         if name not in DTYPES:

@@ -11,8 +11,8 @@ from pytest_sdbatch.measure.loop import Measurement, measure
 from pytest_sdbatch.measure.memory import Loading, measure_memory
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules
+from pytest_sdbatch.measure.workload import Workload
 from pytest_sdbatch.pipelines import variants
-from pytest_sdbatch.pipelines.generation import GenerationWorkload
 from pytest_sdbatch.records import Compilation, MemoryRound, Reading, Round, StopReason
 
 
@@ -22,7 +22,7 @@ class Attempt:
     def __init__(
         self,
         device: Device,
-        workload: GenerationWorkload,
+        workload: Workload,
         rules: Rules,
         *,
         compiled: bool,
@@ -52,6 +52,7 @@ class Attempt:
                 on_warm=self._count_graphs,
                 on_round=rounds.append,
                 tell=self._tell,
+                agree=self._workload.agree,
             )
             # Now: the memory round is none of the timed ones.
             self._recompiles = variants.compiled_graphs() - self._graphs_before_rounds if self.compiled else 0
@@ -90,7 +91,7 @@ class Attempt:
         """Return what compiling cost: what the first call took on top of a call of the rounds."""
         if not self.compiled or not result.rounds or not result.warmup_s:
             return None
-        call_s = location_s([round_.wall_s for round_ in result.rounds]) / self._workload.batch_count
+        call_s = location_s([round_.wall_s for round_ in result.rounds]) / self._workload.calls
         return Compilation(
             seconds=max(result.warmup_s[0] - call_s, 0.0),
             graphs=self._graphs_before_rounds,

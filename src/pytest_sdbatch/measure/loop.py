@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from pytest_sdbatch.devices.device import Device
 from pytest_sdbatch.measure import tracers
 from pytest_sdbatch.measure.boundaries import Watch, round_fields
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules, should_stop, warmup_done
+from pytest_sdbatch.measure.workload import Calls
 from pytest_sdbatch.records import Outcome, Reading, Round, StopReason
 
 _LONGEST_REASON = 400
 _NO_PIPELINE = "there is no pipeline whose stages could be timed"
-
-
-class Workload(Protocol):
-    """What a round consists of."""
-
-    def prepare(self) -> Sequence[Callable[[], object]]:
-        """Return the calls of one round, in order. Called before each round, outside the timed region."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +60,7 @@ class _Readings:
 
 
 def measure(
-    workload: Workload,
+    workload: Calls,
     device: Device,
     rules: Rules,
     *,
@@ -77,6 +69,7 @@ def measure(
     on_warm: Callable[[], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
     tell: Callable[[str], None] | None = None,
+    agree: Callable[[bool], bool] = bool,
 ) -> Measurement:
     """Warm *workload* up and time its rounds on *device*.
 
@@ -92,6 +85,7 @@ def measure(
         on_warm: called between the warm-up and the first round.
         on_round: called after each round with what it read, so that a caller has the rounds before an error.
         tell: called before each warm-up call and each round with what comes, in words. None is called while timing.
+        agree: takes whether to stop, and returns it, or what other processes that take part have decided.
     """
     __tracebackhide__ = True  # for pytest, when a call raises
     should_stop((1.0,) * 5, Rules())  # loads what the rule needs now: between rounds it would show up in their memory
@@ -100,10 +94,10 @@ def measure(
     try:
         if not warm:
             device.release_memory()  # peaks shall not depend on what was measured before
-            _warm_up(workload, device, rules, tell, readings.warmup_s)
+            _warm_up(workload, device, rules, tell, agree, readings.warmup_s)
         if on_warm is not None:
             on_warm()
-        stopped = _run_rounds(workload, device, rules, stages, on_round, tell, readings)
+        stopped = _run_rounds(workload, device, rules, stages, on_round, tell, agree, readings)
     except Exception as error:
         if not device.is_out_of_memory(error):
             raise
@@ -113,6 +107,11 @@ def measure(
         # After the except block: until it is left, the traceback keeps the frames, and with them the tensors, alive.
         readings.outputs.clear()
         device.release_memory()
+    return _measured(readings, warm=warm, stopped=stopped, reason=reason)
+
+
+def _measured(readings: _Readings, *, warm: bool, stopped: StopReason, reason: str | None) -> Measurement:
+    """Return what was read; *reason*: why memory ran out, if it did."""
     return Measurement(
         rounds=tuple(readings.rounds),
         warmup_s=tuple(readings.warmup_s),
@@ -130,11 +129,16 @@ def measure(
 
 
 def _warm_up(
-    workload: Workload, device: Device, rules: Rules, tell: Callable[[str], None] | None, seconds: list[float]
+    workload: Calls,
+    device: Device,
+    rules: Rules,
+    tell: Callable[[str], None] | None,
+    agree: Callable[[bool], bool],
+    seconds: list[float],
 ) -> None:
     __tracebackhide__ = True
     # Not paused for tracers: here coverage sees the measured code.
-    while not warmup_done(seconds, rules):
+    while not agree(warmup_done(seconds, rules)):
         if tell is not None:
             tell(f"warm-up call {len(seconds) + 1}")
         call = workload.prepare()[0]
@@ -146,12 +150,13 @@ def _warm_up(
 
 
 def _run_rounds(
-    workload: Workload,
+    workload: Calls,
     device: Device,
     rules: Rules,
     stages: StageClock | None,
     on_round: Callable[[Round], None] | None,
     tell: Callable[[str], None] | None,
+    agree: Callable[[bool], bool],
     readings: _Readings,
 ) -> StopReason:
     __tracebackhide__ = True
@@ -173,6 +178,7 @@ def _run_rounds(
         if on_round is not None:
             on_round(reading)
         stopped = should_stop([one.wall_s for one in readings.rounds], rules)
+        stopped = (stopped or StopReason.AGREED) if agree(stopped is not None) else None
     return stopped
 
 

@@ -10,9 +10,10 @@ from typing import Protocol
 from pytest_sdbatch import units
 from pytest_sdbatch.devices import host
 from pytest_sdbatch.devices.device import ContextMemory, Device
-from pytest_sdbatch.measure.loop import Workload, described
+from pytest_sdbatch.measure.loop import described
 from pytest_sdbatch.measure.stage_memory import StagePeaks
 from pytest_sdbatch.measure.stages import StageClock
+from pytest_sdbatch.measure.workload import Calls
 from pytest_sdbatch.records import MemoryRound, Reading
 
 PERIOD_S = 0.015
@@ -36,7 +37,7 @@ class Loading(Protocol):
 
 
 def measure_memory(
-    workload: Workload,
+    workload: Calls,
     device: Device,
     *,
     loading: Loading | None,

@@ -6,15 +6,17 @@ import functools
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pytest_sdbatch.errors import ModelError, OptionError
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.pipelines.anatomy import denoiser_name, describe, is_pipeline
+from pytest_sdbatch.pipelines.anatomy import check_own, denoiser_name, describe, hide_progress, is_pipeline
 from pytest_sdbatch.pipelines.inputs import pipeline_arguments
+from pytest_sdbatch.pipelines.output import OutputVerdict, check_output
+from pytest_sdbatch.records import COUNT_INSIDE, Fact
 
 __all__ = [
     "DEFAULT_PROMPTS",
@@ -93,6 +95,7 @@ class GenerationWorkload:
     """The calls of *case* on *target*: a diffusers pipeline, or a callable that takes a :class:`Batch`.
 
     Image k of the whole job has seed ``seed + k`` and prompt ``k`` modulo their number, whatever the split.
+    Implements :class:`pytest_sdbatch.measure.workload.Workload`.
     """
 
     target: Any
@@ -100,16 +103,61 @@ class GenerationWorkload:
     prompts: Sequence[str] = DEFAULT_PROMPTS
     seed: int = 0
     count_inside: bool = False  # whether one call of *target* makes all batches of a round
+    loaded: Any = None  # the pipeline that the plugin loaded for the test, which a callable may use
 
     @property
-    def batch_count(self) -> int:
+    def calls(self) -> int:
         """Calls of one round."""
         return 1 if self.count_inside else self.case.batch_count
+
+    @property
+    def pipeline(self) -> Any | None:
+        """The pipeline whose components are timed and described; None: the target is all that is known."""
+        return self.target if is_pipeline(self.target) else self.loaded
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """None of its own: the stages are the components of the pipeline."""
+        return ()
+
+    @property
+    def keeps_warm(self) -> bool:
+        """Whether a shape that ran once needs no warm-up in another case: a call leaves nothing behind."""
+        return True
+
+    @property
+    def must_match(self) -> Mapping[str, Fact]:
+        """What decides about the figures beside the case and the place."""
+        inside: dict[str, Fact] = {COUNT_INSIDE: True} if self.count_inside else {}
+        return {"seed": self.seed, "prompts": prompts_digest(self.prompts), **inside}
 
     @property
     def asked(self) -> Case:
         """The case as its calls are asked for it: all its images in one where the count is inside."""
         return replace(self.case, batch_size=self.case.images, batch_count=1) if self.count_inside else self.case
+
+    @property
+    def trained(self) -> None:
+        """Nothing: it does not train."""
+        return None
+
+    def check(self) -> None:
+        """Refuse a pipeline of the user's own that is not what the case says, and switch progress bars off."""
+        if self.loaded is None and is_pipeline(self.target):
+            check_own(self.target, self.case)
+        if self.pipeline is not None:
+            hide_progress(self.pipeline)
+
+    def judge(self, outputs: Sequence[object]) -> OutputVerdict:
+        """Look at the images that the calls of a round returned."""
+        return check_output(outputs, self.asked)
+
+    def agree(self, decided: bool) -> bool:
+        """Return *decided*: nobody else takes part."""
+        return decided
+
+    def close(self) -> None:
+        """Do nothing: what calls leave on the device belongs to the pipeline."""
 
     def prepare(self) -> list[Callable[[], object]]:
         """Return the calls of one round, in order; to be made anew for each round, outside the timed region.
@@ -128,7 +176,7 @@ class GenerationWorkload:
         if callable(self.target) and not is_pipeline(self.target):
             _check_takes_one(self.target)
         calls: list[Callable[[], object]] = []
-        for index in range(self.batch_count):
+        for index in range(self.calls):
             batch = self._batch(index)
             if is_pipeline(self.target):
                 calls.append(functools.partial(_images, self.target, pipeline_arguments(self.target, batch)))

@@ -7,13 +7,12 @@ from typing import Any
 
 from pytest_sdbatch.devices.device import Device
 from pytest_sdbatch.errors import DoesNotFit
-from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.grid.case import Case, PoolKey
 from pytest_sdbatch.pipelines import anatomy, variants
 from pytest_sdbatch.pipelines.catalog import ModelCatalog
 from pytest_sdbatch.pipelines.dtypes import DTYPE_BYTES
 from pytest_sdbatch.records import Reading, Weights
 
-PoolKey = tuple[str, str, str, str, int]
 _HEADROOM = 1.2  # a pipeline needs more than its parameters before its first call
 
 

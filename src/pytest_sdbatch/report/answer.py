@@ -20,6 +20,7 @@ from pytest_sdbatch.report.front import front_of_rows, worth_choosing
 from pytest_sdbatch.report.measured import Measured, of_records, of_runs
 from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table
 from pytest_sdbatch.report.table import Row, rows, throughput
+from pytest_sdbatch.report.training import training_sentences
 
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
 _QUANTILE = 0.95  # of the calls, within how long they end
@@ -71,12 +72,13 @@ def answers_of(
         choose: decides on points, where somebody remembers what it decided; that takes time, too.
 
     """
-    table = rows(measured.records.values()) if table is None else table
+    whole = rows(measured.records.values()) if table is None else table
+    table = [row for row in whole if not _trains(row, measured)]
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in table:
         groups.setdefault((row.test, row.group), []).append(row)
     names = _names(dict.fromkeys(test for test, _ in groups))
-    sentences = []
+    sentences = training_sentences(one for one in measured.records.values() if one.case.training is not None)
     for (test, group), members in groups.items():
         fewest = 1 if asked_of(members, question).images is not None else 2  # sizes
         sizes = {row.batch_size for row in members if row.counts}
@@ -103,13 +105,17 @@ def answers_of(
             said = worth_choosing(front, [measured.records[row.test, row.case].case for row in members])
             owner = f"{name} " if work.model is None or len(names) > 1 else ""
             sentences += [f"{owner}{said}"] if said else []
-    tiny = dict.fromkeys(row.model for row in table if row.model and is_tiny(row.model) and row.counts)
+    tiny = dict.fromkeys(row.model for row in whole if row.model and is_tiny(row.model) and row.counts)
     if tiny:
         verb = "is" if len(tiny) == 1 else "are"
         sentences.append(
             f"{', '.join(map(plain, tiny))} {verb} for trying the tool; use --sd-models=sd15 for an answer"
         )
     return sentences
+
+
+def _trains(row: Row, measured: Measured) -> bool:
+    return measured.records[row.test, row.case].case.training is not None
 
 
 def _works(table: Iterable[Row], measured: Measured) -> dict[Case, list[Row]]:
@@ -155,7 +161,8 @@ def plans_of(measured: Measured, question: Question, *, table: Sequence[Row] | N
     """Return the splits of each group that *question* asks for, by a title; of a tiny model none is chosen."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows(measured.records.values()) if table is None else table:
-        groups.setdefault((row.test, row.group), []).append(row)
+        if not _trains(row, measured):
+            groups.setdefault((row.test, row.group), []).append(row)
     names = _names(dict.fromkeys(test for test, _ in groups))
     plans: dict[str, Plan] = {}
     for (test, group), members in groups.items():

@@ -90,4 +90,4 @@ def _together(several: Sequence[Record]) -> Record:
 def _timing(several: Sequence[Record]) -> Timing:
     case = several[0].case
     runs = tuple(tuple(reading.wall_s for reading in record.rounds) for record in several)
-    return Timing(batch_size=case.batch_size, batch_count=case.batch_count, runs=runs)
+    return Timing(batch_size=case.batch_size, batch_count=case.calls, runs=runs)

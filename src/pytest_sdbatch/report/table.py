@@ -213,7 +213,7 @@ def _row(record: Record, kept: str) -> Row:
     )
     if not record.outcome.has_numbers or not record.rounds:
         return bare
-    per_call = [reading.wall_s / case.batch_count for reading in record.rounds]
+    per_call = [reading.wall_s / case.calls for reading in record.rounds]
     try:
         call_s, call_interval = location_s(per_call), interval(per_call)
     except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
@@ -228,8 +228,8 @@ def _row(record: Record, kept: str) -> Row:
         unreliable=restless or crowded,
         call_s=call_s,
         call_interval=call_interval,
-        images_per_s=case.batch_size / call_s,
-        s_per_image=call_s / case.batch_size,
+        images_per_s=case.images / case.calls / call_s,
+        s_per_image=call_s * case.calls / case.images,
         cold_start_s=None if _counted_inside(record) else record.cold_start_s.value,
         peak_bytes=_peak_bytes(record),
         device_bytes=record.peak_device_bytes,

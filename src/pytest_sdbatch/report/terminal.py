@@ -6,6 +6,7 @@ import shutil
 import textwrap
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
 from pytest_sdbatch.grid.case import Case
@@ -15,6 +16,16 @@ from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, Column, fitting, lay_out, to_string
 from pytest_sdbatch.report.table import MEMORY_SOURCES, NOTHING_KEPT, UNKNOWN, Row, cells, columns, numbered_notes, rows
+from pytest_sdbatch.report.training import (
+    is_training,
+    training_cells,
+    training_columns,
+    training_notes,
+    training_rows,
+)
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 __all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "render_table", "screen_width"]
 
@@ -97,18 +108,27 @@ def _not_told(unknown: Mapping[str, str]) -> list[str]:
     return [f"not known here: {', '.join(names)} ({reason})" for reason, names in figures.items()]
 
 
-def plan_lines(cases: Iterable[Case], seconds: Mapping[str, float] | None = None) -> list[str]:
+def plan_lines(
+    cases: Iterable[Case], seconds: Mapping[str, float] | None = None, memory: Mapping[str, str] | None = None
+) -> list[str]:
     """Return the cases in the order of running, and their sum.
 
     Args:
         cases: of all benchmarks.
         seconds: by case id, what a case is known to take; a case that is missing shows no time.
+        memory: by case id, in words, what is known of the memory that it will take.
 
     """
-    planned, known = list(cases), seconds or {}
+    planned, known, needs = list(cases), seconds or {}, memory or {}
     width = max((len(case.id) for case in planned), default=0)
     lines = [
-        f"  {case.id:{width}}  about {units.duration(known[case.id])}" if case.id in known else f"  {case.id}"
+        "  ".join(
+            [
+                f"  {case.id:{width}}",
+                *([f"about {units.duration(known[case.id])}"] if case.id in known else []),
+                *([needs[case.id]] if case.id in needs else []),
+            ]
+        ).rstrip()
         for case in planned
     ]
     timed = [known[case.id] for case in planned if case.id in known]
@@ -171,10 +191,40 @@ def render_table(
     """
     from rich.text import Text
 
-    shown = list(records)
-    table = rows(shown, kept)
-    notes = numbered_notes(table)
-    blocks, all_columns = list(_blocks(table, notes, width)), columns(table)
+    generated, trained = _by_task(records)
+    lines: list[Text] = []
+    for shown, is_trained in ((generated, False), (trained, True)):
+        if not shown:
+            continue
+        lines += [Text("")] if lines else []
+        lines += _table(shown, kept, width=width, encoding=encoding, trained=is_trained)
+    return to_string(lines, color=color, encoding=encoding)
+
+
+def _by_task(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    """Return the records of generation and those of training."""
+    generated: list[Record] = []
+    trained: list[Record] = []
+    for record in records:
+        (trained if is_training(record) else generated).append(record)
+    return generated, trained
+
+
+def _table(
+    shown: Sequence[Record], kept: Mapping[tuple[str, str], str], *, width: int, encoding: str, trained: bool
+) -> list[Text]:
+    from rich.text import Text
+
+    if trained:
+        of_training = training_rows(shown, kept)
+        notes, all_columns = training_notes(of_training), training_columns(of_training)
+        texts = [training_cells(one, notes) for one in of_training]
+        table: Sequence[Row] = [one.row for one in of_training]
+    else:
+        table = rows(shown, kept)
+        notes, all_columns = numbered_notes(table), columns(table)
+        texts = [cells(row, notes) for row in table]
+    blocks = list(_blocks(table, texts, all_columns[0].key, width))
     fit = fitting(all_columns, blocks, width=width, encoding=encoding)
     lines = lay_out(fit, blocks, width=width, encoding=encoding)
     below = [
@@ -184,13 +234,17 @@ def render_table(
     ]
     for text in below:
         lines.extend(Text(line, "dim") for line in _wrapped(text, width, "    "))
-    return to_string(lines, color=color, encoding=encoding)
+    return lines
 
 
 def _axes(cases: Sequence[Case]) -> list[str]:
     """Return what varies and what does not, in the order of an id."""
     models = dict.fromkeys(case.label or "own pipeline" for case in cases)
     frames = [str(case.frames) for case in cases if case.frames is not None]
+    trains = all(case.training is not None for case in cases)
+    counts = dict.fromkeys(str(case.batch_count) for case in cases)
+    counted = f"{'batches per epoch' if trains else 'batch counts'} {_some(counts)}"
+    kinds = dict.fromkeys(case.training.id for case in cases if case.training is not None)
     return [
         " ".join(
             [
@@ -200,9 +254,10 @@ def _axes(cases: Sequence[Case]) -> list[str]:
             ]
         ),
         *([f"frames {_some(dict.fromkeys(frames))}"] if frames else []),
-        f"steps {_some(dict.fromkeys(str(case.steps) for case in cases))}",
+        *([] if trains else [f"steps {_some(dict.fromkeys(str(case.steps) for case in cases))}"]),
+        *([f"training {_some(kinds)}"] if kinds else []),
         f"batch sizes {_some(dict.fromkeys(str(case.batch_size) for case in cases))}",
-        f"batch counts {_some(dict.fromkeys(str(case.batch_count) for case in cases))}",
+        *([] if trains and set(counts) == {"1"} else [counted]),  # of data that nobody named
     ]
 
 
@@ -224,7 +279,7 @@ def _figures(row: Row, record: Record) -> dict[str, str]:
         return {}
     rounds = units.count(row.rounds, "round")
     figures = {
-        "call": f"{units.duration(row.call_s)}/call",
+        "call": f"{units.duration(row.call_s)}/{'step' if is_training(record) else 'call'}",
         "rate": row.rate_text,
         "rounds": rounds if record.stopped is None else f"{rounds}, {record.stopped.value}",
     }
@@ -233,21 +288,29 @@ def _figures(row: Row, record: Record) -> dict[str, str]:
     return figures
 
 
-def _blocks(table: Iterable[Row], notes: Mapping[str, int], width: int) -> Iterator[Block]:
-    """Yield the rows of each group under its id; a test's name stands above its first group."""
+def _blocks(table: Sequence[Row], texts: Sequence[Mapping[str, str]], first: str, width: int) -> Iterator[Block]:
+    """Yield the rows of each group under its id; a test's name stands above its first group.
+
+    Args:
+        table: the rows.
+        texts: the cells of each of them.
+        first: the column that is indented.
+        width: of the screen.
+
+    """
     test = None
-    for (owner, group), members in groupby(table, key=lambda row: (row.test, row.group)):
+    pairs = zip(table, texts, strict=True)
+    for (owner, group), members in groupby(pairs, key=lambda pair: (pair[0].test, pair[0].group)):
         titles = [(plain(group), "bold")]
         if owner != test:
             titles.insert(0, (plain(owner), "cyan"))
         test = owner
         heading = [Cell(line, style) for title, style in titles for line in _wrapped(title, width)]
-        yield Block(tuple(heading), tuple(_styled(row, notes) for row in members))
+        yield Block(tuple(heading), tuple(_styled(row, text, first) for row, text in members))
 
 
-def _styled(row: Row, notes: Mapping[str, int]) -> dict[str, Cell]:
-    texts = cells(row, notes)
-    texts["case"] = f"  {texts['case']}"
+def _styled(row: Row, of_row: Mapping[str, str], first: str) -> dict[str, Cell]:
+    texts = {**of_row, first: f"  {of_row[first]}"}
     return {key: Cell(text, _style(row) if key == "outcome" else "") for key, text in texts.items()}
 
 

@@ -42,6 +42,7 @@ def parameters(case: Case) -> dict[str, Fact]:
         "sd_steps": case.steps,
         "sd_batch_size": case.batch_size,
         "sd_batch_count": case.batch_count,
+        **({} if case.training is None else {"sd_accumulation": case.training.accumulation}),
     }
 
 

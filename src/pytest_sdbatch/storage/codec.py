@@ -22,7 +22,8 @@ from pytest_sdbatch.records import Compilation, Environment, Reading, Record, Ro
 from pytest_sdbatch.storage.plain import convert, is_plain, join, to_plain
 from pytest_sdbatch.storage.possible import PEAKS, check_environment, check_record
 
-SCHEMA = 1
+SCHEMA = 2  # 2: cases that train (case.training, trained); without them it is 1
+READABLE = (1, 2)
 
 _NS = 1e9
 _WHOLE = (*PEAKS, "sm_clock_mhz", "temperature_celsius")  # columns that keep the name of Round

@@ -28,6 +28,10 @@ def check_record(record: Record, path: str) -> None:
         "case.frames": 1 if case.frames is None else case.frames,
         "parallel": record.parallel,
     }
+    if case.training is not None:
+        sizes["case.training.accumulation"] = case.training.accumulation
+        sizes["case.training.processes"] = case.training.processes
+        sizes["case.training.rank"] = 1 if case.training.rank is None else case.training.rank
     if min(sizes.values()) < 1:
         name = min(sizes, key=sizes.__getitem__)
         raise RunFileError(f"{join(path, name)}: {sizes[name]} is less than 1")

@@ -223,7 +223,7 @@ def _check_schema(value: Any) -> None:
             why="a newer pytest-sdbatch wrote it",
             fix="pip install --upgrade pytest-sdbatch",
         )
-    if schema != codec.SCHEMA or type(schema) is not int:
+    if type(schema) is not int or schema not in codec.READABLE:
         raise RunFileError(f"sdbatch.schema: {schema!r} is no version")
 
 

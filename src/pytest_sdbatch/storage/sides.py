@@ -114,7 +114,7 @@ def measured_of(record: Record, environment: Environment) -> Measured:
             group=case.group_id,
             case=f"b{case.split}",
             batch_size=case.batch_size,
-            batch_count=case.batch_count,
+            batch_count=case.calls,
         ),
         state=_state(record),
         reason=record.reason,

@@ -7,7 +7,7 @@ import torch
 
 from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.devices.cuda import CudaDevice
-from pytest_sdbatch.devices.detect import check_complete, check_gpu, defaults_for, open_device
+from pytest_sdbatch.devices.detect import check_complete, check_gpu, defaults_for, device_of_process, open_device
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.errors import DeviceError
 
@@ -108,3 +108,9 @@ def test_the_dtype_of_a_gpu_is_known_without_a_context(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
 
     assert defaults_for(CudaDevice(1)).dtype == expected
+
+
+@pytest.mark.parametrize(("word", "device"), [("cuda", "cuda:1"), ("cpu", "cpu"), ("cuda:0", "cuda:0")])
+def test_processes_that_train_together_have_a_gpu_each(word: str, device: str) -> None:
+    """Of its number, unless one is named."""
+    assert device_of_process(word, 1) == device

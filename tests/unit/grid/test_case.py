@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_sdbatch.grid.case import Case, case_of_id, escape_name
+from pytest_sdbatch.grid.training import OPTIMIZERS, Training
 
 SAFE = re.compile(r"[A-Za-z0-9._@/+~%-]*")
 PLAIN = Case(
@@ -37,6 +38,8 @@ FRAGMENTS = (
     "w1",
     "olatent",
     "b1x1",
+    "lora16",
+    "full-a2",
 )
 MODELS = st.sampled_from(NASTY) | st.lists(st.sampled_from(FRAGMENTS), max_size=6).map("-".join) | st.text(max_size=8)
 VARIANTS = (
@@ -45,34 +48,63 @@ VARIANTS = (
     | st.text(min_size=1, max_size=6)
 )
 FEW = st.integers(1, 2)
-CASES = st.builds(
-    Case,
-    model=MODELS,
-    weights=st.sampled_from(["random", "trained", "own"]),
-    weights_seed=st.integers(0, 2),
-    dtype=st.sampled_from(["fp32", "fp16", "bf16"]),
-    device=st.just("cpu"),
-    variant=VARIANTS,
-    height=st.sampled_from([64, 128]),
-    width=st.sampled_from([64, 128]),
-    frames=st.none() | st.integers(1, 2),
-    steps=st.sampled_from([4, 20]),
-    guidance=st.none() | st.sampled_from([0.0, -0.0, 7.0, 7.5, 1e-05, 1e16, 1e22]) | st.floats(0, 100),
-    output_type=st.sampled_from(["pt", "latent", "np", "pil"]),
-    batch_size=FEW,
-    batch_count=FEW,
-) | st.builds(
-    Case,
-    model=st.none(),
-    weights=st.just("own"),
-    dtype=st.just("fp32"),
-    device=st.just("cpu"),
-    variant=VARIANTS,
-    height=st.just(64),
-    width=st.just(64),
-    steps=st.just(4),
-    batch_size=FEW,
-    batch_count=FEW,
+TRAINING = st.builds(
+    Training,
+    optimizer=st.sampled_from(OPTIMIZERS),
+    checkpointing=st.booleans(),
+    cache=st.booleans(),
+    accumulation=FEW,
+    processes=FEW,
+).flatmap(
+    lambda how: st.sampled_from(
+        [how, replace(how, rank=4), replace(how, method="full", rank=None), replace(how, method="step", rank=None)]
+    )
+)
+CASES = (
+    st.builds(
+        Case,
+        model=MODELS,
+        weights=st.sampled_from(["random", "trained", "own"]),
+        weights_seed=st.integers(0, 2),
+        dtype=st.sampled_from(["fp32", "fp16", "bf16"]),
+        device=st.just("cpu"),
+        variant=VARIANTS,
+        height=st.sampled_from([64, 128]),
+        width=st.sampled_from([64, 128]),
+        frames=st.none() | st.integers(1, 2),
+        steps=st.sampled_from([4, 20]),
+        guidance=st.none() | st.sampled_from([0.0, -0.0, 7.0, 7.5, 1e-05, 1e16, 1e22]) | st.floats(0, 100),
+        output_type=st.sampled_from(["pt", "latent", "np", "pil"]),
+        batch_size=FEW,
+        batch_count=FEW,
+    )
+    | st.builds(
+        Case,
+        model=st.none(),
+        weights=st.just("own"),
+        dtype=st.just("fp32"),
+        device=st.just("cpu"),
+        variant=VARIANTS,
+        height=st.just(64),
+        width=st.just(64),
+        steps=st.just(4),
+        batch_size=FEW,
+        batch_count=FEW,
+    )
+    | st.builds(
+        Case,
+        model=MODELS,
+        weights=st.sampled_from(["random", "trained"]),
+        weights_seed=st.integers(0, 2),
+        dtype=st.just("fp32"),
+        device=st.just("cpu"),
+        height=st.just(64),
+        width=st.just(64),
+        steps=st.just(1),
+        batch_size=FEW,
+        batch_count=FEW,
+        training=TRAINING,
+    )
 )
 
 

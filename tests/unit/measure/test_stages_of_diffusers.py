@@ -11,12 +11,12 @@ from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.measure.loop import measure
 from pytest_sdbatch.measure.memory import measure_memory
-from pytest_sdbatch.measure.output import check_output
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
 from pytest_sdbatch.pipelines.build import build
 from pytest_sdbatch.pipelines.generation import GenerationWorkload
+from pytest_sdbatch.pipelines.output import check_output
 
 pytestmark = pytest.mark.slow  # the import of diffusers alone takes 5 s
 

@@ -87,7 +87,7 @@ def test_a_call_that_counts_itself_gets_the_whole_round(size: int, count: int, s
         call()
 
     (batch,) = given
-    assert (batch.index, batch.size, batch.count, workload.batch_count) == (0, size, count, 1)
+    assert (batch.index, batch.size, batch.count, workload.calls) == (0, size, count, 1)
     assert batch.seeds == tuple(range(seed, seed + size * count))
     assert len(batch.prompts) == len(batch.generators) == size * count
     assert {other.count for other in batches(case)} == {1}

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.measure.output import check_output
 from pytest_sdbatch.pipelines import pretrained
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
 from pytest_sdbatch.pipelines.build import build
 from pytest_sdbatch.pipelines.generation import GenerationWorkload
 from pytest_sdbatch.pipelines.inputs import pipeline_arguments
+from pytest_sdbatch.pipelines.output import check_output
 
 Parts = dict[str, Any]
 PLAIN = {"height", "width", "num_inference_steps", "output_type", "generator"}  # made of the case alone

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.grid.training import Training
 from pytest_sdbatch.records import Compilation, Environment, Outcome, Record, Round, Run
 from pytest_sdbatch.storage.run_file import read_run_file, write_run
 
@@ -243,7 +244,7 @@ DAMAGE: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a run that is not there": (lambda d: d["sdbatch"].update(runs=[]), r"no run has the id 'run-1'"),
     "no record at all": (lambda d: d["benchmarks"][0]["sdbatch"].update(runs=[]), r"not of one test and case"),
-    "a later schema": (lambda d: d["sdbatch"].update(schema=2), r"sdbatch\.schema: 2, and this version reads up to 1"),
+    "a later schema": (lambda d: d["sdbatch"].update(schema=3), r"sdbatch\.schema: 3, and this version reads up to 2"),
     "no schema": (lambda d: d["sdbatch"].pop("schema"), r"sdbatch\.schema: None is no version"),
     "a schema of text": (lambda d: d["sdbatch"].update(schema="1"), r"sdbatch\.schema: '1' is no version"),
     "a schema that is true": (lambda d: d["sdbatch"].update(schema=True), r"sdbatch\.schema: True is no version"),
@@ -320,3 +321,19 @@ def test_schema_1_is_still_read() -> None:
     assert run.records[0].memory_round is None
     assert run.records[0].foreign_processes is None
     assert run.records[0].joules_per_image is None
+    assert run.records[0].case.training is None
+    assert run.records[0].trained is None
+
+
+def test_schema_2_is_still_read() -> None:
+    """It came with training: how a case trains, and what that adds to its record."""
+    (run,) = read_run_file(FROZEN / "schema-2.json")
+    trained, diverged = run.records
+
+    assert trained.case.id == "tiny-sd-fp32-64x64-lora16-a2-p2-b2x25"
+    assert trained.case.training == Training(accumulation=2, processes=2)
+    assert trained.trained is not None
+    assert (trained.trained.effective_batch, trained.trained.images, trained.trained.repeats) == (8, 100, 1)
+    assert (trained.trained.objective, trained.trained.optimizer_bytes) == ("noise", 104_704)
+    assert [r.stage_s for r in trained.rounds[:1]] == [{"forward": 0.125, "backward": 0.25, "optimizer": 0.0625}]
+    assert (diverged.outcome, diverged.case.images) == (Outcome.DIVERGED, 4)

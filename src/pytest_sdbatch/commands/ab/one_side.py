@@ -108,7 +108,7 @@ def _place_of(name: str, case: Case) -> dict[str, str | int]:
         "group": case.group_id,
         "case": f"b{case.split}",
         "batch_size": case.batch_size,
-        "batch_count": case.batch_count,
+        "batch_count": case.calls,
     }
 
 

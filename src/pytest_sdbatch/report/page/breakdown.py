@@ -177,7 +177,7 @@ def _panel(group: Group, row: Row, records: Sequence[Record], view: View) -> Pan
     for number, record in enumerate(records, start=1):
         run = f", run {number}" if len(records) > 1 else ""
         warm = tuple(seconds / factor for seconds in record.warmup_s)
-        walls = tuple(reading.wall_s / row.batch_count / factor for reading in record.rounds)
+        walls = tuple(reading.wall_s / record.case.calls / factor for reading in record.rounds)
         series += [Series(name=f"warm-up{run}", look=Look.FAINT, color=group.color, y=warm)] if warm else []
         series.append(Series(name=f"rounds{run}", look=Look.TRACE, color=group.color, first=len(warm) + 1, y=walls))
     return Panel(

@@ -145,8 +145,10 @@ def _groups(
             by_run.setdefault(record.key, []).append(record)
     for key, found in members.items():
         records = {row.case: measured.records[row.test, row.case] for row in found}
-        asked = asked_of(found, source.question)
-        points, others = tuple(measured.points(found)), tuple(measured.points_over_limit(found))
+        trains = any(record.case.training is not None for record in records.values())  # which has no splits to choose
+        asked = source.question if trains else asked_of(found, source.question)
+        points = () if trains else tuple(measured.points(found))
+        others = () if trains else tuple(measured.points_over_limit(found))
         yield (
             key,
             Group(
@@ -158,7 +160,7 @@ def _groups(
                 by_run={row.case: tuple(by_run[row.test, row.case]) for row in found},
                 points=points,
                 choice=choose(points, others, source.question.within) if points else None,
-                plan=plan_of(found, measured, asked) if asked.images is not None else None,
+                plan=plan_of(found, measured, asked) if asked.images is not None and not trains else None,
                 growths=growths(list(records.values())),
             ),
         )

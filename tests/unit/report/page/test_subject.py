@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reported import record, reported, run
 
+from pytest_sdbatch.grid.training import Training
 from pytest_sdbatch.report.page.subject import Subject, subject_of
 
 
@@ -40,3 +43,12 @@ def test_what_was_decided_once_is_not_decided_again(one: Subject) -> None:
 
     assert one.choose(group.points, (), 0.05) is group.choice
     assert one.choose(group.points[:3], (), 0.05) is not group.choice
+
+
+def test_a_group_that_trains_has_no_split_to_choose() -> None:
+    """Batch counts of training are batches of an epoch: 1x16 and 4x4 make no splits of 16 images."""
+    records = [record(size, batch_count=16 // size) for size in (1, 2, 4)]
+    trained = [replace(one, case=replace(one.case, training=Training())) for one in records]
+    (view,) = subject_of(reported([run(*trained)])).views
+
+    assert (view.groups[0].plan, view.groups[0].choice, view.groups[0].points) == (None, None, ())

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.measure.output import check_output
+from pytest_sdbatch.pipelines.output import check_output
 
 CASE = Case(model="tiny-sd", dtype="fp32", device="cpu", height=8, width=16, steps=4, batch_size=2, batch_count=1)
 LATENT = dataclasses.replace(CASE, output_type="latent")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.records import Outcome
 
 CHECKED = "checked"
 _CHANNELS = (1, 3, 4)
@@ -20,6 +21,7 @@ class OutputVerdict:
 
     status: str  # "checked", or "unchecked: " and why
     problem: str | None = None  # what is wrong with the output; None: nothing that was looked at
+    outcome: Outcome = Outcome.INVALID_OUTPUT  # of a case whose output has the problem
 
 
 class _Unknown(Exception):
