@@ -169,6 +169,8 @@ def _sentence(members: Sequence[TrainingRow]) -> str:
     fastest = max(plain, key=lambda one: (one.row.images_per_s or 0.0, -one.row.batch_size))
     if len(plain) > 1:
         said += f"; fastest is {fastest.row.batch_size} at {units.rate(fastest.row.images_per_s or 0.0)}"
+    if any(one.row.unreliable for one in sound):
+        said += "; some of its rows are not to be relied on: measure again on a quiet machine"
     if largest.how.method == STEP:  # what it accumulates is its own matter
         return said
     more = [one for one in sound if one.row.batch_size == size and one.accumulation > least]
