@@ -297,6 +297,19 @@ def test_the_same_command_goes_on_with_its_own_report(run_benchmark: RunBenchmar
     assert read_run_file(pytester.path / "run.json") == (whole,)
 
 
+def test_a_kept_case_that_breaks_a_limit_of_now_is_measured_again(run_benchmark: RunBenchmark) -> None:
+    """Else a size would be recommended that keeps no limit."""
+    stopped = run_benchmark("--sd-batch-sizes=1,4", source=STOPS)
+
+    went_on = run_benchmark("--sd-batch-sizes=1,4", "--sd-resume", "--sd-limit=latency:1ms", source=None)
+
+    assert "[1/2]" in stopped.text
+    assert "of these 1 case now over a limit: measured again" in went_on.text
+    went_on.run.assert_outcomes(skipped=2)
+    assert "over-limit" in went_on.text
+    assert "kept from" not in went_on.text
+
+
 def test_a_run_of_other_tests_is_left_alone(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
     """Another command neither takes over the records of a stopped run, nor takes its place as the one to resume."""
     pytester.makepyfile(test_other=GENERATE)

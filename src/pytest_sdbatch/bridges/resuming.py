@@ -156,23 +156,34 @@ def _what_now(host: Host, left: int) -> str:
 def leave_out_kept(items: list[pytest.Item], host: Host) -> None:
     """Under ``--sd-resume`` take the benchmarks whose records are taken over out of *items*, in place.
 
+    One that breaks a limit, which may be another one now, is measured again: no row of it is to be recommended.
+
     Raises:
         RunFileError: as :func:`take_over`, and where a test has other options now than its record was measured with.
 
     """
     if not any(pytest_items.case_of_item(item, host) for item in items) or not asked(host):
         return
+    from pytest_sdbatch.analysis.limits import broken_limits
+    from pytest_sdbatch.records import Outcome
     from pytest_sdbatch.storage.resume import check_same_options, check_same_prompts
 
     take_over(host)
     left_out: list[pytest.Item] = []
+    again: set[tuple[str, str]] = set()
     for item in items:
         entry = _entry_of(item, host)
         if entry is not None and host.resumed is not None:
             options = pytest_items.options_of(item, host)
             check_same_options(host.resumed.run, entry.options, options.given("measure"), where=entry.record.test)
             check_same_prompts(host.resumed.run, entry.record, host.prompts(options))
+            if entry.record.outcome is Outcome.OK and broken_limits(entry.record, options.limit()):
+                again.add(entry.record.key)
+                continue
             left_out.append(item)
+    if again:
+        host.kept = {key: entry for key, entry in host.kept.items() if key not in again}
+        host.hints.append(f"of these {units.count(len(again), 'case')} now over a limit: measured again")
     if left_out:
         host.config.hook.pytest_deselected(items=left_out)
         gone = set(map(id, left_out))

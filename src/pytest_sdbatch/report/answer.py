@@ -194,7 +194,9 @@ def _answer(members: Sequence[Row], measured: Measured, question: Question, choo
     else:
         said = _least(members, measured, question.objective)
     waits = question.objective in (Objective.LATENCY, Objective.FIRST_IMAGE)
-    if waits and measured.records[members[0].test, members[0].case].case.output_type != "pil":
+    made = [measured.records[row.test, row.case] for row in members if row.answers]
+    # An application that makes all batches by itself returns what it makes, whatever the case says.
+    if waits and any(one.case.output_type != "pil" and not one.count_inside for one in made):
         said += "; without making PIL images of them: -o sd_output_type=pil"
     return said
 
@@ -226,8 +228,9 @@ def _least(members: Sequence[Row], measured: Measured, objective: Objective) -> 
         return f"no answer, because {lacking}"
     least = min(known, key=lambda row: (figure(row) or 0.0, -(row.images_per_s or 0.0), row.batch_size))
     fastest = max(known, key=lambda row: (row.images_per_s or 0.0, -row.batch_size))
+    unit = "image" if least.frames is None else "video"
     least_of = (
-        "the first image comes soonest with" if objective == Objective.FIRST_IMAGE else f"least {objective.value} has"
+        f"the first {unit} comes soonest with" if objective == Objective.FIRST_IMAGE else f"least {objective.value} has"
     )
     said = f"{least_of} batch size {least.batch_size}, {told(least)}"
     if fastest.batch_size == least.batch_size:

@@ -62,7 +62,7 @@ def of_runs(runs: Iterable[Run]) -> Measured:
     """Return what several runs measured of the same cases: the rounds of all of them, told apart in the timings.
 
     A case that did not end well in one of them did not end well: what only held elsewhere is not recommended. One that
-    was doubtful in one of them is doubtful.
+    was doubtful in one of them is doubtful. What keeps no limit helps to fit the curve, as it does in one run.
     """
     found: dict[Key, list[Record]] = {}
     for run in runs:
@@ -72,9 +72,9 @@ def of_runs(runs: Iterable[Run]) -> Measured:
     for key, several in found.items():
         bad = [record for record in several if record.outcome is not Outcome.OK or record.test_outcome != "passed"]
         records[key] = bad[0] if bad else _together(several)
-        sound = [record for record in several if record.rounds]
-        if sound and not bad:
-            timings[key] = _timing(sound)
+        timed = [record for record in several if record.rounds]
+        if timed and all(record.outcome is Outcome.OVER_LIMIT for record in bad):
+            timings[key] = _timing(timed)
     return Measured(records=records, timings=timings)
 
 
@@ -84,6 +84,15 @@ def _together(several: Sequence[Record]) -> Record:
         rounds=tuple(reading for record in several for reading in record.rounds),
         contention=next((record.contention for record in several if record.contention is not None), None),
         parallel=max(record.parallel for record in several),
+        foreign_processes=max(
+            (record.foreign_processes for record in several if record.foreign_processes is not None), default=None
+        ),
+        compilation=max(
+            (record.compilation for record in several if record.compilation is not None),
+            key=lambda compilation: compilation.recompiles_in_rounds,
+            default=None,
+        ),
+        tracer=next((record.tracer for record in several if record.tracer is not None), None),
     )
 
 

@@ -13,6 +13,7 @@ from pytest_sdbatch.analysis.splits import Call, Objective, Split, Start, plan_s
 from pytest_sdbatch.analysis.spread import Timing
 from pytest_sdbatch.analysis.sweet_spot import choose
 from pytest_sdbatch.pipelines.variants import is_compiled
+from pytest_sdbatch.records import Outcome
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.front import front_of_splits
 from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
@@ -63,6 +64,8 @@ class Plan:
 def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> Plan:
     """Return the plan of the rows of one group: of measured sizes, and read off the curve of powers of 2 between them.
 
+    A size that was tried and does not answer is no split, whatever the curve says of it.
+
     Args:
         members: rows of the group; those that do not answer are left out.
         measured: that they show.
@@ -80,8 +83,13 @@ def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> P
     # Which size paid for the first call of the process is chance: it ran first. A compile is each shape's own.
     first_s = 0.0 if compiled else max(call.first_s for call in calls.values())
     cold = Start(cold=True, load_s=load_s, first_s=first_s, compiled=compiled)
-    cold_splits = plan_splits(images, calls, cold)
-    splits = cold_splits if question.cold else plan_splits(images, calls, Start(compiled=compiled))
+    failed = {row.batch_size for row in members if row.outcome is not Outcome.SKIPPED}
+    failed -= {row.batch_size for row in there}
+    cold_splits, warm_splits = (
+        tuple(split for split in plan_splits(images, calls, start) if split.batch_size not in failed)
+        for start in (cold, Start(compiled=compiled))
+    )
+    splits = cold_splits if question.cold else warm_splits
     if any(record.count_inside for record in made):  # what one call makes is there when it returns
         splits = tuple(replace(split, first_image_s=split.seconds, call_s=split.seconds) for split in splits)
     return Plan(
@@ -186,7 +194,9 @@ def split_sentence(plan: Plan, question: Question) -> str:
     """
     chosen, of = plan.chosen, units.count(question.images or 0, plan.unit)
     if chosen is None:
-        lacking = "" if not plan.splits else f": none that was measured has a figure of {question.objective.value}"
+        lacking = f": none that was measured has a figure of {question.objective.value}" if plan.splits else ""
+        if plan.splits and not any(split.measured for split in plan.splits):
+            lacking = ": each has a call that was not measured"
         return f"{of}: no split can be recommended{lacking}"
     aim = "" if question.objective == Objective.THROUGHPUT else f", for {question.objective.value}"
     parts = [f"{of}{aim}: {chosen.text}", units.duration(chosen.seconds), *_compared(plan, chosen)]
@@ -250,8 +260,9 @@ def split_blocks(plans: Mapping[str, Plan], question: Question) -> tuple[tuple[C
         if plan.splits
     )
     rows = [row for block in blocks for row in block.rows]
+    of_videos = all(plan.unit == "video" for plan in plans.values() if plan.splits)
     shown = (
-        column
+        replace(column, header="first\nvideo") if column.key == "first" and of_videos else column
         for column in _COLUMNS
         if column.key not in _OPTIONAL or any(row[column.key].text != UNKNOWN for row in rows)
     )

@@ -323,3 +323,23 @@ def test_an_answer_from_rows_beside_something_else_is_not_to_be_relied_on(sd15: 
     assert answer_sentences(beside)[0].endswith(
         "some of its rows are not to be relied on: measure again on a quiet machine"
     )
+
+
+def test_the_first_of_videos_is_a_video(sd15: Maker) -> None:
+    """As the table calls it."""
+    wan = sd15.group(model="wan21-1.3b", frames=10)
+    records = [wan.record(1, call_s=1.0), wan.record(2, call_s=1.5)]
+
+    (sentence,) = answer_sentences(records, Question(objective=Objective.FIRST_IMAGE))
+
+    assert "the first video comes soonest with batch size 1" in sentence
+
+
+def test_an_application_that_makes_all_batches_is_not_told_what_to_return(sd15: Maker) -> None:
+    """A web UI sends pictures; the output type of the case is not for it."""
+    records = [replace(one, must_match={"count_inside": True}) for one in sweep(sd15.group(model=None), b1=1.0, b4=2.0)]
+
+    (sentence,) = answer_sentences(records, Question(objective=Objective.LATENCY))
+
+    assert "least latency has batch size 1" in sentence
+    assert "sd_output_type" not in sentence

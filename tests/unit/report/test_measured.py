@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sdbatch.records import Environment, Outcome, Record, Run
+from pytest_sdbatch.records import Compilation, Environment, Outcome, Record, Run
 from pytest_sdbatch.report.answer import answer_of_runs, answer_sentences
 from pytest_sdbatch.report.measured import of_records, of_runs
+from pytest_sdbatch.report.table import rows
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
@@ -49,7 +50,9 @@ def test_a_case_that_did_not_fit_in_one_run_is_not_recommended(curve: list[Recor
     assert "fastest is batch size 4 at 2.24 images/s (batch size 8 ran out of memory)" in sentence
 
 
-@pytest.mark.parametrize("doubt", [{"contention": "2 threads had 1 core free"}, {"parallel": 2}])
+@pytest.mark.parametrize(
+    "doubt", [{"contention": "2 threads had 1 core free"}, {"parallel": 2}, {"foreign_processes": 1}]
+)
 def test_a_doubt_of_one_run_is_a_doubt_of_all(doubt: dict[str, object], curve: list[Record]) -> None:
     """Its rounds are in the figure."""
     doubted = [replace(one, **doubt) for one in curve]  # type: ignore[arg-type]
@@ -67,3 +70,25 @@ def test_the_curve_is_fitted_to_what_lies_between_runs(sd15: Maker) -> None:
 
     assert "on no line" in answer_sentences(first)[0]
     assert "on no line" not in answer_of_runs(runs_of(first, second))[0]
+
+
+def test_what_spoilt_the_times_of_a_later_run_is_noted(curve: list[Record]) -> None:
+    """Compiling inside its rounds, and a tracer."""
+    spoilt = Compilation(seconds=9.0, graphs=1, recompiles_in_rounds=2)
+    first = [replace(one, compilation=replace(spoilt, recompiles_in_rounds=0)) for one in curve]
+    second = [replace(one, compilation=spoilt, tracer="coverage") for one in curve]
+
+    notes = rows(of_runs(runs_of(first, second)).records.values())[0].notes
+
+    assert any("recompiled 2 times" in note for note in notes)
+    assert any("coverage was active" in note for note in notes)
+
+
+def test_what_keeps_no_limit_tells_of_the_curve_of_several_runs_too(sd15: Maker) -> None:
+    """A run file answers what the terminal did: here that the times lie on no line, which two sizes cannot tell."""
+    over = sd15.record(4, call_s=6.0, outcome=Outcome.OVER_LIMIT, reason="6.00 s per call, at most 2.00 s")
+    records = [sd15.record(1, call_s=1.0), sd15.record(2, call_s=1.5), over]
+
+    assert "on no line" in answer_sentences(records)[0]
+    assert answer_of_runs(runs_of(records)) == answer_sentences(records)
+    assert "on no line" in answer_of_runs(runs_of(records, records))[0]

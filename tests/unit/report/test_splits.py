@@ -259,3 +259,38 @@ def test_videos_are_called_videos(sd15: Maker) -> None:
 def test_a_sweep_has_no_table_of_splits(curve: list[Record]) -> None:
     """Nobody asked for a number of images."""
     assert plan_table(curve, Question(), width=120, color=False) == ""
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CRASHED, Outcome.INVALID_OUTPUT, Outcome.OVER_LIMIT])
+def test_a_size_that_was_tried_in_vain_is_not_predicted(outcome: Outcome, splits: list[Record], sd15: Maker) -> None:
+    """The curve would give 2x8 a time, but 2 at a time do not work, or keep no limit."""
+    records = [sd15.ended(2, outcome, "why") if one.case.batch_size == 2 else one for one in splits]
+
+    assert [words[0] for words in table(records, SIXTEEN) if "x" in words[0]] == ["1x16", "4x4", "8x2", "16x1"]
+
+
+def test_a_size_that_was_skipped_may_be_predicted(splits: list[Record], sd15: Maker) -> None:
+    """Nobody knows that it would not work."""
+    records = [sd15.ended(2, Outcome.SKIPPED, "why") if one.case.batch_size == 2 else one for one in splits]
+
+    assert any(words[0] == "2x8" and words[-1] == "predicted" for words in table(records, SIXTEEN))
+
+
+def test_where_each_split_has_a_call_that_did_not_run_it_is_said(sd15: Maker) -> None:
+    """It is no matter of the objective: 3 images from a sweep of 4 and 8."""
+    records = [sd15.record(size, call_s=1 + 0.1 * size) for size in (4, 8)]
+
+    (sentence,) = answer_sentences(records, Question(images=3))
+
+    assert sentence.endswith("3 images: no split can be recommended: each has a call that was not measured")
+
+
+def test_splits_of_videos_are_headed_so(sd15: Maker) -> None:
+    """What comes first is a video."""
+    wan = sd15.group(model="wan21-1.3b", frames=10)
+    records = [wan.record(size, call_s=1 + 0.1 * size) for size in (1, 2)]
+
+    shown = plan_table(records, Question(images=2), width=120, color=False)
+
+    assert "video" in shown.split("─")[0]
+    assert "image" not in shown
