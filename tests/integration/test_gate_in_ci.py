@@ -119,7 +119,7 @@ def test_the_gate_compares_with_what_was_merged_into(workflows: dict[str, Any], 
 
     assert (Path(command).name, name) == ("sdbatch", "ab")
     assert (given.base, checked_out["fetch-depth"]) == ("HEAD^1", 0)
-    assert str(given.report) == kept["path"].replace("${{ runner.temp }}", str(tmp_path))
+    assert str(given.outlets.report) == kept["path"].replace("${{ runner.temp }}", str(tmp_path))
     assert given.minutes is not None
     assert given.minutes < job["timeout-minutes"]
 

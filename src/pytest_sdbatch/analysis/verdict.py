@@ -24,6 +24,29 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"  # regressed, and somebody gave a reason
 
 
+_WORST_FIRST = (
+    Verdict.REGRESSED,
+    Verdict.INCOMPARABLE,
+    Verdict.ACCEPTED,
+    Verdict.MISSING,
+    Verdict.INCONCLUSIVE,
+    Verdict.NEW,
+    Verdict.IMPROVED,
+    Verdict.UNCHANGED,
+)
+
+
+def worst_first(verdict: Verdict, change: float | None) -> tuple[int, float]:
+    """Return what sorts cases in every report, and says which ones stay where there are too many.
+
+    Args:
+        verdict: on the case.
+        change: of its time, relative; of one verdict the slowest comes first. None: not known, as if unchanged.
+
+    """
+    return _WORST_FIRST.index(verdict), -(change or 0.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseVerdict:
     """The verdict on one case with the numbers it stands on. Changes are relative: 0.03 is 3 % more than the base.

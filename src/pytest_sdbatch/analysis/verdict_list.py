@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_sdbatch.analysis.comparable import Moved, Weight
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.records import Fact
 
@@ -23,10 +24,15 @@ class ListedFact:
     """A fact that moved between the sides, and in how many cases."""
 
     key: str
-    weight: str
+    weight: Weight
     before: Fact
     after: Fact
     cases: int
+
+    @property
+    def moved(self) -> Moved:
+        """The fact itself."""
+        return Moved(key=self.key, weight=self.weight, before=self.before, after=self.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,15 +104,14 @@ def of_comparison(
 
     """
     from pytest_sdbatch.analysis.verdict import Verdict
-    from pytest_sdbatch.report.comparison import note_of, regression_texts
-    from pytest_sdbatch.report.markdown import worst_first
+    from pytest_sdbatch.report.comparison import note_of, rank_of, regression_texts
 
     failing = Level.ERROR if red else Level.WARNING
     levels = {Verdict.REGRESSED: failing, Verdict.INCOMPARABLE: failing, Verdict.MISSING: Level.WARNING}
     if inconclusive:
         levels[Verdict.INCONCLUSIVE] = failing
     made = []
-    for case in sorted(comparison.cases, key=worst_first):
+    for case in sorted(comparison.cases, key=rank_of):
         if case.verdict in levels:
             texts = [text.strip() for text in regression_texts(case, comparison)]
             if case.verdict is not Verdict.REGRESSED:

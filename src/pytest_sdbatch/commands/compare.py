@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of, status_of
-from pytest_sdbatch.commands.outlets import add_outlets
+from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
+from pytest_sdbatch.commands.outlets import Outlets, add_outlets, give_out, refuse
 from pytest_sdbatch.errors import OptionError, RunFileError
 from pytest_sdbatch.grid.axes import parse_share
-
-if TYPE_CHECKING:
-    from pytest_sdbatch.analysis.comparison import Comparison
 
 _SHARES = (
     ("tolerance", "1%", "the smallest slowdown that may be called regressed"),
@@ -72,37 +64,21 @@ def run(given: argparse.Namespace) -> int:
     from pytest_sdbatch.analysis.comparison import compare
     from pytest_sdbatch.analysis.config import Config
     from pytest_sdbatch.analysis.outcomes import invalid_environment
-    from pytest_sdbatch.bridges import github
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.sides import read_sides
 
+    outlets = Outlets(as_json=given.json, github=given.github, report=given.report)
     with without_collector():
         try:
             base, candidate = read_sides(given.base, given.candidate)
         except RunFileError as error:
-            if given.github:
-                github.tell_refusal(error)
-            return _refuse(error, as_json=given.json)
+            return refuse(error, outlets, status=ExitStatus.NOT_COMPARED)
         config = Config(tolerance=given.tolerance, margin=given.margin, drift=given.drift)
         comparison = compare(base, candidate, config)
         # Of the base too it was said when it was recorded; there it blames no code.
         invalid = invalid_environment(case.candidate for case in comparison.cases)
-        status, notes = status_of(comparison, invalid=invalid, fail_on=given.fail_on), [invalid] if invalid else []
-        print(_text(comparison, status, notes=notes, as_json=given.json), flush=True)
-        return status if _give_out(comparison, given, notes) else status or ExitStatus.NOT_WRITTEN
-
-
-def _give_out(comparison: Comparison, given: argparse.Namespace, notes: Sequence[str]) -> bool:
-    """Tell GitHub where it listens, write the report, and return whether that could be done."""
-    from pytest_sdbatch.bridges import github
-    from pytest_sdbatch.commands.ab.job import write_report
-
-    to = sys.stderr if given.json else sys.stdout
-    if given.github:
-        github.tell(comparison, lines=notes, inconclusive=given.fail_on == "inconclusive", to=to)
-    return given.report is None or write_report(
-        comparison, given.report, notes, lambda text: print(f"sdbatch: {text}", file=to)
-    )
+        lines = [invalid] if invalid is not None else []
+        return give_out(comparison, outlets, lines=lines, invalid=invalid, fail_on=given.fail_on)
 
 
 def share(text: str, *, name: str) -> float:
@@ -111,26 +87,3 @@ def share(text: str, *, name: str) -> float:
         return parse_share(text, option=f"--{name}")
     except OptionError as error:
         raise argparse.ArgumentTypeError(f"{error.what}; {error.fix}") from None
-
-
-def _refuse(error: RunFileError, *, as_json: bool) -> int:
-    status = ExitStatus.NOT_COMPARED
-    if as_json:
-        print(json.dumps({"exit_status": status, "error": error.what, "why": error.why, "fix": error.fix}))
-    print(f"ERROR: {error}", file=sys.stderr)
-    return status
-
-
-def _text(comparison: Comparison, status: int, *, notes: Sequence[str], as_json: bool) -> str:
-    if as_json:
-        from pytest_sdbatch.report.comparison_data import comparison_data
-
-        return json.dumps(comparison_data(comparison, status=status, notes=notes), allow_nan=False)
-    from pytest_sdbatch.report.comparison import render_comparison
-    from pytest_sdbatch.report.escape import plain
-    from pytest_sdbatch.report.terminal import screen_width
-
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    table = render_comparison(comparison, width=screen_width(), color=color, encoding=encoding)
-    return "\n".join([table, *(f"sdbatch: {plain(note)}" for note in notes)])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.comparable import Weight
+from pytest_sdbatch.analysis.comparable import Moved, Weight
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
 from pytest_sdbatch.analysis.config import TOLERANCE, Config
 from pytest_sdbatch.analysis.restless import noisy_runs
-from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict, worst_first
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Cell, Column, blocks_by_test, lay_out, to_string, wrapped
 
@@ -44,17 +44,10 @@ _STYLES = {
     Verdict.IMPROVED: "green",
     Verdict.UNCHANGED: "green",
 }
-# In the order in which they are counted; also which rows stay where there are too many.
+# In the order in which they are counted.
 _COUNTED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
 _BESIDE = (Verdict.NEW, Verdict.MISSING, Verdict.INCOMPARABLE)
-_TELLING = (
-    Verdict.REGRESSED,
-    Verdict.INCOMPARABLE,
-    Verdict.MISSING,
-    Verdict.NEW,
-    Verdict.ACCEPTED,
-    Verdict.IMPROVED,
-)
+_ALARMING = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE)  # the first there is colours the count
 _EXPLAINED = (Verdict.ACCEPTED, Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
 
 
@@ -106,9 +99,13 @@ def _shown(cases: Sequence[CaseComparison]) -> Sequence[CaseComparison]:
     """Return the cases that have a row: all, or of very many those that tell most."""
     if len(cases) <= MOST_ROWS:
         return cases
-    order = [*_TELLING, Verdict.INCONCLUSIVE, Verdict.UNCHANGED]
-    ranked = sorted(range(len(cases)), key=lambda at: order.index(cases[at].verdict))
+    ranked = sorted(range(len(cases)), key=lambda at: rank_of(cases[at]))
     return [cases[at] for at in sorted(ranked[:MOST_ROWS])]
+
+
+def rank_of(case: CaseComparison) -> tuple[int, float]:
+    """Return what sorts cases, the worst first."""
+    return worst_first(case.verdict, None if case.time is None else case.time.estimate)
 
 
 def notes_of(cases: Sequence[CaseComparison], *, paired: bool) -> dict[str, int]:
@@ -146,17 +143,27 @@ def heading(comparison: Comparison) -> Iterator[str]:
         for cases, numbers in noisy.items():
             which = f"run{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
             yield f"  noisy: the rounds of {cases} differ a lot in {which} (was the machine busy?)"
-    total = len(comparison.cases)
+    yield from moved_lines(comparison.moved().items(), cases=len(comparison.cases), paired=comparison.pairs is not None)
+
+
+def moved_lines(found: Iterable[tuple[Moved, int]], *, cases: int, paired: bool) -> Iterator[str]:
+    """Yield what moved between the sides, and what that does to a comparison.
+
+    Args:
+        found: each fact, and in how many cases it moved.
+        cases: of the comparison.
+        paired: whether the sides ran in turn.
+
+    """
     effects = {
         Weight.MUST_MATCH: "incomparable",
-        Weight.DRIFT: "at most inconclusive" if comparison.pairs is None else "also differs",
+        Weight.DRIFT: "also differs" if paired else "at most inconclusive",
         Weight.SHOWN: "also differs",
     }
-    for fact, count in comparison.moved().items():
-        if comparison.pairs is not None and fact.key in _OF_SIDES:
-            continue
-        where = "" if count == total else f" (in {units.count(count, 'case')})"
-        yield f"{effects[fact.weight]}: {plain(str(fact))}{where}"
+    for fact, count in found:
+        if not (paired and fact.key in _OF_SIDES):
+            where = "" if count == cases else f" (in {units.count(count, 'case')})"
+            yield f"{effects[fact.weight]}: {plain(str(fact))}{where}"
 
 
 def _columns(cases: Sequence[CaseComparison]) -> list[Column]:
@@ -221,12 +228,17 @@ def legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[
     if hidden:
         yield f"{units.count(hidden, 'more case')} without a row here: --json has them all"
     if any(detectable_of(case) is not None for case in cases):
-        runs = "runs" if comparison.pairs is None else "pairs of runs"
-        yield f"finds: the smallest slowdown that is called regressed in 80 % of comparisons with so many {runs}"
+        yield finds_line(paired=comparison.pairs is not None)
     if not any(
         measured.peak_bytes for run in (*comparison.base, *comparison.candidate) for measured in run.cases.values()
     ):
         yield "peak memory is not compared: only that of the allocator of a GPU repeats well enough"
+
+
+def finds_line(*, paired: bool) -> str:
+    """Return what the column of that name means; *paired*: the sides ran in turn."""
+    runs = "pairs of runs" if paired else "runs"
+    return f"finds: the smallest slowdown that is called regressed in 80 % of comparisons with so many {runs}"
 
 
 def _regression(case: CaseComparison, comparison: Comparison, width: int) -> list[Text]:
@@ -274,7 +286,7 @@ def _unless_red(verdict: CaseVerdict) -> str:
 
 def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """Yield the last lines and their styles: the count, and what an inconclusive comparison needs."""
-    worst = next((word for word in (*_TELLING[:2], Verdict.INCONCLUSIVE) if comparison.count(word)), Verdict.UNCHANGED)
+    worst = next((word for word in _ALARMING if comparison.count(word)), Verdict.UNCHANGED)
     yield summary_line(comparison), f"bold {_STYLES[worst]}"
     unclear = [case for case in comparison.cases if case.verdict is Verdict.INCONCLUSIVE]
     if not unclear:

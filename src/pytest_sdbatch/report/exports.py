@@ -46,7 +46,7 @@ class _Figures:
     name: str
     row: Row
     call_s: float
-    quartiles_s: tuple[float, float]  # of the rounds' seconds per call, widened to hold call_s
+    quartiles_s: tuple[float, float] | None  # of the rounds' seconds per call, widened to hold call_s; one has none
 
     @property
     def made(self) -> int:
@@ -100,10 +100,15 @@ def _figures_of(runs: Sequence[Run]) -> tuple[list[_Figures], list[tuple[str, st
             left_out.append((name, row.outcome.value if row.outcome is not Outcome.OK else "no figures"))
             continue
         calls = [reading.wall_s / row.batch_count for reading in record.rounds]
-        low, _, high = statistics.quantiles(calls, n=4, method="inclusive")
-        limits = (min(low, row.call_s), max(high, row.call_s))
-        found.append(_Figures(name=name, row=row, call_s=row.call_s, quartiles_s=limits))
+        found.append(_Figures(name=name, row=row, call_s=row.call_s, quartiles_s=_quartiles(calls, row.call_s)))
     return found, left_out
+
+
+def _quartiles(calls: Sequence[float], call_s: float) -> tuple[float, float] | None:
+    if len(calls) < 2:
+        return None
+    low, _, high = statistics.quantiles(calls, n=4, method="inclusive")
+    return min(low, call_s), max(high, call_s)
 
 
 def _bigger(figures: Sequence[_Figures]) -> _Document:
@@ -137,9 +142,12 @@ def _bencher(figures: Sequence[_Figures]) -> _Document:
 
 
 def _measures(one: _Figures) -> Iterator[tuple[str, dict[str, float]]]:
-    low, high = one.quartiles_s
-    yield "latency", _measure(one.call_s * _NS_PER_S, low * _NS_PER_S, high * _NS_PER_S)
-    yield "throughput", _measure(one.made / one.call_s, one.made / high, one.made / low)
+    latency, throughput = {"value": one.call_s * _NS_PER_S}, {"value": one.made / one.call_s}
+    if one.quartiles_s is not None:
+        low, high = one.quartiles_s
+        latency |= {"lower_value": low * _NS_PER_S, "upper_value": high * _NS_PER_S}
+        throughput |= {"lower_value": one.made / high, "upper_value": one.made / low}
+    yield from (("latency", latency), ("throughput", throughput))
     for name, value in (
         ("peak-memory", one.row.peak_bytes),
         ("device-memory", one.row.device_bytes),
@@ -147,10 +155,6 @@ def _measures(one: _Figures) -> Iterator[tuple[str, dict[str, float]]]:
     ):
         if value is not None:
             yield name, {"value": value}
-
-
-def _measure(value: float, low: float, high: float) -> dict[str, float]:
-    return {"value": value, "lower_value": low, "upper_value": high}
 
 
 def safe_name(name: str) -> str:

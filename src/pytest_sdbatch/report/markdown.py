@@ -19,6 +19,7 @@ from pytest_sdbatch.report.comparison import (
     heading,
     legend,
     note_of,
+    rank_of,
     regression_texts,
     summary_line,
 )
@@ -26,16 +27,6 @@ from pytest_sdbatch.report.escape import markdown, shortened
 
 # What a report begins with. A job that comments finds its own earlier comment by it.
 MARK = "<!-- a report of pytest-sdbatch: the next one of this name replaces it -->"
-_ORDER = (
-    Verdict.REGRESSED,
-    Verdict.INCOMPARABLE,
-    Verdict.ACCEPTED,
-    Verdict.MISSING,
-    Verdict.INCONCLUSIVE,
-    Verdict.NEW,
-    Verdict.IMPROVED,
-    Verdict.UNCHANGED,
-)
 _PLAIN = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED)  # need no reason in the table
 _LONGEST = 500  # characters of a cell or a point, before its signs are escaped
 _POINTS, _ROWS = 0.25, 0.6  # shares of what is left that points at the top and rows may take
@@ -58,7 +49,7 @@ def comparison_markdown(comparison: Comparison, *, lines: Sequence[str] = (), mo
     added = made.add_blocks(([point] for point in points), keep=round(made.left * (1 - _POINTS)))
     if added < len(points):
         notes.append(f"{units.count(len(points) - added, 'line')} more of what was compared and what moved")
-    order = sorted(comparison.cases, key=worst_first)
+    order = sorted(comparison.cases, key=rank_of)
     shown, rows = order[:MOST_ROWS], []
     regressed = [case for case in order if case.verdict is Verdict.REGRESSED]
     config = None if comparison.pairs is None else comparison.config
@@ -76,12 +67,6 @@ def comparison_markdown(comparison: Comparison, *, lines: Sequence[str] = (), mo
         notes.append(f"{units.count(len(blocks) - explained, 'more case')} regressed, without their numbers here")
     told = [f"{_text(text)}  " for text in (*legend(comparison, shown), *notes)]
     return made.text() + "\n".join(["", *told, ""]) + below.text()
-
-
-def worst_first(case: CaseComparison) -> tuple[int, float]:
-    """Return what sorts cases: by verdict, and of one verdict by the slowdown."""
-    slowdown = case.time.estimate if case.time is not None and case.time.estimate is not None else 0.0
-    return _ORDER.index(case.verdict), -slowdown
 
 
 def _about(case: CaseComparison, comparison: Comparison) -> Iterator[str]:

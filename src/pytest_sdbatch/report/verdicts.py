@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.comparable import Weight
-from pytest_sdbatch.analysis.verdict import Verdict
+from pytest_sdbatch.analysis.verdict import Verdict, worst_first
 from pytest_sdbatch.analysis.verdict_list import ListedCase, ListedRun, VerdictList
-from pytest_sdbatch.report.comparison import change_text, counted_line, interval_text
+from pytest_sdbatch.report.comparison import change_text, counted_line, finds_line, interval_text, moved_lines
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.table import UNKNOWN
 
-# The worst first; also which are shown where there are too many.
-ORDER = (
-    Verdict.REGRESSED,
-    Verdict.INCOMPARABLE,
-    Verdict.ACCEPTED,
-    Verdict.MISSING,
-    Verdict.INCONCLUSIVE,
-    Verdict.NEW,
-    Verdict.IMPROVED,
-    Verdict.UNCHANGED,
-)
 COLUMNS = (
     Column("case", "case", left=True),
     Column("verdict", "verdict", left=True),
@@ -35,11 +23,6 @@ COLUMNS = (
     Column("memory", "memory"),
     Column("why", "why", left=True),
 )
-_EFFECTS = {
-    Weight.MUST_MATCH.value: "incomparable",
-    Weight.DRIFT.value: "at most inconclusive",
-}
-_DIFFERS = "also differs"
 _OBVIOUS = (Verdict.IMPROVED, Verdict.UNCHANGED)
 
 
@@ -52,21 +35,24 @@ def lines(verdicts: VerdictList) -> Iterator[str]:
     """Yield what was compared, what moved between the sides, what the columns mean, and what the command noted."""
     for word, side in (("base", verdicts.base), ("candidate", verdicts.candidate)):
         yield f"{word}: {_side(side)}"
+    paired = verdicts.pairs is not None
     if verdicts.pairs is not None:
         yield f"{units.count(verdicts.pairs, 'pair')} of runs, of neighbours in time"
-    for fact in verdicts.moved:
-        before, after = ("unknown" if value is None else str(value) for value in (fact.before, fact.after))
-        effect = _EFFECTS.get(fact.weight, _DIFFERS) if verdicts.pairs is None else _DIFFERS
-        where = "" if fact.cases == len(verdicts.cases) else f" (in {units.count(fact.cases, 'case')})"
-        yield plain(f"{effect}: {fact.key.replace('_', ' ')} {before} -> {after}{where}")
+    yield from moved_lines(
+        ((fact.moved, fact.cases) for fact in verdicts.moved), cases=len(verdicts.cases), paired=paired
+    )
     if any(case.time is not None and case.time.minimum_detectable_effect is not None for case in verdicts.cases):
-        yield "finds: the smallest slowdown that is called regressed in 80 % of comparisons with so many runs"
+        yield finds_line(paired=paired)
     yield from (plain(text) for text in (*verdicts.explanations, *verdicts.notes))
 
 
 def ranked(verdicts: VerdictList) -> list[ListedCase]:
     """Return the cases, the worst first, else in their order."""
-    return sorted(verdicts.cases, key=lambda case: ORDER.index(case.verdict))
+
+    def rank(case: ListedCase) -> tuple[int, float]:
+        return worst_first(case.verdict, None if case.time is None else case.time.estimate)
+
+    return sorted(verdicts.cases, key=rank)
 
 
 def cells(case: ListedCase) -> dict[str, str]:

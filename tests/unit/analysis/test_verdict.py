@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sdbatch.analysis.verdict import Verdict
+from pytest_sdbatch.analysis.verdict import Verdict, worst_first
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to"
 
@@ -19,3 +19,12 @@ def test_a_page_explains_every_verdict_that_is_printed(page: str, never: set[Ver
     words = [word for row in re.findall(r"^\| ([a-z, ]+) \|", table, re.MULTILINE) for word in row.split(", ")]
 
     assert set(words) == {verdict.value for verdict in set(Verdict) - never}
+
+
+def test_every_verdict_has_a_rank_and_a_slowdown_decides_among_equals() -> None:
+    """What somebody must look at comes first; an unknown change counts as none."""
+    ranked = sorted(Verdict, key=lambda verdict: worst_first(verdict, 9.0))
+
+    assert (ranked[0], ranked[-1]) == (Verdict.REGRESSED, Verdict.UNCHANGED)
+    changes = (-0.2, None, 0.1, 0.5)
+    assert sorted(changes, key=lambda change: worst_first(Verdict.REGRESSED, change)) == [0.5, 0.1, None, -0.2]

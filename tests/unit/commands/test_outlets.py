@@ -1,4 +1,4 @@
-"""What ``sdbatch compare`` tells besides the screen."""
+"""Where verdicts go: the screen, a Markdown file, GitHub Actions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compared import quiet_side
 from readers import runner
 
+from pytest_sdbatch.analysis.comparison import compare
+from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.cli import main
+from pytest_sdbatch.commands.outlets import Outlets, give_out, refuse
+from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
 from pytest_sdbatch.report.markdown import MARK
@@ -89,14 +94,63 @@ def test_a_comparison_that_cannot_be_made_is_an_error_at_the_top_of_the_job(
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("x.txt", "name it .md"), ("no/x.md", "there is no folder"), (".md", "name it .md")]
+    ("name", "why"),
+    [
+        ("x.txt", "name it .md"),
+        ("no/x.md", "no does not exist"),
+        (".md", "name it .md"),
+        ("README.md", "it is no report of pytest-sdbatch, so it is not replaced"),
+    ],
 )
 def test_a_report_that_cannot_be_written_is_refused_at_once(
     name: str, why: str, capsys: pytest.CaptureFixture[Any]
 ) -> None:
-    """Before anything is read."""
+    """Before anything is read; what is there stays."""
+    Path("README.md").write_text("# Mine\n")
+
     with pytest.raises(SystemExit) as ended:
         main(["compare", "base.json", "--candidate", "new.json", "--report", name])
 
     assert ended.value.code == USAGE_ERROR
     assert why in capsys.readouterr().err
+    assert Path("README.md").read_text() == "# Mine\n"
+
+
+def test_an_earlier_report_is_replaced(tmp_path: Path) -> None:
+    """Be it one of another command: all begin with the same mark."""
+    (tmp_path / "comment.md").write_text(f"{MARK}\nold\n")
+
+    main(["compare", "base.json", "--candidate", "new.json", "--report", "comment.md"])
+
+    assert "old" not in (tmp_path / "comment.md").read_text(encoding="utf-8")
+
+
+def test_a_report_that_can_no_longer_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was found is shown all the same, and the exit status is that of the verdicts where they have one."""
+    good = compare(quiet_side("base", 5, {1: 1.0}), quiet_side("new", 5, {1: 1.0}))
+    bad = compare(quiet_side("base", 5, {1: 1.0}), quiet_side("new", 5, {1: 1.2}))
+    gone = Outlets(as_json=False, github=False, report=tmp_path / "gone" / "x.md")
+
+    statuses = give_out(good, gone), give_out(bad, gone)
+
+    said = capsys.readouterr()
+    assert statuses == (ExitStatus.NOT_WRITTEN, ExitStatus.REGRESSED)
+    assert "1 unchanged" in said.out
+    assert said.err.startswith(f"ERROR: --report: {gone.report} cannot be written\n")
+
+
+def test_a_job_that_is_stopped_says_so_to_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """In one shape: as JSON, as an annotation, and as an error in words."""
+    outlets = Outlets(as_json=True, github=True, report=None)
+
+    status = refuse(SdbatchError("stopped before a pair was run"), outlets, status=ExitStatus.STOPPED)
+
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {
+        "exit_status": status,
+        "error": "stopped before a pair was run",
+        "why": "",
+        "fix": "",
+    }
+    assert [message for _, _, message in commands(said.err)] == ["stopped before a pair was run"]
+    assert said.err.endswith("ERROR: stopped before a pair was run\n")

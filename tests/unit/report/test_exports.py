@@ -109,6 +109,19 @@ def test_several_runs_are_one_series(record: Record) -> None:
 
 
 @pytest.mark.parametrize("name", EXPORTS)
+def test_a_case_of_one_round_has_its_figures_and_no_limits(name: str, sd15: Maker) -> None:
+    """A single reading says nothing of its spread."""
+    made = export(name, [run_of(sd15.record(4, rounds=sd15.rounds([2.0])))])
+
+    if name == "bencher":
+        (measures,) = bencher_metrics(made.text).values()
+        assert measures["latency"] == {"value": pytest.approx(2e9)}
+        assert measures["throughput"] == {"value": pytest.approx(2.0)}
+    else:
+        assert all("range" not in entry for entry in custom_benchmark(made.text))
+
+
+@pytest.mark.parametrize("name", EXPORTS)
 def test_what_no_tracker_could_tell_apart_or_read_is_refused(name: str, record: Record, sd15: Maker) -> None:
     """Two devices in one series, and a file without a single number."""
     with pytest.raises(RunFileError, match="A and B in one"):

@@ -46,11 +46,12 @@ class Clock:
         self.out_of_time = self.deadline_s is not None and time.monotonic() >= self.deadline_s
         return self.out_of_time
 
-    def fitted(self, seconds: float) -> Fit:
+    def fitted(self, seconds: float, *, may_rename: bool) -> Fit:
         """Return what the job is made to fit by, once; after a change of steps, which names the cases anew, once more.
 
         Args:
             seconds: that the last process took, which is run again if it has to be.
+            may_rename: whether no run counts yet, whose cases would have other names.
 
         """
         if self._fitted:
@@ -59,7 +60,8 @@ class Clock:
         if self.deadline_s is None or self.cost is None:
             return Fit()
         left_s = self.deadline_s - time.monotonic() + seconds
-        made = fit(self.cost, left_s=left_s, steps=None if self.steps is None else int(self.steps))
+        steps = int(self.steps) if self.steps is not None and may_rename else None
+        made = fit(self.cost, left_s=left_s, steps=steps)
         if made.steps is not None:
             self.steps, self._fitted = str(made.steps), False
         return made

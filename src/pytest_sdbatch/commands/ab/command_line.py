@@ -13,7 +13,7 @@ from pytest_sdbatch.analysis.ab import METRICS, Acceptance
 from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
 from pytest_sdbatch.bridges import pytest_options
 from pytest_sdbatch.commands.compare import share
-from pytest_sdbatch.commands.outlets import add_outlets
+from pytest_sdbatch.commands.outlets import Outlets, add_outlets
 from pytest_sdbatch.commands.sweep import QUIET, SUITE
 from pytest_sdbatch.errors import OptionError, did_you_mean
 from pytest_sdbatch.options import TABLE
@@ -68,9 +68,7 @@ class Given:
     minutes: float | None
     accept: tuple[Acceptance, ...]
     report_only: bool
-    report: Path | None
-    as_json: bool
-    github: bool
+    outlets: Outlets
     fail_on: str
     tolerance: float | None  # None: the budget of each case
     margin: float
@@ -101,9 +99,7 @@ def read(words: Sequence[str]) -> Given:
         minutes=found.minutes,
         accept=tuple(found.accept),
         report_only=found.report_only,
-        report=found.report,
-        as_json=found.json,
-        github=found.github,
+        outlets=Outlets(as_json=found.json, github=found.github, report=found.report),
         fail_on=found.fail_on,
         tolerance=found.tolerance,
         margin=found.margin,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.exit_status import ExitStatus, status_of
-from pytest_sdbatch.bridges import github
+from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.commands.ab import command_line
 from pytest_sdbatch.commands.ab.command_line import Given
 from pytest_sdbatch.commands.ab.errors import NoComparison, WrongCommandLine
 from pytest_sdbatch.commands.children import stopped_by_signals
+from pytest_sdbatch.commands.outlets import give_out, refuse
 from pytest_sdbatch.errors import SdbatchError
 
 if TYPE_CHECKING:
@@ -37,49 +35,24 @@ def ab(words: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     given = command_line.read(words)
     begun_s = time.monotonic()
-    say = _Say(to_stderr=given.as_json)
+    say = _Say(to_stderr=given.outlets.as_json)
     try:
         with stopped_by_signals():
             result = _compare(given, say, begun_s)
     except KeyboardInterrupt:
-        return _refuse("stopped before a pair was run", ExitStatus.STOPPED, as_json=given.as_json)
+        return refuse(SdbatchError("stopped before a pair was run"), given.outlets, status=ExitStatus.STOPPED)
     except SdbatchError as error:
-        if given.github:
-            github.tell_refusal(error)
         status = ExitStatus.USAGE if isinstance(error, WrongCommandLine) else ExitStatus.NOT_COMPARED
-        return _refuse(error, status, as_json=given.as_json)
-    status = status_of(
+        return refuse(error, given.outlets, status=status)
+    return give_out(
         result.comparison,
+        given.outlets,
+        lines=result.lines,
         invalid=result.invalid,
         interrupted=result.interrupted,
         report_only=given.report_only,
         fail_on=given.fail_on,
     )
-    print(_text(result, status, as_json=given.as_json), flush=True)
-    if given.github:
-        github.tell(
-            result.comparison,
-            lines=result.lines,
-            red=not given.report_only,
-            inconclusive=given.fail_on == "inconclusive",
-            to=sys.stderr if given.as_json else sys.stdout,
-        )
-    if given.report is not None and not write_report(result.comparison, given.report, result.lines, say):
-        return status or ExitStatus.NOT_WRITTEN
-    return status
-
-
-def write_report(comparison: Comparison, path: Path, lines: Sequence[str], say: Callable[[str], None]) -> bool:
-    """Write the verdicts to *path*, and return whether that could be done."""
-    from pytest_sdbatch.report.markdown import comparison_markdown
-
-    try:
-        path.write_text(comparison_markdown(comparison, lines=lines), encoding="utf-8")
-    except OSError as error:
-        print(f"ERROR: --report {path} cannot be written: {error.strerror}", file=sys.stderr)
-        return False
-    say(f"report: {path}")
-    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,28 +179,3 @@ def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid
 def _where(folder: Path) -> str:
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return f"runs and outputs: {shown}"
-
-
-def _refuse(error: SdbatchError | str, status: int, *, as_json: bool) -> int:
-    if as_json:
-        parts = {"error": error} if isinstance(error, str) else {
-            "error": error.what, "why": error.why, "fix": error.fix
-        }  # fmt: skip
-        print(json.dumps({"exit_status": status, **parts}))
-    print(f"ERROR: {error}", file=sys.stderr)
-    return status
-
-
-def _text(result: _Result, status: int, *, as_json: bool) -> str:
-    if as_json:
-        from pytest_sdbatch.report.comparison_data import comparison_data
-
-        return json.dumps(comparison_data(result.comparison, status=status, notes=result.lines), allow_nan=False)
-    from pytest_sdbatch.report.comparison import render_comparison
-    from pytest_sdbatch.report.escape import plain
-    from pytest_sdbatch.report.terminal import screen_width
-
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    table = render_comparison(result.comparison, width=screen_width(), color=color, encoding=encoding)
-    return "\n".join([table, *(f"sdbatch: {plain(line)}" for line in result.lines)])

@@ -65,6 +65,7 @@ class PairRunner:
         self._run = run
         self._first: dict[str, Code] = {}
         self._pairs = 0
+        self._counted = 0  # runs, half a pair included
         self._proved = False
         self._left_nothing = False  # the last process
         self.left_out: dict[str, Measured] = {}
@@ -114,7 +115,10 @@ class PairRunner:
                 for other in (*ends.values(), ended):  # half a pair is none
                     other.run_file.unlink(missing_ok=True)
                 return None
+            self._counted += 1
             ends[name], runs[name] = ended, run
+        # One that died fits nothing: its neighbour may have left cases out that it has.
+        runs = {name: self._without_left_out(run) for name, run in runs.items()}
         if self._pairs == 0:
             self._look_at(ends, runs)
         if not self._proved and len(self._first) == len(self._sides):
@@ -214,7 +218,7 @@ class PairRunner:
 
     def _fit(self, ended: Ended, run: SideRun) -> bool:
         """Make the job smaller if it must be; return whether this process has to be run again for it."""
-        made = self._clock.fitted(ended.seconds)
+        made = self._clock.fitted(ended.seconds, may_rename=not self._counted)
         if made.is_whole:
             return False
         if made.rounds is not None:

@@ -89,7 +89,7 @@ def test_steps_that_were_asked_for_are_known(words: list[str], fixed: bool) -> N
         (["--base=a", "--minutes=nan"], "not a number above 0"),
         (["--base=a", "--tolerance=1"], "not a share"),
         (["--base=a", "--report=x.html"], "name it .md"),
-        (["--base=a", "--report=nowhere/x.md"], "there is no folder nowhere"),
+        (["--base=a", "--report=nowhere/x.md"], "nowhere does not exist"),
         (["--base=a", "--", "--sd-report=x.json"], "--sd-report=x.json: not with ab"),
         (["--base=a", "--", "-o", "sd_save=main"], "sd_save=main: not with ab"),
         (["--base=a", "--", "-osd_gate=yes"], "-osd_gate=yes: not with ab"),
@@ -119,8 +119,8 @@ def test_a_report_that_cannot_be_written_is_refused_at_once(
         with pytest.raises(SystemExit) as ended:
             read(["--base=a", f"--report={tmp_path / name}"])
         assert ended.value.code == 2
-    assert "folder.md: this is a folder" in (said := capsys.readouterr().err)
-    assert "x.md: cannot be written there" in said
+    assert "folder.md cannot be written: it is a folder" in (said := capsys.readouterr().err)
+    assert f"x.md cannot be written: the folder {tmp_path} is not writable" in said
 
 
 def test_the_help_lists_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Where the files of ``sdbatch ab`` are kept, and its report."""
+"""Where the files of ``sdbatch ab`` are kept, and what it says before it runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from compared import measured, side
 
-from pytest_sdbatch.analysis.ab import compare_pairs
 from pytest_sdbatch.commands.ab.errors import NoComparison
-from pytest_sdbatch.commands.ab.job import folder_for, plan_of, write_report
+from pytest_sdbatch.commands.ab.job import folder_for, plan_of
 from pytest_sdbatch.commands.ab.process import Collected
 
 
@@ -46,14 +44,3 @@ def test_files_that_cannot_be_kept_end_the_job(tmp_path: Path) -> None:
 
     with pytest.raises(NoComparison, match="no files can be written there"):
         folder_for(tmp_path)
-
-
-def test_a_report_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line; what was measured is shown all the same, and the exit status is not 0."""
-    found = compare_pairs(lambda cases, number: [(side("b", [measured()])[0], side("n", [measured()])[0])] * number)
-    said: list[str] = []
-
-    assert not write_report(found, tmp_path, (), said.append)
-    assert capsys.readouterr().err == f"ERROR: --report {tmp_path} cannot be written: Is a directory\n"
-    assert write_report(found, tmp_path / "x.md", (), said.append)
-    assert said == [f"report: {tmp_path / 'x.md'}"]

@@ -298,6 +298,19 @@ def test_a_case_that_kills_its_process_is_run_alone_once(tmp_path: Path) -> None
     assert len(processes.asked) == 4
 
 
+def test_a_short_time_is_fitted_into_by_the_neighbour_of_a_process_that_died(tmp_path: Path) -> None:
+    """By what leaves the names of cases alone, since the other side has its run; both have the same cases."""
+    processes = Processes(1, 4, seconds=60.0, round_s=2.9)
+    processes.deadly = {"base": name_of(4)}
+    job = Job(tmp_path, processes, minutes=1)
+
+    ((base, candidate),) = job.runner.more(None, 2)
+
+    assert {steps for _, _, steps, _ in processes.asked} == {"4"}
+    assert list(base.cases) == list(candidate.cases) == [name_of(1)]
+    assert list(job.runner.left_out) == [name_of(4)]
+
+
 @pytest.mark.parametrize(("silent", "came"), [((3,), 2), ((3, 4), 1)])
 def test_a_later_process_that_leaves_nothing_costs_no_verdict(
     tmp_path: Path, silent: tuple[int, ...], came: int
