@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from pytest_sdbatch.errors import OptionError
@@ -12,7 +13,7 @@ _FORMS = "write it as 2.49/h, or by device as H100:2.49/h,L4:0.71/h"
 
 
 def parse_prices(text: str, *, option: str) -> dict[str, float]:
-    """Return dollars per second by a part of the device's name; ``""`` is every device.
+    """Return dollars per second by words of the device's name, small letters; ``""`` is every device.
 
     Raises:
         OptionError: for anything but numbers above 0 with ``/h``, or a name that appears twice.
@@ -23,14 +24,18 @@ def parse_prices(text: str, *, option: str) -> dict[str, float]:
         name, _, amount = item.strip().rpartition(":")
         if not amount.endswith("/h"):
             raise OptionError(f"{option}={text}: {item.strip()!r} is no price per hour", fix=_FORMS)
-        if name.strip() in found:
+        words = name.strip().casefold()
+        if words in found:
             raise OptionError(f"{option}={text}: {name.strip() or 'the price'} appears twice", fix=_FORMS)
-        found[name.strip()] = parse_number(amount.removesuffix("/h"), option=option, above=True) / _HOUR_S
+        found[words] = parse_number(amount.removesuffix("/h"), option=option, above=True) / _HOUR_S
     return found
 
 
 def price_of(prices: Mapping[str, float], device_name: str | None) -> float | None:
-    """Return the dollars per second of a device: of the longest name that its own one holds; None: it has no price."""
+    """Return the dollars per second of a device: of the longest name that its own one holds; None: it has no price.
+
+    Whole words only: the price of an L4 is not that of an L40.
+    """
     own = (device_name or "").casefold()
-    fitting = [name for name in prices if name.casefold() in own]
+    fitting = [name for name in prices if re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", own) or not name]
     return prices[max(fitting, key=len)] if fitting else None

@@ -26,8 +26,18 @@ def test_devices_have_their_own_prices() -> None:
     assert price_of(prices, None) is None
 
 
+def test_a_name_is_no_part_of_a_word() -> None:
+    """Else an L40 would cost what an L4 does, without a word."""
+    prices = parse_prices("L4:0.36/h,A10:0.72/h,A100:3.6/h", option="--sd-price")
+
+    assert price_of(prices, "NVIDIA L4") == pytest.approx(0.0001)
+    assert price_of(prices, "NVIDIA L40S") is None
+    assert price_of(prices, "NVIDIA A100-SXM4-80GB") == pytest.approx(0.001)
+    assert price_of(prices, "NVIDIA A10G") is None
+
+
 @pytest.mark.parametrize(
-    "text", ["", "2.49", "/h", "0/h", "-1/h", "2.49/d", "$2.49/h", "nan/h", "1/h,2/h", "L4:1/h,L4:2/h", "L4:1/h,"]
+    "text", ["", "2.49", "/h", "0/h", "-1/h", "2.49/d", "$2.49/h", "nan/h", "1/h,2/h", "L4:1/h,l4:2/h", "L4:1/h,"]
 )
 def test_what_is_no_price_is_refused(text: str) -> None:
     """Whether a price is by hour or by month is worth two letters."""
