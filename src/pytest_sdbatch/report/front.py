@@ -12,7 +12,7 @@ from pytest_sdbatch.analysis.location import interval
 from pytest_sdbatch.analysis.memory_fit import LEAST_BYTES, TOLERANCE
 from pytest_sdbatch.analysis.pareto import Limits, pareto_front
 from pytest_sdbatch.analysis.splits import Split
-from pytest_sdbatch.analysis.spread import spread_of
+from pytest_sdbatch.analysis.spread import Timing, spread_of
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.escape import plain
@@ -33,10 +33,19 @@ class Front(Generic[T]):
     beaten: tuple[T, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrant(Generic[T]):
+    """A row that is compared with others, and what its figures are taken from."""
+
+    key: T
+    row: Row
+    timing: Timing
+    record: Record
+    price_per_s: float | None = None  # dollars of its device; None: not known
+
+
 def front_of_rows(members: Sequence[Row], measured: Measured, *, price_per_s: float | None = None) -> Front[str]:
     """Return the front of case ids over latency, throughput, memory, energy and cost.
-
-    A figure that one of the rows lacks is compared of none.
 
     Args:
         members: rows of one test and device that make the same images; those that do not answer are left out.
@@ -44,18 +53,39 @@ def front_of_rows(members: Sequence[Row], measured: Measured, *, price_per_s: fl
         price_per_s: dollars of the device; None: not known.
 
     """
-    there = [row for row in members if row.answers and (row.test, row.case) in measured.timings]
-    calls = _calls(there, measured)
-    images = [_times(limits, 1 / row.batch_size) for row, limits in zip(there, calls, strict=True)]
+    return front_of_entrants(
+        [
+            Entrant(
+                key=row.case,
+                row=row,
+                timing=measured.timings[row.test, row.case],
+                record=measured.records[row.test, row.case],
+                price_per_s=price_per_s,
+            )
+            for row in members
+            if row.answers and (row.test, row.case) in measured.timings
+        ]
+    )
+
+
+def front_of_entrants(entrants: Sequence[Entrant[T]]) -> Front[T]:
+    """Return the front over latency, throughput, memory, energy and cost, of one device or of several.
+
+    A figure that one of them lacks is compared of none.
+    """
+    calls = _calls([entrant.timing for entrant in entrants])
+    images = [_times(limits, 1 / entrant.row.batch_size) for entrant, limits in zip(entrants, calls, strict=True)]
     columns: dict[str, Sequence[Limits | None]] = {
         "time per call": calls,
         "time per image": images,
-        "peak memory": [_memory(row.peak_bytes) for row in there],
-        "energy": [_energy(measured.records[row.test, row.case]) for row in there],
+        "peak memory": [_memory(entrant.row.peak_bytes) for entrant in entrants],
+        "energy": [_energy(entrant.record) for entrant in entrants],
+        "cost": [
+            None if entrant.price_per_s is None else _times(limits, entrant.price_per_s)
+            for entrant, limits in zip(entrants, images, strict=True)
+        ],
     }
-    if price_per_s is not None:
-        columns["cost"] = [_times(limits, price_per_s) for limits in images]
-    return _front([row.case for row in there], columns)
+    return _front([entrant.key for entrant in entrants], columns)
 
 
 def front_of_splits(splits: Sequence[Split], paid: Sequence[Split] = ()) -> Front[Split]:
@@ -116,13 +146,13 @@ def _front(keys: Sequence[T], columns: Mapping[str, Sequence[Limits | None]]) ->
     return Front(figures=tuple(known), best=best, beaten=tuple(key for key in keys if key not in best))
 
 
-def _calls(there: Sequence[Row], measured: Measured) -> list[Limits]:
-    """Return the 95 % limits of the seconds of a call of each row, as far as the runs tell them."""
-    if not there:
+def _calls(timings: Sequence[Timing]) -> list[Limits]:
+    """Return the 95 % limits of the seconds of a call of each timing, as far as the runs tell them."""
+    if not timings:
         return []
-    spread = spread_of([measured.timings[row.test, row.case] for row in there])
+    spread = spread_of(timings)
     if not spread.freedom:
-        return [_ANYTHING for _ in there]
+        return [_ANYTHING for _ in timings]
     reach = student_quantile(spread.freedom, _TWO_SIDED_95)
     return [
         (math.exp(log - reach * error), math.exp(log + reach * error))

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.pareto import Limits, pareto_front
+from pytest_sdbatch.analysis.spread import Timing
 from pytest_sdbatch.records import Record
+from pytest_sdbatch.report.front import Entrant, front_of_entrants
 from pytest_sdbatch.report.page.figures import Bars, Block, Figure, Grid, Look, Mark, Panel, Panels, Series
 from pytest_sdbatch.report.page.markup import Section
 from pytest_sdbatch.report.page.subject import Group, Subject, View
@@ -74,13 +75,22 @@ def trade_offs(subject: Subject) -> Section:
 
 
 def _trade_offs(view: View) -> tuple[Block, ...]:
-    choices = [(group, row) for group in view.groups for row in group.rows if row.answers and row.call_s is not None]
+    choices = [(group, row, timing) for group in view.groups for row, timing in _timed(group)]
     if not choices or len(choices) > _MOST_CHOICES:
         return ()
-    figures = {at: _figures(group, row) for at, (group, row) in enumerate(choices)}
-    known = [k for k in range(len(_HEADS)) if all(values[k] is not None for values in figures.values())]
-    front = set(pareto_front({at: [values[k] or (0.0, 0.0) for k in known] for at, values in figures.items()}))
-    unit, factor = units.scale_of_duration(max(row.call_s or 0.0 for _, row in choices))
+    front = front_of_entrants(
+        [
+            Entrant(
+                key=at,
+                row=row,
+                timing=timing,
+                record=group.records[row.case],
+                price_per_s=group.question.price_per_s,
+            )
+            for at, (group, row, timing) in enumerate(choices)
+        ]
+    )
+    unit, factor = units.scale_of_duration(max(row.call_s or 0.0 for _, row, _ in choices))
     series = [
         Series(
             name=f"{word}{_of(group, view)}",
@@ -92,14 +102,14 @@ def _trade_offs(view: View) -> tuple[Block, ...]:
         )
         for group in view.groups
         for word, look, on in (("on the front", Look.POINTS, True), ("beaten", Look.FAINT, False))
-        if (found := [row for at, (owner, row) in enumerate(choices) if owner is group and (at in front) is on])
+        if (found := [row for at, (owner, row, _) in enumerate(choices) if owner is group and (at in front.best) is on])
     ]
     frames = choices[0][1].frames
     lines = tuple(
-        (f"b{row.split}{_of(group, view)}", "yes" if at in front else "no", *_texts(group, row))
-        for at, (group, row) in enumerate(choices)
+        (f"b{row.split}{_of(group, view)}", "yes" if at in front.best else "no", *_texts(group, row))
+        for at, (group, row, _) in enumerate(choices)
     )
-    of = ", ".join(_HEADS[k] for k in known)
+    of = ", ".join(front.figures)
     return (
         Figure(
             title="Throughput against waiting",
@@ -115,18 +125,12 @@ def _trade_offs(view: View) -> tuple[Block, ...]:
 _HEADS = ("a call takes", "per image", "peak memory", "energy per image", f"$ per {_IMAGES}")
 
 
-def _figures(group: Group, row: Row) -> tuple[Limits | None, ...]:
-    """Return both limits of each figure of _HEADS; None: not known."""
-    call = row.call_interval
-    call_s = (row.call_s or 0.0,) * 2 if call is None else (call.low, call.high)
-    image_s = (call_s[0] / row.batch_size, call_s[1] / row.batch_size)
-    price = group.question.price_per_s
-    dollars = None if price is None else (image_s[0] * price * _IMAGES, image_s[1] * price * _IMAGES)
-    return (call_s, image_s, _exactly(row.peak_bytes), _exactly(row.joules_per_image), dollars)
-
-
-def _exactly(value: float | None) -> Limits | None:
-    return None if value is None else (float(value), float(value))
+def _timed(group: Group) -> Iterator[tuple[Row, Timing]]:
+    """Yield the rows that answer, each with what its time was taken from."""
+    answering = (row for row in group.rows if row.answers and row.s_per_image is not None)
+    for row, point in zip(answering, group.points, strict=False):  # of training there are no points
+        if point.timing is not None:
+            yield row, point.timing
 
 
 def _texts(group: Group, row: Row) -> Iterator[str]:

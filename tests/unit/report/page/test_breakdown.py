@@ -29,7 +29,7 @@ def test_what_is_beaten_in_everything_is_not_on_the_front(two: Subject) -> None:
     assert isinstance(figure, Figure)
     assert isinstance(grid, Grid)
 
-    assert grid.note.startswith("compared: a call takes, per image, peak memory, energy per image, $ per 1000")
+    assert grid.note.startswith("compared: time per call, time per image, peak memory, energy, cost")
     on = {line[0] for line in grid.lines if line[1] == "yes"}
     assert "b1x1, NVIDIA H100 80GB HBM3" in on
     assert "b8x1, NVIDIA L4" not in on
