@@ -42,7 +42,7 @@ def test_outcomes_are_written_as_the_glossary_has_them() -> None:
     """Files, JUnit and screens hold these words."""
     assert [str(outcome) for outcome in Outcome] == [
         "ok", "oom", "spilled", "over-limit", "invalid-output", "invalid-environment", "throttled", "crashed",
-        "timeout", "skipped",
+        "timeout", "diverged", "skipped",
     ]  # fmt: skip
 
 

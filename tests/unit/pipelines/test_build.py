@@ -100,7 +100,8 @@ def test_a_saved_pipeline_gives_the_same_images(name: str, tmp_path: Path) -> No
     loaded.set_progress_bar_config(disable=True)
 
     assert type(loaded) is type(built(name))
-    assert made(loaded).equal(made(built(name)))
+    # Not to the bit: where weights lie in memory decides on some processors how a product is summed up.
+    assert (made(loaded) - made(built(name))).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize(
