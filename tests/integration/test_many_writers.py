@@ -15,7 +15,7 @@ from pytest_sdbatch import read_run_file
 pytestmark = pytest.mark.slow
 
 WRITERS = 16
-SAVES = 100
+SAVES = 200
 # Prints how many saves it won; a name that is taken must be refused as such, and by nothing else.
 WRITER = """
     import sys

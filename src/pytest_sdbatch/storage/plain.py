@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 LARGEST = 2**63  # what other readers of JSON hold in an integer; nanoseconds of 292 years
 _SCALARS = {int, bool, type(None)}
+_MANY = 100_000  # objects, to look at which takes the collector as long as moving them
 
 
 def to_plain(value: object, path: str = "$") -> Any:
@@ -110,7 +111,8 @@ def without_collector() -> Iterator[None]:
         yield
     finally:
         if was_on:
-            if not gc.get_freeze_count():
+            # What was frozen stays so; to ask for it takes as long as that is much, so that few objects are left alone.
+            if gc.get_count()[0] > _MANY and not gc.get_freeze_count():
                 # To the old ones: else the collector's first step is to look at each of them.
                 gc.freeze()
                 gc.unfreeze()
