@@ -99,7 +99,7 @@ def amount(bounds: Bounds | None, noun: str = "") -> str:
 
 
 def limits_of(bounds: Bounds) -> str:
-    """Return the limits of a figure: ``[1.20, 1.70]``, with ``no end`` for one that is not there."""
-    low = "no end" if bounds.low is None else units.number(bounds.low)
+    """Return the limits of a figure: ``[1.20, 1.70]``, from 0 or with ``no end`` where one is not there."""
+    low = units.number(bounds.low or 0.0)
     high = "no end" if bounds.high is None else units.number(bounds.high)
     return f"[{low}, {high}]"

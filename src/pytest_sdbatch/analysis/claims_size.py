@@ -264,7 +264,8 @@ def _patterns(evidence: Evidence) -> Claim:
         Standing.SUPPORTED: f"At equal held-out loss a batch of {evidence.large} had learned small patterns less well.",
         Standing.NOT_SUPPORTED: f"At equal held-out loss a batch of {evidence.large} had learned small patterns as "
         f"well as one of {evidence.small}.",
-        Standing.CANNOT_TELL: "Small patterns were learned about alike, or one measure said so and another did not.",
+        Standing.CANNOT_TELL: f"Whether a batch of {evidence.large} had learned small patterns less well is not "
+        "decided by these limits.",
     }[standing]
     figures = [
         f"loss in {name}, over the whole loss, {evidence.large} over {evidence.small}: {times(one)}"

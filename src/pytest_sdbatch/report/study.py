@@ -20,6 +20,7 @@ from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
 
 SCHEMA = 1
 _UNKNOWN = "-"
+_SHARED = 1.2  # wall over CPU seconds of one thread; alone they agree
 _COLUMNS = (
     Column("size", "batch\nsize"),
     Column("count", "batches of\nan epoch", drop=6),
@@ -183,6 +184,11 @@ def _about(study: Study) -> Iterator[str]:
 def _legend(study: Study, figures: Figures) -> Iterator[str]:
     clock = "CPU time" if study.facts.get("device_kind") == "cpu" else "wall time"
     yield f"in brackets: 95 % limits over seeds; seconds: {clock} of the steps, evaluations left out"
+    if _was_shared(study):
+        yield (
+            "something else used the machine meanwhile: CPU seconds are then longer than on a quiet one; examples and "
+            "steps are not touched"
+        )
     if figures.gap_level is not None:
         yield f"held-out - train loss: where the training loss was {units.number(figures.gap_level)}"
     known = study.facts.get("classifier_accuracy")
@@ -199,6 +205,13 @@ def _legend(study: Study, figures: Figures) -> Iterator[str]:
     untuned = [rate for rate in study.rates if not rate.interior]
     for rate in untuned:
         yield f"batch size {rate.batch_size}: the best rate lies at the end of those tried, so it may not be the best"
+
+
+def _was_shared(study: Study) -> bool:
+    """Return whether the steps of the table waited for a core: their wall time is longer than their CPU time."""
+    ends = [run.evaluations[-1] for run in study.of(Part.TABLE)]
+    wall_s, cpu_s = sum(last.wall_s for last in ends), sum(last.seconds for last in ends)
+    return study.facts.get("device_kind") == "cpu" and study.facts.get("threads") == 1 and wall_s > _SHARED * cpu_s
 
 
 def _cells(row: SizeRow) -> dict[str, Cell]:

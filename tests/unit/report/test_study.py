@@ -64,6 +64,20 @@ def test_a_target_that_nothing_reached_has_no_numbers_in_the_table() -> None:
     assert "Recommended: none" in text
 
 
+def test_a_machine_that_was_shared_is_told() -> None:
+    """Steps that waited for a core have a longer wall time; without, nothing is said."""
+    study = made_study()
+    waited = tuple(
+        dataclasses.replace(
+            run, evaluations=tuple(dataclasses.replace(e, wall_s=2 * e.seconds) for e in run.evaluations)
+        )
+        for run in study.runs
+    )
+
+    assert "something else used" not in render_study(study, width=200, color=False)
+    assert "something else used" in render_study(dataclasses.replace(study, runs=waited), width=200, color=False)
+
+
 def test_machines_read_the_same() -> None:
     """Finite JSON, unknown as null with its reason."""
     study = made_study()
