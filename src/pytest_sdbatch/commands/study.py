@@ -38,6 +38,7 @@ look as if they converged badly. --tune searches the rate of each size first, an
 exit status, the first that applies:
    {WRONG}  the command line is wrong, or the data cannot be learned from
   {NOTHING}  no batch size reached the target: the best loss of each is shown
+ 130  it was interrupted: the same command with --resume goes on
    {SAID}  else
 """
 
