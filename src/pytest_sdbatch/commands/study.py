@@ -116,8 +116,6 @@ def _measure(given: argparse.Namespace) -> Study:
     done = journal.begin(resume=given.resume)
     if given.resume:
         _tell(f"{done} runs had ended" if done else "no interrupted study of these options was found: it begins anew")
-    elif done:
-        _tell(f"{done} runs of an interrupted study of the same options are made anew; --resume would have kept them")
     _tell(f"{data.name}: {data.train_count} images to train on, {len(data.held_out_images)} held out")
     try:
         study = StudyRunner(plan, journal, _tell).run(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Study, TrainingRun
 from pytest_sdbatch.errors import RunFileError
@@ -67,8 +68,18 @@ class StudyJournal:
         self.folder = folder
 
     def begin(self, *, resume: bool) -> int:
-        """Make the folder, empty unless *resume*, and return how many runs it held."""
+        """Make the folder, empty unless *resume*, and return how many runs it holds.
+
+        Raises:
+            RunFileError: for runs that *resume* would keep, where it is not asked for: they may have taken hours.
+
+        """
         found = len(list(self.folder.glob("run-*.json")))
+        if found and not resume:
+            raise RunFileError(
+                f"{units.count(found, 'run')} of an interrupted study of the same options are kept in {self.folder}",
+                fix="--resume goes on with it; to begin anew, remove that folder",
+            )
         if not resume:
             self.end()
         try:

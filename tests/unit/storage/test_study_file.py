@@ -119,8 +119,12 @@ def test_a_journal_gives_back_what_had_ended(tmp_path: Path) -> None:
     journal.keep_noise(noise)
     assert (journal.run(run.name), journal.noise(), journal.state(run.name)) == (run, noise, None)
     assert journal.begin(resume=True) == 1
-    assert journal.begin(resume=False) == 1, "and removed it"
-    assert journal.run(run.name) is None
+    with pytest.raises(RunFileError, match="1 run of an interrupted study") as caught:
+        journal.begin(resume=False)
+    assert "--resume goes on" in caught.value.fix
+    assert journal.run(run.name) == run, "nothing was lost"
+    journal.end()
+    assert journal.begin(resume=False) == 0
     journal.end()
     assert list(tmp_path.iterdir()) == []
 
