@@ -18,7 +18,7 @@ from pytest_sdbatch.storage.study_file import read_study
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "explanation" / "training.md"
-RESULT = DOCS / "results" / "study-digits.json"
+RESULT = DOCS / "results" / "studies" / "digits.json"
 BEGIN, END = "<!-- measured study -->\n", "<!-- end of measured study -->\n"
 
 
@@ -41,7 +41,7 @@ def measure(options: Sequence[str]) -> int:
         status = sdbatch(["study", *options, "-o", "study.json"])
         made = Path("study.json")
         if made.exists():
-            RESULT.parent.mkdir(exist_ok=True)
+            RESULT.parent.mkdir(parents=True, exist_ok=True)
             RESULT.write_bytes(made.read_bytes())
     return status
 
@@ -66,7 +66,8 @@ def section() -> str:
     return "\n".join(
         [
             f"`{command}` on {facts['device_name']}, {facts['threads']} thread, {study.started_at[:10]}, {versions}; "
-            f"all that was measured: [{RESULT.name}](../results/{RESULT.name}), shown by `sdbatch study --show FILE`.",
+            f"all that was measured: [{RESULT.name}](../results/studies/{RESULT.name}), "
+            "shown by `sdbatch study --show FILE`.",
             "",
             study_markdown(study),
         ]

@@ -68,7 +68,9 @@ def test_the_memory_round_tells_the_peak_of_each_stage(tiny_sd: Any) -> None:
 
     assert reason is None
     assert set(made.stage_peak_bytes) == {"text_encoder", "denoiser", "scheduler", "vae_decode", "other"}
-    assert max(made.stage_peak_bytes, key=made.stage_peak_bytes.__getitem__) == "vae_decode"
+    # Between the stages a process that ran much before may hold more: its allocator gives back when it likes.
+    stages = {stage: size for stage, size in made.stage_peak_bytes.items() if stage != "other"}
+    assert max(stages, key=stages.__getitem__) == "vae_decode"
 
 
 def test_an_attached_pipeline_is_saved_and_loaded_like_a_plain_one(tiny_sd: Any, tmp_path: Path) -> None:
