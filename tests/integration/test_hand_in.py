@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from benchmark_run import GENERATE
+from real_processes import conftest
 
 from pytest_sdbatch import read_run_file
 from pytest_sdbatch.commands.hand_in import HandIn
@@ -29,21 +30,7 @@ def test_it_only_measures_whatever_else_is_asked_for(
     if not typed:
         pytester.makeini("\n".join(["[pytest]", *(f"{key} = {value}" for key, value in KEYS.items())]))
     pytester.makepyfile(test_it=GENERATE)
-    pytester.makeconftest(
-        """
-        import pytest
-        from pytest_sdbatch.devices.fake import FakeDevice
-
-        DEVICE = FakeDevice()
-
-        def pytest_sdbatch_make_device(name):
-            return DEVICE
-
-        @pytest.fixture
-        def fake_device():
-            return DEVICE
-        """
-    )
+    pytester.makeconftest(conftest())
     (pytester.path / "taken.json").write_text("theirs")
     before = set(pytester.path.iterdir())
     words = (*QUICK, *workers, *(FLAGS if typed else ()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmark_run import RunBenchmark
+from real_processes import conftest
 
 from pytest_sdbatch import Outcome, read_run_file
 from pytest_sdbatch.devices.fake import FakeDevice
@@ -82,21 +83,7 @@ def test_a_noisy_run_is_a_baseline_only_when_forced(run_benchmark: RunBenchmark,
 @pytest.mark.slow
 def test_an_interrupted_run_is_no_baseline_but_a_marked_report(pytester: pytest.Pytester) -> None:
     """Ctrl-C keeps the finished cases in the report, marked as interrupted, and saves no baseline."""
-    pytester.makeconftest(
-        """
-        import pytest
-        from pytest_sdbatch.devices.fake import FakeDevice
-
-        DEVICE = FakeDevice()
-
-        def pytest_sdbatch_make_device(name):
-            return DEVICE
-
-        @pytest.fixture
-        def fake_device():
-            return DEVICE
-        """
-    )
+    pytester.makeconftest(conftest())
     pytester.makepyfile(
         """
         def test_it(sd_benchmark, fake_device):

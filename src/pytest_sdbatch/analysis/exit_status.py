@@ -18,7 +18,7 @@ class ExitStatus(IntEnum):
     REGRESSED = 10
     STOPPED = 130  # before it was done
     INCONCLUSIVE = 11  # and it was asked to fail on that
-    NOT_WRITTEN = 1  # the report
+    NOT_WRITTEN = 1  # the report, or what it is made of cannot be read
     GOOD = 0
     USAGE = 2  # known before anything else
 

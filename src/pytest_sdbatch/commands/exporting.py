@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 
-GOOD, FAILED, USAGE_ERROR = 0, 1, 2
 # As report.exports has them, which is imported only by who wants one; a test compares.
 FORMATS = ("github-action-benchmark", "github-action-benchmark-smaller", "bencher")
 
@@ -48,8 +48,8 @@ def export_runs(name: str, runs: Sequence[Path], outputs: Sequence[Path], *, bes
         _export(name, runs, outputs, over=over)
     except SdbatchError as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        return USAGE_ERROR if isinstance(error, OptionError) else FAILED
-    return GOOD
+        return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
+    return ExitStatus.GOOD
 
 
 def _check(name: str, outputs: Sequence[Path]) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.exporting import add_format, export_runs
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pytest_sdbatch.report.sources import Reported, RunFile
     from pytest_sdbatch.report.splits import Question
 
-GOOD, FAILED, USAGE_ERROR = 0, 1, 2
 OUTPUT = "--output"
 # What a run file tells of the question that was asked when it was made, and a flag of this command asks anew.
 _ASKED = ("images", "objective", "price", "start", "sweet_spot", "batch_sizes", "batch_counts")
@@ -76,25 +76,23 @@ def run(given: argparse.Namespace) -> int:
         besides = [f"--{name.replace('_', '-')}" for name in names if getattr(given, name) not in (None, [])]
         return export_runs(given.format, given.runs, given.output, besides=besides)
     from pytest_sdbatch.storage.plain import without_collector
-    from pytest_sdbatch.storage.report_file import Kind, check_reports, kind_of
+    from pytest_sdbatch.storage.report_file import NO_RUN_FILE, check_reports
 
     try:
-        check_reports(given.output, option=OUTPUT)
-        if any(kind_of(path, option=OUTPUT) is Kind.JSON for path in given.output):
-            raise OptionError(f"{OUTPUT}: a run file is no report", fix="end it in .html, .md or .csv")
+        check_reports(given.output, option=OUTPUT, kinds=NO_RUN_FILE)
         if given.verdicts is not None and given.baseline:
             raise OptionError("--verdicts with --baseline", why="both say what regressed", fix="leave one of them out")
     except SdbatchError as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        return USAGE_ERROR if isinstance(error, OptionError) else FAILED
+        return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
     try:
         with without_collector():
             reported = _reported(given)
             _show(reported, given.output)
     except SdbatchError as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        return FAILED
-    return GOOD
+        return ExitStatus.NOT_WRITTEN
+    return ExitStatus.GOOD
 
 
 def _reported(given: argparse.Namespace) -> Reported:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-LORA, FULL, STEP = "lora", "full", "step"
-METHODS = (LORA, FULL)  # STEP is a step of the test's own, of which nothing more is known
+LORA, FULL, STEP = "lora", "full", "step"  # STEP is a step of the test's own, of which nothing more is known
 OPTIMIZERS = ("adamw", "adamw8bit", "adafactor", "sgd")
 DEFAULT_OPTIMIZER = OPTIMIZERS[0]
 # As part of the pattern of an id, behind the resolution.

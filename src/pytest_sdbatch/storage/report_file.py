@@ -26,6 +26,7 @@ class Kind(StrEnum):
     CSV = ".csv"
 
 
+NO_RUN_FILE = (Kind.HTML, Kind.MARKDOWN, Kind.CSV)  # what can be made of one
 # What each kind of report begins with: by this we know our own.
 MARKS = {
     Kind.HTML: "<!doctype html>\n<!-- a report of pytest-sdbatch: the next one of this name replaces it -->\n",
@@ -34,30 +35,32 @@ MARKS = {
 }
 
 
-def kind_of(path: Path, *, option: str) -> Kind:
-    """Return what *path* asks for.
+def kind_of(path: Path, *, option: str, kinds: Sequence[Kind] = tuple(Kind)) -> Kind:
+    """Return which of *kinds*, two or more, *path* asks for.
 
     Raises:
-        OptionError: for a suffix that names no kind.
+        OptionError: for a suffix that names none of them.
 
     """
     suffix = path.suffix.lower()
-    if suffix not in set(Kind):
-        kinds = f"{', '.join(list(Kind)[:-1])} or {list(Kind)[-1]}"
+    if suffix not in kinds:
         raise OptionError(
             f"{option}={path}: {f'{suffix} is no kind of report' if suffix else 'no suffix'}",
             why="the suffix says what is written",
-            fix=f"end it in {kinds}",
+            fix=f"end it in {', '.join(kinds[:-1])} or {kinds[-1]}",
         )
     return Kind(suffix)
 
 
-def check_reports(paths: Sequence[Path], *, option: str, over: Iterable[Path] = ()) -> None:
+def check_reports(
+    paths: Sequence[Path], *, option: str, kinds: Sequence[Kind] = tuple(Kind), over: Iterable[Path] = ()
+) -> None:
     """Refuse files that could not be written, before anything is measured.
 
     Args:
         paths: of all kinds.
         option: that named them, for messages.
+        kinds: that may be named.
         over: run files that are there, and known to be ones that may be replaced.
 
     Raises:
@@ -65,8 +68,8 @@ def check_reports(paths: Sequence[Path], *, option: str, over: Iterable[Path] = 
         RunFileError: for a file that is there and is no report, a folder that is missing or not writable.
 
     """
-    kinds = [kind_of(path, option=option) for path in paths]
-    for path, kind in zip(paths, kinds, strict=True):
+    asked = [kind_of(path, option=option, kinds=kinds) for path in paths]
+    for path, kind in zip(paths, asked, strict=True):
         if paths.count(path) > 1:
             raise OptionError(f"{option}={path}: named twice", fix="name each file once")
         if kind is Kind.JSON:

@@ -74,8 +74,8 @@ def test_verdicts_of_a_file_are_shown(folder: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
-        (["base.json", "-o", "r.pdf"], 2, "end it in .json, .html, .md or .csv"),
-        (["base.json", "-o", "r.json"], 2, "a run file is no report"),
+        (["base.json", "-o", "r.pdf"], 2, "end it in .html, .md or .csv"),
+        (["base.json", "-o", "r.json"], 2, ".json is no kind of report"),
         (["base.json", "-o", "no/r.md"], 1, "make the folder first"),
         (["none.json", "-o", "r.md"], 1, "none.json does not exist"),
         (["base.json", "base.json"], 1, "a run is given twice: base.json"),

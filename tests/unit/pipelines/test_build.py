@@ -100,8 +100,11 @@ def test_a_saved_pipeline_gives_the_same_images(name: str, tmp_path: Path) -> No
     loaded.set_progress_bar_config(disable=True)
 
     assert type(loaded) is type(built(name))
-    # Not to the bit: where weights lie in memory decides on some processors how a product is summed up.
-    assert (made(loaded) - made(built(name))).abs().max() < 1e-3
+    # Where weights begin in memory, which is anywhere in a file, decides on some processors how a product is summed up.
+    for module in filter(lambda part: hasattr(part, "state_dict"), loaded.components.values()):
+        for tensor in (*module.parameters(), *module.buffers()):
+            tensor.data = tensor.data.clone()
+    assert made(loaded).equal(made(built(name)))
 
 
 @pytest.mark.parametrize(

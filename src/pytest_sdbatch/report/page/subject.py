@@ -30,6 +30,7 @@ class Group:
     records: Mapping[str, Record]  # by case id, the rounds of all runs together
     by_run: Mapping[str, tuple[Record, ...]]  # by case id, one record a run
     points: tuple[Point, ...]
+    others: tuple[Point, ...]  # that keep no limit: they help to fit the curve, and are never named
     choice: Choice | None  # None: no row answers
     plan: Plan | None  # None: no splits are asked for
     growths: tuple[Growth, ...]
@@ -65,7 +66,7 @@ class Subject:
 
     reported: Reported
     measured: tuple[Measured, ...]  # by source
-    choices: Mapping[tuple[tuple[Point, ...], float], Choice]  # all that were made, by points and share
+    choices: Mapping[tuple[tuple[Point, ...], tuple[Point, ...], float], Choice]  # that were made, by what decides
     tables: tuple[tuple[Row, ...], ...]  # by source
     notes: tuple[Mapping[str, int], ...]  # numbers of the notes, by source
     views: tuple[View, ...]
@@ -77,7 +78,7 @@ class Subject:
 
     def choose(self, points: tuple[Point, ...], others: tuple[Point, ...], within: float) -> Choice:
         """Return what was decided on *points*."""
-        known = self.choices.get((points, within))
+        known = self.choices.get((points, others, within))
         return choose(points, others, within) if known is None else known
 
     @property
@@ -109,7 +110,7 @@ def subject_of(reported: Reported) -> Subject:
         reported=reported,
         measured=tuple(measured),
         choices={
-            (group.points, group.question.within): group.choice
+            (group.points, group.others, group.question.within): group.choice
             for groups in found.values()
             for group in groups
             if group.choice is not None
@@ -159,6 +160,7 @@ def _groups(
                 records=records,
                 by_run={row.case: tuple(by_run[row.test, row.case]) for row in found},
                 points=points,
+                others=others,
                 choice=choose(points, others, source.question.within) if points else None,
                 plan=plan_of(found, measured, asked) if asked.images is not None and not trains else None,
                 growths=growths(list(records.values())),
