@@ -165,7 +165,7 @@ class Host:
         """
         if self.is_worker or all(s.origin < Origin.COMMAND_LINE for s in self.options.settings.values()):
             return
-        from pytest_sdbatch.bridges import gate
+        from pytest_sdbatch.bridges import refusals
         from pytest_sdbatch.grid.plan import Defaults, plan
         from pytest_sdbatch.measure.stopping import Rules
         from pytest_sdbatch.storage.names import check_name
@@ -180,7 +180,7 @@ class Host:
         self._check_reports()
         if self.options.text("save") is not None:
             check_name(self.options.text("save") or "")
-        gate.check(self)
+        refusals.check(self)
 
     def cases_of(self, options: Options, *, with_model: bool) -> Sequence[Case]:
         """Return the cases of a test with these options; one, the smallest, under ``--benchmark-disable``."""

@@ -46,9 +46,9 @@ def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Gen
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """End here where what was typed has nothing to be compared with: nothing is set up for it."""
-    from pytest_sdbatch.bridges import gate
+    from pytest_sdbatch.bridges import refusals
 
-    return gate.end_early(config)
+    return refusals.end_early(config)
 
 
 @pytest.hookimpl(trylast=True)
@@ -81,7 +81,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the benchmarks so that each pipeline is loaded once; end here where the grid was wrong."""
-    from pytest_sdbatch.bridges import gate, pytest_items, resuming, xdist
+    from pytest_sdbatch.bridges import gate, pytest_items, refusals, resuming, xdist
 
     host = config.stash[HOST]
     try:
@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gate.collected(items, host)
         resuming.leave_out_kept(items, host)
     except BaselineError as error:
-        gate.refuse(error, host, items)
+        refusals.refuse(error, host, items)
     except SdbatchError as error:
         if not host.is_worker:
             raise pytest.UsageError(str(error)) from None
@@ -273,9 +273,9 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport) -> None:
 
 
 def _end(error: BaselineError, config: pytest.Config) -> NoReturn:
-    from pytest_sdbatch.bridges import gate
+    from pytest_sdbatch.bridges import refusals
 
-    gate.end_run(error, config)
+    refusals.end_run(error, config)
 
 
 class Recorder:

@@ -7,19 +7,15 @@ ok, peak memory over its budget. The verdict on time comes after the loop: :mod:
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sdbatch import units
-from pytest_sdbatch.bridges import arguments, pytest_items
-from pytest_sdbatch.errors import BaselineError, OptionError, RunFileError, SdbatchError
-from pytest_sdbatch.options import Origin
+from pytest_sdbatch.bridges import baseline, pytest_items
+from pytest_sdbatch.errors import BaselineError
 
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.comparison import Comparison
@@ -64,96 +60,6 @@ class Gate:
         )
 
 
-def check(host: Host) -> None:
-    """Refuse, when pytest is configured, options that contradict the gate.
-
-    Raises:
-        OptionError: for the first of them.
-
-    """
-    options, typed = host.options, Origin.COMMAND_LINE
-    if options.switch("gate") and host.config.getoption("benchmark_compare_fail", None):
-        raise OptionError(
-            "--benchmark-compare-fail with --sd-gate: two gates",
-            why="a threshold on one run's mean fails a third of the runs in which nothing changed",
-            fix="leave --benchmark-compare-fail out",
-        )
-    if options.switch("gate") and options.switch("resume"):
-        raise OptionError(
-            "--sd-gate with --sd-resume",
-            why="a verdict is on runs of one process, and a resumed run has cases of two",
-            fix="run it anew, or finish it without --sd-gate and use: sdbatch compare",
-        )
-    if options.origin("gate") is typed and options.switch("gate") and host.only_check:
-        raise OptionError("--sd-gate with --benchmark-disable", why="nothing is measured", fix="leave one of them out")
-
-
-def end_early(config: pytest.Config) -> int | None:
-    """Return the exit status where what was typed has nothing to be compared with, and say why; None: go on.
-
-    As far as that is known before pytest is configured; mistakes of other kinds are said when it is.
-    """
-    from pytest_sdbatch.bridges import pytest_options
-    from pytest_sdbatch.host import Host
-
-    if config.option.help or getattr(config.option, "version", 0) or hasattr(config, "workerinput"):
-        return None
-    if not any(pytest_options.is_typed(config, name) for name in ("baseline", "gate")):
-        return None
-    try:
-        host = Host(config, pytest_options.read_options(config))
-        workers = config.getoption("numprocesses", None)
-        refuse_workers(host, workers if isinstance(workers, int) else 1)
-        _look_for(host)
-    except BaselineError as error:
-        from pytest_sdbatch.analysis.exit_status import ExitStatus
-
-        print(f"ERROR: {error}", file=sys.stderr)
-        return int(ExitStatus.NOT_COMPARED)
-    except SdbatchError:
-        return None
-    return None
-
-
-def _look_for(host: Host) -> None:
-    """Refuse a typed baseline that is not there; one that is stored by device is looked for once that is known.
-
-    Raises:
-        BaselineError: says how to record it.
-
-    """
-    from pytest_sdbatch.storage.names import check_name
-
-    name = host.options.text("baseline")
-    if name is None or host.options.origin("baseline") is not Origin.COMMAND_LINE or host.only_check:
-        return
-    commit, stored = _parts(name)
-    if _is_file(name):
-        _read(host, name)
-        return
-    check_name(stored)
-    if not commit and not list((host.baselines_folder / stored).glob("*.json")):
-        raise _missing(host, name, host.baselines_folder / stored)
-
-
-def refuse_workers(host: Host, workers: int) -> None:
-    """Refuse to gate times that *workers* take from each other, before any of them starts.
-
-    Raises:
-        BaselineError: where the gate and a baseline were asked for, one of them typed.
-
-    """
-    options = host.options
-    if workers < 2 or host.only_check or options.text("baseline") is None or not options.switch("gate"):
-        return
-    if Origin.COMMAND_LINE in (options.origin("baseline"), options.origin("gate")):
-        raise BaselineError(
-            f"a run of {workers} workers cannot be compared with the baseline {options.text('baseline')}",
-            why="they share the machine; the baseline was recorded by one process alone",
-            fix="add -n0",
-        )
-
-
 def collected(items: Sequence[pytest.Item], host: Host) -> None:
     """Read what the benchmarks among *items* are held to.
 
@@ -195,7 +101,7 @@ def prepare(host: Host) -> None:
             host.hints.append("gate: limits alone, for no baseline was named")
         return
     try:
-        host.gate.base = _read(host, name)
+        host.gate.base = baseline.read(host, name)
     except BaselineError:
         if not host.is_worker:
             raise
@@ -203,7 +109,7 @@ def prepare(host: Host) -> None:
         runs, since = units.count(len(host.gate.base), "run"), host.gate.base[0].started_at[:10]
         word = "gate against" if enforced else "compared with"
         host.hints.append(f"{word} {host.gate.base[0].file}: {runs}, recorded {since}")
-        host.hints += _own_words(host, name)
+        host.hints += baseline.own_words(host, name)
 
 
 @contextlib.contextmanager
@@ -280,101 +186,3 @@ def _failure(item: pytest.Item, host: Host) -> str | None:
     if not broken and worse is None:
         return None
     return own_failure(name, broken=broken, worse=worse, baseline=host.gate.name, memory_tolerance=tolerance)
-
-
-def _read(host: Host, name: str) -> tuple[SideRun, ...]:
-    """Return the runs of the baseline *name*.
-
-    Raises:
-        BaselineError: names the file, and the key where one is wrong.
-
-    """
-    from pytest_sdbatch.measure.repository import read_committed
-    from pytest_sdbatch.storage.run_file import MOST_BYTES
-    from pytest_sdbatch.storage.sides import read_side_runs, side_runs_of
-
-    commit, stored = _parts(name)
-    path = host.path_of("baseline", name) if _is_file(name) else host.stored_path(stored)
-    if not commit and not path.exists():
-        raise _missing(host, name, path)
-    try:
-        if not commit:
-            runs = read_side_runs(path)
-        else:
-            inside = Path(arguments.relative(path, host.config.rootpath)).as_posix()
-            data = read_committed(host.config.rootpath, commit, inside)
-            if len(data) > MOST_BYTES:
-                raise RunFileError(f"{commit}:{inside} is larger than {MOST_BYTES / 2**20:g} MiB")
-            runs = side_runs_of(data, f"{commit}:{inside}")
-    except RunFileError as error:
-        raise BaselineError(f"--sd-baseline={name}: {error.what}", why=error.why, fix=error.fix) from None
-    if not any(run.cases for run in runs):
-        raise BaselineError(f"--sd-baseline={name}: no case is in {path}")
-    return runs
-
-
-def _own_words(host: Host, name: str) -> Iterator[str]:
-    """Yield what is to be said where a pull request brings its baseline along."""
-    from pytest_sdbatch.measure.repository import is_tracked
-
-    if not os.environ.get("CI") or ":" in name or _is_file(name):
-        return
-    path = Path(arguments.relative(host.stored_path(name), host.config.rootpath)).as_posix()
-    if is_tracked(host.config.rootpath, path):
-        yield f"the baseline comes from this tree; name the base commit: --sd-baseline=REF:{name}"
-
-
-def _is_file(name: str) -> bool:
-    return name.lower().endswith(".json")
-
-
-def _parts(name: str) -> tuple[str, str]:
-    """Return commit and name of ``REF:NAME``; no commit where none is given.
-
-    Raises:
-        BaselineError: for a colon without a commit.
-
-    """
-    if _is_file(name):
-        return "", name
-    commit, colon, stored = name.rpartition(":")
-    if colon and not commit:
-        raise BaselineError(
-            f"--sd-baseline={name} names no commit before its colon",
-            why="a variable was empty, perhaps: without a commit the baseline would come from the tree that is gated",
-            fix=f"write --sd-baseline=REF:{stored}, or --sd-baseline={stored} for the tree's own",
-        )
-    return commit, stored
-
-
-def _missing(host: Host, name: str, path: Path) -> BaselineError:
-    if _is_file(name):
-        fix = f"record one: sdbatch sweep --processes=5 --sd-report={name} -- {arguments.to_measure(host.config)}"
-        return BaselineError(f"no baseline {path}", why="there is no such file", fix=fix)
-    stored = sorted(found.name for found in host.baselines_folder.glob("*") if any(found.glob("*.json")))
-    others = f"; stored for some device: {', '.join(stored)}" if stored else ""
-    return BaselineError(
-        f"no baseline {name} of this device",
-        why=f"{path} does not exist{others}",
-        fix=f"record one: sdbatch sweep --processes=5 --sd-save={name} -- {arguments.to_measure(host.config)}",
-    )
-
-
-def refuse(error: BaselineError, host: Host, items: list[pytest.Item]) -> None:
-    """Run nothing: *error* is said at the end, and is the exit status."""
-    items.clear()
-    host.refused = True
-    host.notes.append(f"ERROR: {error}")
-
-
-def end_run(error: BaselineError, config: pytest.Config) -> NoReturn:
-    """End pytest, whose workers have started, with the exit status of a missing baseline."""
-    from pytest_sdbatch.analysis.exit_status import ExitStatus
-
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.ensure_newline()
-        for line in f"ERROR: {error}".splitlines():
-            reporter.write_line(line, red=True)
-    said = str(error) if reporter is None else "the error is said above"
-    pytest.exit(said, returncode=int(ExitStatus.NOT_COMPARED))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_sdbatch import units
-from pytest_sdbatch.bridges import gate, leasing, pytest_benchmark, resuming, screen
+from pytest_sdbatch.bridges import gate, leasing, pytest_benchmark, refusals, resuming, screen
 from pytest_sdbatch.bridges.pytest_items import read_node_id
 from pytest_sdbatch.errors import OptionError, SdbatchError
 
@@ -37,7 +37,7 @@ def prepare(host: Host, workers: int) -> None:
     from pytest_sdbatch.options import Origin
 
     host.workers = workers
-    gate.refuse_workers(host, workers)
+    refusals.refuse_workers(host, workers)
     if host.options.switch("plan"):
         raise OptionError("--sd-plan lists what one process would run", fix="add -n0")
     if workers > 1 and host.options.origin("save") is Origin.COMMAND_LINE:

@@ -1,0 +1,115 @@
+"""The baseline that ``--sd-baseline`` names: where it lies, and the runs that are in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_sdbatch.bridges import arguments
+from pytest_sdbatch.errors import BaselineError, RunFileError
+from pytest_sdbatch.options import Origin
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.analysis.sides import SideRun
+    from pytest_sdbatch.host import Host
+
+
+def look_for(host: Host) -> None:
+    """Refuse a typed baseline that is not there; one that is stored by device is looked for once that is known.
+
+    Raises:
+        BaselineError: says how to record it.
+
+    """
+    from pytest_sdbatch.storage.names import check_name
+
+    name = host.options.text("baseline")
+    if name is None or host.options.origin("baseline") is not Origin.COMMAND_LINE or host.only_check:
+        return
+    commit, stored = _parts(name)
+    if _is_file(name):
+        read(host, name)
+        return
+    check_name(stored)
+    if not commit and not list((host.baselines_folder / stored).glob("*.json")):
+        raise _missing(host, name, host.baselines_folder / stored)
+
+
+def read(host: Host, name: str) -> tuple[SideRun, ...]:
+    """Return the runs of the baseline *name*.
+
+    Raises:
+        BaselineError: names the file, and the key where one is wrong.
+
+    """
+    from pytest_sdbatch.measure.repository import read_committed
+    from pytest_sdbatch.storage.run_file import MOST_BYTES
+    from pytest_sdbatch.storage.sides import read_side_runs, side_runs_of
+
+    commit, stored = _parts(name)
+    path = host.path_of("baseline", name) if _is_file(name) else host.stored_path(stored)
+    if not commit and not path.exists():
+        raise _missing(host, name, path)
+    try:
+        if not commit:
+            runs = read_side_runs(path)
+        else:
+            inside = Path(arguments.relative(path, host.config.rootpath)).as_posix()
+            data = read_committed(host.config.rootpath, commit, inside)
+            if len(data) > MOST_BYTES:
+                raise RunFileError(f"{commit}:{inside} is larger than {MOST_BYTES / 2**20:g} MiB")
+            runs = side_runs_of(data, f"{commit}:{inside}")
+    except RunFileError as error:
+        raise BaselineError(f"--sd-baseline={name}: {error.what}", why=error.why, fix=error.fix) from None
+    if not any(run.cases for run in runs):
+        raise BaselineError(f"--sd-baseline={name}: no case is in {path}")
+    return runs
+
+
+def own_words(host: Host, name: str) -> Iterator[str]:
+    """Yield what is to be said where a pull request brings its baseline along."""
+    from pytest_sdbatch.measure.repository import is_tracked
+
+    if not os.environ.get("CI") or ":" in name or _is_file(name):
+        return
+    path = Path(arguments.relative(host.stored_path(name), host.config.rootpath)).as_posix()
+    if is_tracked(host.config.rootpath, path):
+        yield f"the baseline comes from this tree; name the base commit: --sd-baseline=REF:{name}"
+
+
+def _is_file(name: str) -> bool:
+    return name.lower().endswith(".json")
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return commit and name of ``REF:NAME``; no commit where none is given.
+
+    Raises:
+        BaselineError: for a colon without a commit.
+
+    """
+    if _is_file(name):
+        return "", name
+    commit, colon, stored = name.rpartition(":")
+    if colon and not commit:
+        raise BaselineError(
+            f"--sd-baseline={name} names no commit before its colon",
+            why="a variable was empty, perhaps: without a commit the baseline would come from the tree that is gated",
+            fix=f"write --sd-baseline=REF:{stored}, or --sd-baseline={stored} for the tree's own",
+        )
+    return commit, stored
+
+
+def _missing(host: Host, name: str, path: Path) -> BaselineError:
+    if _is_file(name):
+        fix = f"record one: sdbatch sweep --processes=5 --sd-report={name} -- {arguments.to_measure(host.config)}"
+        return BaselineError(f"no baseline {path}", why="there is no such file", fix=fix)
+    stored = sorted(found.name for found in host.baselines_folder.glob("*") if any(found.glob("*.json")))
+    others = f"; stored for some device: {', '.join(stored)}" if stored else ""
+    return BaselineError(
+        f"no baseline {name} of this device",
+        why=f"{path} does not exist{others}",
+        fix=f"record one: sdbatch sweep --processes=5 --sd-save={name} -- {arguments.to_measure(host.config)}",
+    )
