@@ -106,9 +106,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say where and what will be measured: device, versions, defaults, cases; under --sd-plan the cases."""
-    from pytest_sdbatch.bridges import screen
+    from pytest_sdbatch.bridges import header
 
-    return screen.header(config.stash[HOST])
+    return header.lines(config.stash[HOST])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -168,12 +168,12 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let the report of a benchmark carry its record, as plain builtins."""
-    from pytest_sdbatch.bridges import faults, gate, live, screen
+    from pytest_sdbatch.bridges import carrying, faults, gate, live
 
     report = yield
     live.clear(item.config.stash[HOST])
     gate.insist(item, report)
-    screen.attach_record(item, call, report)
+    carrying.attach(item, call, report)
     faults.look_at_device(item, report)
     return report
 
@@ -294,13 +294,13 @@ class Recorder:
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # the outermost: first it is decided whether the case hung
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         """Keep the record that a report carries, and print its line."""
-        from pytest_sdbatch.bridges import faults, gate, screen
+        from pytest_sdbatch.bridges import carrying, faults, gate
 
         with faults.told(report, self._host):
             result = yield
             faults.hear(report, self._host)
             gate.hear(report, self._host)
-            screen.keep(report, self._host)
+            carrying.keep(report, self._host)
         return result
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
@@ -321,10 +321,10 @@ class Recorder:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write run files and the summary of a job, end the journal, make the exit status, give the device back."""
-        from pytest_sdbatch.bridges import leasing, live, screen
+        from pytest_sdbatch.bridges import leasing, live, run_files
 
         live.end(self._host)
-        screen.finish(session, self._host)
+        run_files.finish(session, self._host)
         if self._host.is_gated:
             from pytest_sdbatch.bridges import verdict
 

@@ -65,9 +65,9 @@ def tell_runs(runs: Sequence[Run], options: Options) -> Iterator[str]:
         options: in force for them.
 
     """
-    from pytest_sdbatch.bridges.screen import question_of
     from pytest_sdbatch.report.answer import answer_of_runs
     from pytest_sdbatch.report.measured import of_runs
+    from pytest_sdbatch.report.question import question_of
     from pytest_sdbatch.report.run_summary import counted, run_summary
     from pytest_sdbatch.report.table import rows
 
@@ -99,9 +99,9 @@ def _comparison(host: Host) -> Comparison | None:
 
 def _summary(host: Host, most_bytes: int) -> str:
     from pytest_sdbatch.bridges import resuming
-    from pytest_sdbatch.bridges.screen import question_of
     from pytest_sdbatch.report.answer import answer_sentences
     from pytest_sdbatch.report.markdown import comparison_markdown
+    from pytest_sdbatch.report.question import question_of
     from pytest_sdbatch.report.run_summary import run_summary
     from pytest_sdbatch.report.table import rows
 

@@ -29,8 +29,8 @@ def write(path: Path, reported: Reported, *, option: str) -> Path:
 
 def reported_of(runs: Sequence[Run], options: Options, *, name: str, comparison: Comparison | None = None) -> Reported:
     """Return what is to be shown of *runs* of this place, which are called *name*."""
-    from pytest_sdbatch.bridges.screen import question_of
     from pytest_sdbatch.report.comparison_data import comparison_data
+    from pytest_sdbatch.report.question import question_of
     from pytest_sdbatch.report.sources import Reported, RunFile, sources_of
     from pytest_sdbatch.storage.verdict_file import verdicts_of
 

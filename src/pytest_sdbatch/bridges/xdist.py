@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_sdbatch import units
-from pytest_sdbatch.bridges import gate, leasing, pytest_benchmark, refusals, resuming, screen
+from pytest_sdbatch.bridges import gate, header, leasing, pytest_benchmark, refusals, resuming
 from pytest_sdbatch.bridges.pytest_items import read_node_id
 from pytest_sdbatch.errors import OptionError, SdbatchError
 
@@ -62,7 +62,7 @@ def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter
         if host.config.stash.get(leasing.NO_GPUS, False):
             host.hints.append(_of_auto(host, node_ids))
     if reporter is not None:
-        for line in screen.header(host):
+        for line in header.lines(host):
             reporter.write_line(line)
     if benchmarks:
         resuming.begin(host)

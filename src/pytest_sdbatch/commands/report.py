@@ -138,7 +138,7 @@ def _run_files(paths: Sequence[Path], base: Sequence[Path]) -> list[RunFile]:
 
 def _question(asked: Mapping[str, str]) -> Callable[[Run], Question]:
     """Return a function that tells what the user wants to know of a run: now, else when it was made."""
-    from pytest_sdbatch.bridges.screen import question_of
+    from pytest_sdbatch.report.question import question_of
 
     def question(run: Run) -> Question:
         then = {name: text for name, text in run.options.items() if name in _ASKED}

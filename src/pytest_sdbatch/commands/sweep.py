@@ -228,8 +228,8 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
     """Write the runs of *files* where they were asked for; yield what was done, and what several runs answer."""
     from pytest_sdbatch.bridges import github_run
     from pytest_sdbatch.bridges.reports import reported_of, write
-    from pytest_sdbatch.bridges.screen import question_of
     from pytest_sdbatch.report.answer import answer_of_runs
+    from pytest_sdbatch.report.question import question_of
     from pytest_sdbatch.storage.baselines import save_baseline
     from pytest_sdbatch.storage.names import baseline_path
     from pytest_sdbatch.storage.report_file import Kind, kind_of

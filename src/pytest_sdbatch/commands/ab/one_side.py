@@ -81,14 +81,14 @@ class Ask(HandIn):
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take note of cases and files."""
-        from pytest_sdbatch.bridges import pytest_items, screen
+        from pytest_sdbatch.bridges import header, pytest_items
         from pytest_sdbatch.host import host_of
 
         config, host = session.config, host_of(session.config)
         if not config.option.collectonly:
             return
         named = [(item, name) for item in session.items if (name := pytest_items.full_name_of(item, host)) is not None]
-        recorded = screen.recorded_seconds(host) if named else {}
+        recorded = header.recorded_seconds(host) if named else {}
         plugins = [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, ModuleType)]
         cases = {name: pytest_items.case_of_item(item, host) for item, name in named}
         self.collected = {

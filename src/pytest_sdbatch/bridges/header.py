@@ -1,0 +1,53 @@
+"""What is said before a run measures: where, what, and how long the cases took when they were last measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sdbatch.errors import SdbatchError
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.host import Host
+    from pytest_sdbatch.records import Run
+
+
+def lines(host: Host) -> list[str]:
+    """Return the lines that say where and what will be measured; none where nothing is."""
+    said = []
+    if host.grid:
+        from pytest_sdbatch.measure import room
+        from pytest_sdbatch.report import terminal
+
+        environment = host.session.environment
+        said += terminal.header_lines(environment, host.options, host.grid)
+        # Workers collect, their controller does not: it knows the options of the run alone.
+        guarded = host.guarded or host.options.choice("foreign_processes") == "fail"
+        if guarded and "other_processes" in environment.unknown:
+            said.append("sdbatch: foreign_processes=fail guards nothing here: other processes are not known")
+        if host.options.grows:
+            said.append(terminal.free_line(room.free_now(host.device)))
+    said += [f"sdbatch: {hint}" for hint in host.hints]
+    if host.grid and host.options.switch("plan"):
+        from pytest_sdbatch.bridges.training_items import memory_of
+
+        said += terminal.plan_lines(host.grid, recorded_seconds(host), memory_of(host.grid, host))
+    return said
+
+
+def recorded_seconds(host: Host) -> dict[str, float]:
+    """Return what each case took when a stored run of this device last measured it, by case id."""
+    from pytest_sdbatch.storage.run_file import read_run_file
+
+    runs: list[Run] = []
+    for path in host.stored_runs():
+        try:
+            runs += read_run_file(path)
+        except SdbatchError as error:
+            host.notes.append(f"not used for times: {error}")
+    latest_last = sorted(runs, key=lambda run: run.started_at)
+    return {
+        record.case.id: record.untimed_s + sum(round_.wall_s for round_ in record.rounds)
+        for run in latest_last
+        for record in run.records
+        if record.rounds
+    }
