@@ -1,4 +1,4 @@
-"""The time of a job: what its processes cost, what is made smaller so that it ends in time, and when that is over."""
+"""The time of a job: what its processes cost, what is made smaller so that it ends in time, and whether that is over."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class Clock:
     def __init__(self, deadline_s: float | None, *, fixed_steps: bool) -> None:
         self.deadline_s = deadline_s
         self.steps = None if fixed_steps else STEPS  # of cases that nobody gave a number
-        self.out_of_time = False
         self._costs: dict[str, Cost] = {}  # by side
         self._fitted = deadline_s is None
 
@@ -35,19 +34,21 @@ class Clock:
         """Take note of what a process of all cases of *side* took."""
         self._costs[side] = cost
 
-    def has_time(self, cases: Collection[str] | None) -> bool:
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return self.deadline_s is not None and time.monotonic() >= self.deadline_s
+
+    def fits(self, cases: Collection[str] | None) -> bool:
         """Return whether another pair of *cases* (None: all) ends in time, as far as is known."""
-        if self.deadline_s is not None and self.cost is not None:
-            self.out_of_time = time.monotonic() + 2 * self.cost.process_s(cases) > self.deadline_s
-        return not self.out_of_time
+        if self.deadline_s is None or self.cost is None:
+            return True
+        return time.monotonic() + 2 * self.cost.process_s(cases) <= self.deadline_s
 
-    def stopped(self) -> bool:
-        """Return whether a process that was stopped was so because the time is over."""
-        self.out_of_time = self.deadline_s is not None and time.monotonic() >= self.deadline_s
-        return self.out_of_time
+    def make_fit(self, seconds: float, *, may_rename: bool) -> Fit:
+        """Make the job smaller so that it ends in time, and return by what.
 
-    def fitted(self, seconds: float, *, may_rename: bool) -> Fit:
-        """Return what the job is made to fit by, once; after a change of steps, which names the cases anew, once more.
+        Done once; after a change of steps, which names the cases anew, once more.
 
         Args:
             seconds: that the last process took, which is run again if it has to be.

@@ -23,7 +23,7 @@ _STATUSES = help_of(
         ExitStatus.INVALID_ENVIRONMENT: "invalid environment: other processes used the GPU, or a case was throttled in "
         "every round",
         ExitStatus.NOT_COMPARED: "no comparison: no such base, no case is on both sides, both sides ran the same code, "
-        "incomparable cases",
+        "incomparable cases, no time for a single pair",
         ExitStatus.REGRESSED: "a case regressed",
         ExitStatus.STOPPED: "it was stopped before it was done",
         ExitStatus.INCONCLUSIVE: "a case is inconclusive, and --fail-on=inconclusive was given",

@@ -98,11 +98,10 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
         allowed = tuple(budget_lines(given, sides.collected.budgets, own))
         try:
             comparison = compare_pairs(runner.more, config, left_out=lambda: runner.undone, lost=sides.lost)
+            _check_pairs(comparison, runner)
         except SdbatchError:
             say(_where(folder))
             raise
-    if not comparison.pairs and runner.interrupted:
-        raise KeyboardInterrupt
     comparison, idle = accept(comparison, given.accept)
     invalid = invalid_environment(side for case in comparison.cases for side in (case.base, case.candidate))
     return _Result(
@@ -110,6 +109,19 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
         lines=(*allowed, *_lines(runner, idle, folder, invalid)),
         interrupted=runner.interrupted,
         invalid=invalid,
+    )
+
+
+def _check_pairs(comparison: Comparison, runner: PairRunner) -> None:
+    """Refuse to call it a comparison where not one pair was run: each verdict would be empty, and the job green."""
+    if comparison.pairs:
+        return
+    if runner.interrupted:
+        raise KeyboardInterrupt
+    raise NoComparison(
+        "the time was over before a pair was run, so nothing was compared",
+        why=f"{runner.hung} when it was over" if runner.hung else "",
+        fix="give it more --minutes, or fewer cases",
     )
 
 

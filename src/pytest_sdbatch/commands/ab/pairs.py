@@ -70,19 +70,13 @@ class PairRunner:
         self._left_nothing = False  # the last process
         self.left_out: dict[str, Measured] = {}
         self.interrupted = False
+        self.out_of_time = False  # there was none for more pairs
         self.gave_up: str | None = None  # why no more pairs are run
         self.hung: str | None = None  # which side was running, and what
 
     @property
-    def out_of_time(self) -> bool:
-        """Whether there was none for more pairs."""
-        return self._clock.out_of_time
-
-    @property
     def undone(self) -> Mapping[str, Place]:
-        """The cases that no time was spent on, or all of them where there was none for a single pair."""
-        if self.out_of_time and not self._pairs:
-            return self._made.collected.places
+        """The cases that no time was spent on."""
         return {name: measured.place for name, measured in self.left_out.items()}
 
     def more(self, cases: tuple[str, ...] | None, number: int) -> Sequence[SidePair]:
@@ -94,7 +88,8 @@ class PairRunner:
         came: list[SidePair] = []
         try:
             for left in range(number, 0, -1):
-                if not self._clock.has_time(cases):
+                self.out_of_time = not self._clock.fits(cases)
+                if self.out_of_time:
                     break
                 pair = self._pair(cases, left=left)
                 if pair is None:
@@ -158,7 +153,8 @@ class PairRunner:
                 until_s=self._clock.deadline_s,
             )
             if ended.stopped:
-                self.interrupted = not self._clock.stopped()
+                self.out_of_time = self._clock.is_over
+                self.interrupted = not self.out_of_time
                 if self.out_of_time:
                     self.hung = f"the {name} was at {ended.running or 'its start or its end'}"
                 return ended, None
@@ -218,7 +214,7 @@ class PairRunner:
 
     def _fit(self, ended: Ended, run: SideRun) -> bool:
         """Make the job smaller if it must be; return whether this process has to be run again for it."""
-        made = self._clock.fitted(ended.seconds, may_rename=not self._counted)
+        made = self._clock.make_fit(ended.seconds, may_rename=not self._counted)
         if made.is_whole:
             return False
         if made.rounds is not None:

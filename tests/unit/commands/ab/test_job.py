@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from pytest_sdbatch.analysis.comparison import Comparison
+from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.commands.ab.errors import NoComparison
-from pytest_sdbatch.commands.ab.job import folder_for, plan_of
+from pytest_sdbatch.commands.ab.job import _check_pairs, folder_for, plan_of
 from pytest_sdbatch.commands.ab.process import Collected
 
 
@@ -44,3 +48,27 @@ def test_files_that_cannot_be_kept_end_the_job(tmp_path: Path) -> None:
 
     with pytest.raises(NoComparison, match="no files can be written there"):
         folder_for(tmp_path)
+
+
+def comparison(pairs: int) -> Comparison:
+    """Return a comparison of so many pairs."""
+    return Comparison(cases=(), base=(), candidate=(), config=Config(), explanations=(), pairs=pairs)
+
+
+def test_a_job_without_a_pair_is_no_comparison() -> None:
+    """The time was over first: green would be read as "nothing found"; what it was at is named."""
+    late: Any = SimpleNamespace(interrupted=False, hung="the base was at a[b4x1]")
+
+    with pytest.raises(NoComparison) as caught:
+        _check_pairs(comparison(0), late)
+
+    assert caught.value.what == "the time was over before a pair was run, so nothing was compared"
+    assert "a[b4x1]" in caught.value.why
+    assert "--minutes" in caught.value.fix
+    _check_pairs(comparison(1), late)
+
+
+def test_a_job_that_was_stopped_without_a_pair_was_stopped() -> None:
+    """Ctrl-C has a status of its own."""
+    with pytest.raises(KeyboardInterrupt):
+        _check_pairs(comparison(0), SimpleNamespace(interrupted=True, hung=None))  # type: ignore[arg-type]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from pytest_sdbatch.analysis.ab import compare_pairs
 from pytest_sdbatch.analysis.sides import Place
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.pairs import PairRunner
@@ -181,14 +180,13 @@ def test_stopped_it_gives_the_whole_pairs(tmp_path: Path, at: int) -> None:
 
 
 def test_a_side_that_hangs_until_the_time_is_over_is_named(tmp_path: Path) -> None:
-    """No pair came: every case is inconclusive, and that is no error."""
+    """No pair came; who stopped it was the clock."""
     processes = Processes(1, 4)
     processes.stop_at = 2
     job = Job(tmp_path, processes, minutes=1e-9, fixed_steps=True)
 
-    found = compare_pairs(job.runner.more, left_out=lambda: job.runner.undone)
-
-    assert [case.verdict.value for case in found.cases] == ["inconclusive"] * 2
+    assert job.runner.more(None, 2) == []
+    assert job.runner.out_of_time
     assert job.runner.hung == f"the candidate was at {name_of(4)}"
     assert not job.runner.interrupted
 
