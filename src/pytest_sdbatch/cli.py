@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sdbatch.commands import compare, report, study
+from pytest_sdbatch.commands import compare, merge, report, study
 from pytest_sdbatch.commands.calibrate import calibrate
 from pytest_sdbatch.commands.sweep import QUIET, SUITE, sweep
 from pytest_sdbatch.errors import SdbatchError
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing.set_defaults(run=lambda given: models(given.folders))
     compare.add_parser(commands)
     report.add_parser(commands)
+    merge.add_parser(commands)
     study.add_parser(commands)
     commands.add_parser(
         "calibrate",

@@ -66,6 +66,7 @@ class Host:
         self.lost_gpus: set[str] = set()
         self.gate: Gate | None = None  # what this run is held to
         self.refused = False  # whether there is nothing to hold it to, so that nothing runs
+        self.shard_is_empty = False  # whether other shards measure all there is
         self.deselected: set[str] = set()  # benchmarks, by the names that run files have
         self.last_words: dict[str, dict[str, Any]] = {}  # of workers that ended themselves, by node id
         self.settled: set[str] = set()  # benchmarks that have their record, by node id

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from pytest_sdbatch.errors import OptionError, did_you_mean
-from pytest_sdbatch.grid import axes, limits, prices
+from pytest_sdbatch.grid import axes, limits, prices, shards
 from pytest_sdbatch.grid.training import OPTIMIZERS
 
 
@@ -29,7 +29,7 @@ class Option:
     """One row of the table."""
 
     name: str
-    kind: str  # integers, sizes, names, resolutions, count, number, seconds, share, choice, text, path, files, switch, budget, limit, price; see Options
+    kind: str  # integers, sizes, names, resolutions, count, number, seconds, share, choice, text, path, files, switch, budget, limit, price, shard; see Options
     help: str
     default: str | None = None  # None: decided by the device or the model
     flag: str | None = None  # metavar of the command line flag; None: ini and marker only
@@ -111,6 +111,7 @@ TABLE: tuple[Option, ...] = (
     Option("report", "files", "write the run to these files, by suffix: .json the run file, .html a page to look at, .md, .csv", flag="FILE", group="keep", marker=False),
     Option("resume", "switch", "go on with the last run where it was interrupted; finished cases are kept", "no", flag="", group="keep", marker=False),
     Option("github", "switch", "in a job of GitHub Actions: write its summary, and annotate what went wrong", "yes", group="keep", marker=False),
+    Option("shard", "shard", "measure one part of the grid: 2/4 is the second of four that end together, on four machines", group="keep", marker=False),
     Option("plan", "switch", "print the cases and run nothing", "no", flag="", group="keep", marker=False),
     Option("baselines", "path", "folder of stored runs", "benchmarks/baselines", group="keep", marker=False),
 )  # fmt: skip
@@ -206,6 +207,10 @@ class Options:
         """Return dollars per second by a part of the device's name; nothing where no price was given."""
         return {} if self.text(name) is None else prices.parse_prices(self._text(name), option=self.spelled(name))
 
+    def shard(self, name: str = "shard") -> shards.Shard:
+        """Return which part of the grid is measured."""
+        return shards.parse_shard(self._text(name), option=self.spelled(name))
+
     def switch(self, name: str) -> bool:
         """Return whether a yes/no option is on."""
         text = self._text(name).strip().lower()
@@ -227,7 +232,7 @@ class Options:
             "count": self.count, "count0": self.count, "number": self.number, "seconds": self.number, "share": self.number,
             "choice": self.choice, "switch": self.switch, "text": self._text, "path": self._text, "files": self.names,
             "budget": self.budget, "limit": self.limit,
-            "price": self.prices,
+            "price": self.prices, "shard": self.shard,
         }  # fmt: skip
         for row in TABLE:
             if self.settings[row.name].text is not None:

@@ -81,11 +81,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the benchmarks so that each pipeline is loaded once; end here where the grid was wrong."""
-    from pytest_sdbatch.bridges import gate, pytest_items, refusals, resuming, xdist
+    from pytest_sdbatch.bridges import gate, pytest_items, refusals, resuming, sharding, xdist
 
     host = config.stash[HOST]
     try:
         pytest_items.accept(items, host)
+        sharding.leave_others(items, host)
         gate.collected(items, host)
         resuming.leave_out_kept(items, host)
     except BaselineError as error:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sdbatch.errors import SdbatchError
-
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
-    from pytest_sdbatch.records import Run
 
 
 def lines(host: Host) -> list[str]:
@@ -36,18 +33,8 @@ def lines(host: Host) -> list[str]:
 
 def recorded_seconds(host: Host) -> dict[str, float]:
     """Return what each case took when a stored run of this device last measured it, by case id."""
-    from pytest_sdbatch.storage.run_file import read_run_file
+    from pytest_sdbatch.storage.baselines import recorded_seconds as recorded_in
 
-    runs: list[Run] = []
-    for path in host.stored_runs():
-        try:
-            runs += read_run_file(path)
-        except SdbatchError as error:
-            host.notes.append(f"not used for times: {error}")
-    latest_last = sorted(runs, key=lambda run: run.started_at)
-    return {
-        record.case.id: record.untimed_s + sum(round_.wall_s for round_ in record.rounds)
-        for run in latest_last
-        for record in run.records
-        if record.rounds
-    }
+    seconds, unreadable = recorded_in(host.stored_runs())
+    host.notes += unreadable
+    return seconds

@@ -66,10 +66,12 @@ def take_over(host: Host) -> None:
     host.session.take_over(stored.run.id, [entry.record for entry in entries.values()])
 
 
-def selection(config: pytest.Config) -> str:
-    """Return which tests a run was asked for: paths, ``-k`` and ``-m``. Its options are compared one by one."""
-    words = list(map(str, config.args))
-    words += [f"{flag} {text}" for flag in ("-k", "-m") if (text := config.getoption(flag, ""))]
+def selection(host: Host) -> str:
+    """Return which tests a run was asked for: paths, ``-k``, ``-m``, a shard. Its options are compared one by one."""
+    words = list(map(str, host.config.args))
+    words += [f"{flag} {text}" for flag in ("-k", "-m") if (text := host.config.getoption(flag, ""))]
+    if host.options.text("shard") is not None:
+        words.append(f"shard {host.options.shard()}")
     return " ".join(words)
 
 
@@ -78,7 +80,7 @@ def _of_the_same_tests(host: Host) -> Path | None:
     from pytest_sdbatch.storage.journal import newest_first, selection_of
 
     journals = newest_first(folder(host))
-    wanted = selection(host.config)
+    wanted = selection(host)
     for path in journals:
         if selection_of(path) in (wanted, None):  # None: a damaged one, of which reading it tells more
             return path
@@ -127,7 +129,7 @@ def begin(host: Host) -> None:
     if host.is_worker or host.only_check or host.journal is not None or host.together.follows:
         return
     host.journal = Journal(
-        folder(host), host.session.run(interrupted=True), selection=selection(host.config), kept=host.kept.values()
+        folder(host), host.session.run(interrupted=True), selection=selection(host), kept=host.kept.values()
     )
 
 

@@ -31,8 +31,8 @@ def finish(session: pytest.Session, host: Host) -> None:
     if host.refused or session.exitstatus == pytest.ExitCode.USAGE_ERROR:
         return
     whole = session.exitstatus in _ENDED and host.progress.complete
-    if host.kept and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-        session.exitstatus = pytest.ExitCode.OK  # every benchmark had been measured before
+    if (host.kept or host.shard_is_empty) and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = pytest.ExitCode.OK  # every benchmark had been measured before, or is measured elsewhere
     _save(session, host, whole=whole)
     resuming.end(host, whole=whole)
 
@@ -43,7 +43,7 @@ def _save(session: pytest.Session, host: Host, *, whole: bool) -> None:
     idle = host.is_worker or host.only_check or host.options.switch("plan")
     if idle or not (origins or host.hand_in is not None):
         return
-    if not host.records:
+    if not host.records and not host.shard_is_empty:  # whoever collects the shards counts on a file of each
         # A file that was typed for is missed; one that the project's configuration names is not, by its unit tests.
         if max(origins, default=None) is Origin.COMMAND_LINE and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             _fail(session, host, "no benchmark was measured, so no run file was written")
@@ -81,6 +81,8 @@ def _writers(host: Host, *, interrupted: bool) -> Iterator[Callable[[], str]]:
         return f"report: {reports.write(path, made, option=spelled)}"
 
     yield from (partial(save, path, baseline=False) for path in run_files)
+    if not host.records:
+        return
     if baseline is not None:
         yield partial(save, baseline, baseline=True)
     yield from (partial(report, path) for path in paths if path not in run_files)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pytest_sdbatch.analysis.baseline import why_unfit
 from pytest_sdbatch.analysis.comparable import Weight, facts_of, moved
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Run
-from pytest_sdbatch.storage.run_file import write_run
+from pytest_sdbatch.storage.run_file import read_run_file, write_run
 
 
 def save_baseline(path: Path, runs: Sequence[Run], *, anyway: bool, doubt: str | None = None) -> str:
@@ -47,3 +47,25 @@ def save_baseline(path: Path, runs: Sequence[Run], *, anyway: bool, doubt: str |
         )
     known = f" (no good one: {'; '.join(reasons)})" if reasons else ""
     return f"baseline: {write_run(path, runs, create_parents=True)}{known}"
+
+
+def recorded_seconds(paths: Iterable[Path]) -> tuple[dict[str, float], list[str]]:
+    """Return what each case took when a run in the files *paths* last measured it, by case id, and what was not read.
+
+    In seconds: what was timed, warm-up, and the round that reads memory.
+    """
+    runs: list[Run] = []
+    unreadable: list[str] = []
+    for path in paths:
+        try:
+            runs += read_run_file(path)
+        except RunFileError as error:
+            unreadable.append(f"not used for times: {error}")
+    latest_last = sorted(runs, key=lambda run: run.started_at)
+    seconds = {
+        record.case.id: record.untimed_s + sum(round_.wall_s for round_ in record.rounds)
+        for run in latest_last
+        for record in run.records
+        if record.rounds
+    }
+    return seconds, unreadable

@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ from pytest_sdbatch.storage.exclusive import failure, open_to_append, place_new,
 from pytest_sdbatch.storage.plain import convert, parse
 
 FOLDER = ".sdbatch"
-KEPT = 5  # journals in a folder, the newest included
+KEPT = 5  # journals of one selection of tests, the newest included
+KEPT_IN_ALL = 100  # of all selections: every shard of a run is one
 
 _MOST_BYTES = 512 * 2**20
 _GOES_ON = "the run goes on, but what is killed cannot be resumed: make room, or write access, for the next"
@@ -237,8 +239,12 @@ def _journals(folder: Path) -> list[Path]:
 
 
 def _prune(folder: Path) -> None:
-    for path in sorted(_journals(folder), key=lambda path: path.name)[:-KEPT]:
-        if not _is_live(path):
+    journals = newest_first(folder)
+    seen: Counter[str | None] = Counter()
+    for number, path in enumerate(journals):
+        selection = selection_of(path)
+        seen[selection] += 1
+        if (seen[selection] > KEPT or number >= KEPT_IN_ALL) and not _is_live(path):
             with contextlib.suppress(OSError):  # another process was quicker
                 path.unlink()
 

@@ -193,6 +193,18 @@ def test_the_last_five_are_kept(tmp_path: Path, make_run: MakeRun, entries: list
     assert newest_first(tmp_path)[0] == tmp_path / f"{run_id(KEPT + 1)}.jsonl"
 
 
+def test_each_shard_keeps_its_own_five(tmp_path: Path, make_run: MakeRun, entries: list[Entry]) -> None:
+    """Many shards in one folder, as on a cluster, do not remove each other's journals."""
+    for number in range(KEPT + 1):
+        for part in (1, 2):
+            run = make_run(id=run_id(2 * number + part), records=())
+            journal = Journal(tmp_path, run, selection=f"benchmarks shard {part}/2")
+            journal.add(entries[0])
+            journal.close(whole=True)
+
+    assert len(newest_first(tmp_path)) == 2 * KEPT
+
+
 def test_a_journal_that_is_being_written_is_neither_removed_nor_resumed(
     tmp_path: Path, make_run: MakeRun, entries: list[Entry]
 ) -> None:

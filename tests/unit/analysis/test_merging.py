@@ -1,0 +1,102 @@
+"""Runs of several files as one set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_sdbatch.analysis.merging import merge
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
+
+WHERE = Environment(must_match={"device_name": "Card"}, drift={}, shown={})
+
+
+def record(size: int, seconds: float = 1.0) -> Record:
+    """Return a case of one round."""
+    case = Case(model="m", dtype="fp32", device="cpu", height=8, width=8, steps=1, batch_size=size, batch_count=1)
+    rounds = (Round(wall_s=seconds, cpu_s=0.0, call_s=(seconds,)),)
+    return Record(test="test_x.py::test_it", case=case, outcome=Outcome.OK, rounds=rounds)
+
+
+def run(name: str, *sizes: int, shard: str | None = None, began: str = "2026-11-28T10:00:00+00:00") -> Run:
+    """Return a run of these batch sizes."""
+    options = {} if shard is None else {"shard": shard}
+    return Run(
+        id=name, started_at=began, environment=WHERE, options=options, records=tuple(record(size) for size in sizes)
+    )
+
+
+def test_runs_stand_in_the_order_in_which_they_began() -> None:
+    """However the files were named on the command line."""
+    early, late = run("2", 1, began="2026-11-28T10:00:00+00:00"), run("1", 4, began="2026-11-28T11:00:00+00:00")
+
+    assert merge([("late.json", [late]), ("early.json", [early])]).runs == (early, late)
+
+
+def test_the_same_run_twice_counts_once() -> None:
+    """A file that is named twice, or lies in a merged one already, changes nothing."""
+    one, other = run("1", 1), run("2", 4)
+    merged = merge([("all.json", [one, other]), ("one.json", [one])])
+
+    assert merged.runs == (one, other)
+    assert merged.twice == 1
+
+
+def test_a_run_of_two_contents_is_refused_with_the_case_that_differs() -> None:
+    """Nobody can say which of them was measured."""
+    one = run("1", 1, 4)
+    changed = replace(one, records=(one.records[0], record(4, 2.0)))
+
+    with pytest.raises(
+        RunFileError, match=r"a\.json and b\.json disagree on the run 1: test_x\.py::test_it at .*-b4x1"
+    ):
+        merge([("a.json", [one]), ("b.json", [changed])])
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [(run("1", 1, 4, shard="1/2"), "its header"), (run("1", 4, 1), "the order of its cases"), (run("1", 1), "-b4x1")],
+)
+def test_whatever_differs_is_named(other: Run, said: str) -> None:
+    """Options, order and missing cases disagree, too."""
+    with pytest.raises(RunFileError, match=said):
+        merge([("a.json", [run("1", 1, 4)]), ("b.json", [other])])
+
+
+def test_a_run_that_was_gone_on_with_counts_in_the_one_that_did() -> None:
+    """What was settled is in the later run, and what was not was measured again."""
+    begun, whole = replace(run("1", 1), interrupted=True), replace(run("2", 1, 4), resumed_from="1")
+    merged = merge([("a.json", [begun]), ("b.json", [whole])])
+
+    assert merged.runs == (whole,)
+    assert merged.twice == 1
+
+
+def test_shards_that_were_planned_otherwise_are_refused() -> None:
+    """Where two shards of a run hold the same case, another one is held by none."""
+    with pytest.raises(RunFileError, match=r"a\.json \(shard 1/2\) and b\.json \(shard 2/2\) both hold .*-b1x1"):
+        merge([("a.json", [run("1", 1, shard="1/2")]), ("b.json", [run("2", 1, 4, shard="2/2")])])
+
+
+def test_a_shard_that_was_measured_again_stands_beside_the_first() -> None:
+    """They are two processes of the same cases."""
+    one, again = run("1", 1, shard="1/2"), run("2", 1, shard="1/2")
+
+    assert merge([("a.json", [one]), ("b.json", [again])]).runs == (one, again)
+
+
+def test_shards_that_are_not_there_are_named() -> None:
+    """One machine of four that failed is not overlooked."""
+    merged = merge([("a.json", [run("1", 1, shard="1/4")]), ("c.json", [run("3", shard="3/4")])])
+
+    assert merged.missing == ("2/4", "4/4")
+    assert merge([("a.json", [run("1", 1)])]).missing == ()
+
+
+def test_a_shard_that_is_none_is_a_fault_of_the_file() -> None:
+    """It names the file and the text."""
+    with pytest.raises(RunFileError, match=r"a\.json: shard=9/4: no shard"):
+        merge([("a.json", [run("1", 1, shard="9/4")])])
