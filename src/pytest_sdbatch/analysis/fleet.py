@@ -1,4 +1,4 @@
-"""The same cases on several devices of one kind: how far apart the devices lie. Descriptive; no verdict is made of it."""
+"""The same cases on several devices of one kind: how far apart these lie. Descriptive; no verdict is made of it."""
 
 from __future__ import annotations
 
