@@ -24,7 +24,7 @@ from pytest_sdbatch.storage.sides import read_side_runs
 TITLE = "sdbatch ab, end to end"
 SLOWED, UNCHANGED = 10, 20
 _REGRESSED = 10
-_LAYERS = 3
+_LAYERS = 6  # so many that the denoiser is most of a call
 _WORDS = (
     *("--base=main", "--json", "--", "benchmarks/", "--sd-models=tiny-sd", "--sd-device=cpu", "--sd-batch-sizes=1"),
     *("-o", "sd_max_rounds=10"),  # a process: they differ by more than rounds do, and the jobs are many
