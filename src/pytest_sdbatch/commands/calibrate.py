@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ import pytest
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.noise import FEWEST_PROCESSES
 from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
+from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.commands.sweep import Reader, pytest_arguments, run_pytest, split
 from pytest_sdbatch.errors import OptionError, RunFileError
 from pytest_sdbatch.grid.axes import parse_count
@@ -193,12 +193,4 @@ def _text(found: Calibration, status: int, given: argparse.Namespace) -> str:
 
     if given.json:
         return json.dumps(calibration_data(found, asked=given.processes, status=status), allow_nan=False)
-    from pytest_sdbatch.report.terminal import screen_width
-
-    return render_calibration(
-        found,
-        asked=given.processes,
-        width=screen_width(),
-        color=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
-        encoding=getattr(sys.stdout, "encoding", None) or "utf-8",
-    )
+    return render_calibration(found, asked=given.processes, **screen())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.exporting import add_format, export_runs
+from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 from pytest_sdbatch.grid import axes, limits, prices
 from pytest_sdbatch.options import BY_SPELLING, resolve
@@ -155,11 +155,8 @@ def _question(asked: Mapping[str, str]) -> Callable[[Run], Question]:
 def _show(reported: Reported, paths: Sequence[Path]) -> None:
     if not paths:
         from pytest_sdbatch.report.look import look
-        from pytest_sdbatch.report.terminal import screen_width
 
-        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        print(look(reported, width=screen_width(), color=color, encoding=encoding))
+        print(look(reported, **screen()))
         return
     from pytest_sdbatch.bridges.reports import write
 
