@@ -256,13 +256,15 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """End the run where a worker found its benchmarks wrong."""
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """End the run where a worker found its benchmarks wrong; else the process of the worker, where it has measured."""
     from pytest_sdbatch.bridges import xdist
 
     said = xdist.handed_up(node)
     if said is not None:
         raise pytest.UsageError(said)
+    if not error:
+        xdist.end_process(node, node.config.stash[HOST])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -78,7 +78,7 @@ class Round:
     cpu_s: float  # process CPU time, all threads
     call_s: tuple[float, ...]  # one per call; on a GPU they overlap
     stage_s: Mapping[str, float] | None = None  # seconds by stage, summed over the calls; None: see Record.stages
-    # From here on: None where Environment.unknown says why.
+    # From here on: None where Environment.unknown says why, or Record.unread if it was known as the run began.
     machine_cpu_s: float | None = None  # of everything on the cores that this process may use; read for a CPU only
     peak_allocated_bytes: int | None = None  # of torch's allocator: live tensors
     peak_reserved_bytes: int | None = None  # and its segments
@@ -197,6 +197,7 @@ class Record:
     process_bytes: Reading = field(default_factory=Reading)  # of the device, held by this process after the rounds
     process_source: str | None = None  # how the driver's list told this process from others
     energy_reason: str | None = None  # why the rounds have no energy though the device counts it
+    unread: Mapping[str, str] | None = None  # why rounds lack figures that were known as the run began, by figure
     foreign_processes: int | None = None  # others on the device before or after, at least so many; None: not known
     compilation: Compilation | None = None
     stopped: StopReason | None = None

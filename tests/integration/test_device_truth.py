@@ -142,6 +142,20 @@ def test_a_counter_of_energy_that_fails_meanwhile_is_said(run_benchmark: RunBenc
     assert f"energy is not known of every case: {record.energy_reason}" in " ".join(result.text.split())
 
 
+def test_a_figure_that_a_device_stops_telling_has_its_reason(run_benchmark: RunBenchmark) -> None:
+    """It was known as the run began, so that the header says nothing; the row does."""
+    source = generate("calls.append(1)", "s.temperature_celsius = 40 if len(calls) < 5 else None", before="calls = []")
+    device = FakeDevice()
+    device.sensors.temperature_celsius = 40
+    arguments = ("--sd-batch-sizes=1", "-o", "sd_rounds=5", "-o", "sd_warmup_calls=1", "-o", "sd_memory_round=no")
+    result = run_benchmark(*arguments, device=device, source=source)
+
+    (record,) = result.records.values()
+    assert [one.temperature_celsius for one in record.rounds] == [40] * 3 + [None] * 2
+    assert record.unread == {"temperature": "this fake device was not told"}
+    assert "not known of every round: temperature (this fake device was not told)" in " ".join(result.text.split())
+
+
 def test_other_processes_are_noted(run_benchmark: RunBenchmark) -> None:
     """By default the case counts, with a note; with ignore nobody looks."""
     warned = run_benchmark("--sd-batch-sizes=1", source=generate("s.neighbours = 2"))

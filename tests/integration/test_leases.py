@@ -53,6 +53,31 @@ BENCHMARK = """
 """
 
 
+# The second one ends when the process of the first one has.
+OUTLIVES = """
+    import os
+    import time
+    from pathlib import Path
+
+    import psutil
+
+    def test_first(sd_benchmark, generate):
+        sd_benchmark(generate)
+        Path("begun.txt").write_text(str(os.getpid()))
+        Path("begun.txt").rename("first.txt")
+
+    def test_last(sd_benchmark, generate):
+        sd_benchmark(generate)
+        end_s = time.monotonic() + 100
+        while not Path("first.txt").exists() or is_there(int(Path("first.txt").read_text())):
+            assert time.monotonic() < end_s, "it is still there"
+            time.sleep(0.05)
+
+    def is_there(pid):
+        return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+"""
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with two benchmarks; its leases are its own."""
@@ -134,6 +159,20 @@ def test_workers_beyond_what_there_is_wait_for_those_that_are_done(
     spans = sorted(tuple(map(float, line.split()[-2:])) for line in (project / "timeline.txt").read_text().splitlines())
     assert len(set(held(project))) == 2
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+def test_a_worker_that_is_done_ends_while_others_measure(
+    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is gone, and with it its context on the GPU; its records are there, and so is the table."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    pytester.makepyfile(test_it=OUTLIVES)
+
+    result = pytester.runpytest_subprocess("-n", "2", "--sd-batch-sizes=1", "--sd-report=run.json", timeout=150)
+
+    result.assert_outcomes(passed=2)
+    assert len(records_of(project)) == 2
+    assert len({pid for pid, _ in held(project)}) == 2
 
 
 def test_a_run_leaves_the_device_to_the_next_in_the_same_process(project: Path, pytester: pytest.Pytester) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
+
+from pytest_sdbatch import units
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
+    from pytest_sdbatch.records import Fact
 
 
 def lines(host: Host) -> list[str]:
@@ -21,6 +25,7 @@ def lines(host: Host) -> list[str]:
         guarded = host.guarded or host.options.choice("foreign_processes") == "fail"
         if guarded and "other_processes" in environment.unknown:
             said.append("sdbatch: foreign_processes=fail guards nothing here: other processes are not known")
+        said += _over_quota(environment.must_match)
         if host.options.grows:
             said.append(terminal.free_line(room.free_now(host.device)))
     said += [f"sdbatch: {hint}" for hint in host.hints]
@@ -29,6 +34,16 @@ def lines(host: Host) -> list[str]:
 
         said += terminal.plan_lines(host.grid, recorded_seconds(host), memory_of(host.grid, host))
     return said
+
+
+def _over_quota(facts: Mapping[str, Fact]) -> Iterator[str]:
+    """Yield what to say where torch has more threads than there is CPU time for: it counts cores, and no quota."""
+    threads, quota = facts.get("threads"), facts.get("cpu_quota_cores")
+    if isinstance(threads, int) and isinstance(quota, float) and threads > max(1.0, quota):
+        yield (
+            f"sdbatch: {units.count(threads, 'thread')} share a CPU quota of {units.number(quota)} cores: the times "
+            f"include waiting for it; OMP_NUM_THREADS={max(1, int(quota))} ends that"
+        )
 
 
 def recorded_seconds(host: Host) -> dict[str, float]:

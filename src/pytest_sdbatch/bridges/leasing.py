@@ -53,7 +53,7 @@ def _take(host: Host) -> None:
         return
     if name is None and host.lease.names:
         cores = [int(held.removeprefix(_CORE)) for held in host.lease.names]
-        lease.stay_on(cores, threads=host.device.kind == "cpu")
+        lease.stay_on(cores, threads=host.device.kind == "cpu", most=_most_threads(len(choices)))
     if host.parallel > 1:
         host.session.own_facts = _own_facts(host)
 
@@ -81,7 +81,7 @@ def _look_around(host: Host) -> None:
 def give_back(host: Host) -> None:
     """Let others have what this process timed on, now that its tests are done.
 
-    A worker of xdist outlives them: it ends with the run, for which those that wait for its lease would wait for ever.
+    A worker of xdist may outlive them: one that waits for its lease would wait for ever if it held it until it ends.
     """
     if host.lease is None:
         return
@@ -174,13 +174,25 @@ def _core_sets(host: Host) -> list[tuple[int, ...]]:
     """Return the sets of cores of which this worker takes one, the likeliest first; an empty one where it is alone."""
     if host.device.kind != "cpu" or not host.is_worker or host.parallel < 2:
         return [()]
+    from pytest_sdbatch.devices.control_groups import cpu_quota_cores
     from pytest_sdbatch.devices.lease import core_sets
 
     # A worker that replaces another has a number beyond theirs, and the cores that are free are not told by it.
-    sets = core_sets(host.parallel)
+    sets = core_sets(host.parallel, quota=cpu_quota_cores())
     worker: str = host.config.workerinput["workerid"]  # type: ignore[attr-defined]
     first = int(worker.removeprefix("gw")) % len(sets)
     return sets[first:] + sets[:first]
+
+
+def _most_threads(shares: int) -> int | None:
+    """Return the threads for which one of so many *shares* of the cores is granted time; None: for each of its cores.
+
+    Their quota is that of all workers together: with more threads some would wait for the next period.
+    """
+    from pytest_sdbatch.devices.control_groups import cpu_quota_cores
+
+    quota = cpu_quota_cores()
+    return None if quota is None else max(1, int(quota / shares))
 
 
 def _own_facts(host: Host) -> dict[str, Fact]:

@@ -79,7 +79,7 @@ def _of_auto(host: Host, node_ids: Sequence[str]) -> str:
 
 
 def _expect(host: Host, benchmarks: Sequence[str]) -> None:
-    from pytest_sdbatch.devices.host import cpu_cores
+    from pytest_sdbatch.devices.host import granted_cores
 
     host.grid = [case for _, case in filter(None, (read_node_id(id_, host.device.name) for id_ in benchmarks))]
     host.progress.expect(benchmarks)
@@ -87,7 +87,7 @@ def _expect(host: Host, benchmarks: Sequence[str]) -> None:
         host.hints.append(f"not saved as {host.options.text('save')}: a run of {host.workers} workers is no baseline")
     if host.workers > 1:
         host.hints.append(f"{host.workers} workers share the machine: the times are not for comparing with other runs")
-        cores = cpu_cores() or host.workers
+        cores = granted_cores() or host.workers
         if host.device.kind == "cpu" and host.device.lease_name is None and cores < host.workers:
             host.hints.append(
                 f"{host.workers} workers and {units.count(cores, 'core')}: some wait until others have ended"
@@ -115,6 +115,16 @@ def handed_up(node: WorkerController) -> str | None:
     """Return what a worker that has ended left; None where it did not, or died before it could."""
     output: dict[str, object] = getattr(node, "workeroutput", {})
     return str(output[_ERROR]) if _ERROR in output else None
+
+
+def end_process(node: WorkerController, host: Host) -> None:
+    """Let the process of a worker end that has done its benchmarks, while others are at work.
+
+    Left to xdist it would live until all are done, and its context on a GPU, which torch cannot give back, with it. The
+    last one is left to xdist, which waits for the processes of all of them only if it has one to end.
+    """
+    if host.grid and len(node.nodemanager.group) > 1:
+        node.gateway.exit()
 
 
 def attach_crash(host: Host, node_id: str, report: pytest.TestReport) -> None:

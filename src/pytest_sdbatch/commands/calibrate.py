@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -19,6 +18,8 @@ import pytest
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.noise import FEWEST_PROCESSES
 from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
+from pytest_sdbatch.commands.help import Wrapped
+from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.commands.sweep import Reader, pytest_arguments, run_pytest, split
 from pytest_sdbatch.errors import OptionError, RunFileError
 from pytest_sdbatch.grid.axes import parse_count
@@ -84,11 +85,12 @@ def calibrate(words: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=NAME,
-        usage="sdbatch calibrate [--processes N] [--json] [--keep-traces FILE] [options of pytest] [-- ...]",
+        usage="sdbatch calibrate [--processes N] [--json] [--keep-traces FILE]\n"
+        "                         [options of pytest] [-- ...]",
         description="What can this machine detect? Processes of the same code are run one after another; how they "
         "scatter says which slowdown would be found on it.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Wrapped,
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -193,12 +195,4 @@ def _text(found: Calibration, status: int, given: argparse.Namespace) -> str:
 
     if given.json:
         return json.dumps(calibration_data(found, asked=given.processes, status=status), allow_nan=False)
-    from pytest_sdbatch.report.terminal import screen_width
-
-    return render_calibration(
-        found,
-        asked=given.processes,
-        width=screen_width(),
-        color=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
-        encoding=getattr(sys.stdout, "encoding", None) or "utf-8",
-    )
+    return render_calibration(found, asked=given.processes, **screen())

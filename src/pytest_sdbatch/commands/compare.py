@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
+from pytest_sdbatch.commands.help import Wrapped
 from pytest_sdbatch.commands.outlets import Outlets, add_outlets, give_out, refuse
 from pytest_sdbatch.errors import OptionError, RunFileError
 from pytest_sdbatch.grid.axes import parse_share
@@ -36,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "compare",
         help="compare run files: which cases regressed, and how sure that is",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Wrapped,
     )
     what = "run files, ours or pytest-benchmark's; several files are several runs"
     parser.add_argument("base", nargs="+", type=Path, metavar="BASE.json", help=f"to compare with: {what}")

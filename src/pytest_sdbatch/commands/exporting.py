@@ -22,8 +22,10 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=FORMATS,
+        metavar="FORMAT",  # the names side by side are wider than a terminal
         help="figures for a tracker, into the one .json file that -o names, else on the screen: images/s for "
-        "github-action-benchmark, the same tool's smaller-is-better figures, or Bencher's metrics",
+        "github-action-benchmark, the same tool's smaller-is-better figures as github-action-benchmark-smaller, or "
+        "Bencher's metrics as bencher",
     )
 
 

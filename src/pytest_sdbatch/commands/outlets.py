@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch.analysis.exit_status import ExitStatus, status_of
+from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import SdbatchError
 
 if TYPE_CHECKING:
@@ -124,9 +124,6 @@ def _text(comparison: Comparison, status: ExitStatus, *, lines: Sequence[str], a
         return json.dumps(comparison_data(comparison, status=status, notes=lines), allow_nan=False)
     from pytest_sdbatch.report.comparison import render_comparison
     from pytest_sdbatch.report.escape import plain
-    from pytest_sdbatch.report.terminal import screen_width
 
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    table = render_comparison(comparison, width=screen_width(), color=color, encoding=encoding)
+    table = render_comparison(comparison, **screen())
     return "\n".join([table, *(f"sdbatch: {plain(line)}" for line in lines)])

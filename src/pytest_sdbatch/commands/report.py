@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING
 from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.exporting import add_format, export_runs
+from pytest_sdbatch.commands.help import Wrapped
+from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 from pytest_sdbatch.grid import axes, limits, prices
 from pytest_sdbatch.options import BY_SPELLING, resolve
@@ -30,7 +31,10 @@ _FLAGS = ("images", "objective", "price", "start", "sweet_spot")
 _EPILOG = """
 what is not given is what was asked when the runs were made
 
-exit status: 0; 1: a file cannot be read, believed or written; 2: the command line is wrong
+exit status:
+   2  the command line is wrong
+   1  a file cannot be read, believed or written
+   0  else
 """
 
 
@@ -40,7 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "report",
         help="show run files again: sdbatch report run.json -o report.html (or .md, .csv; without -o on the screen)",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Wrapped,
     )
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN.json", help="run files, of one machine or of several"
@@ -60,7 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )  # fmt: skip
     parser.add_argument("--price", type=_price, help=_help("price"))
     parser.add_argument("--images", type=_images, metavar="N", help="show every split of so many images")
-    parser.add_argument("--objective", choices=BY_SPELLING["objective"].choices, help=_help("objective"))
+    parser.add_argument("--objective", metavar="AIM", choices=BY_SPELLING["objective"].choices, help=_help("objective"))
     parser.add_argument("--start", choices=BY_SPELLING["start"].choices, help="what splits of --images start from")
     parser.add_argument("--sweet-spot", type=_sweet_spot, metavar="SHARE", help=_help("sweet_spot").replace("%", "%%"))
     parser.add_argument(
@@ -155,11 +159,8 @@ def _question(asked: Mapping[str, str]) -> Callable[[Run], Question]:
 def _show(reported: Reported, paths: Sequence[Path]) -> None:
     if not paths:
         from pytest_sdbatch.report.look import look
-        from pytest_sdbatch.report.terminal import screen_width
 
-        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        print(look(reported, width=screen_width(), color=color, encoding=encoding))
+        print(look(reported, **screen()))
         return
     from pytest_sdbatch.bridges.reports import write
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sdbatch.commands.help import Wrapped
+from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.grid.axes import parse_choice, parse_count, parse_integers, parse_number
 
@@ -50,7 +51,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="what do batch size and count do to learning? trains a small network on digits, or on --data FOLDER, to "
         "the same loss at several sizes, and holds what is said of them against it (minutes)",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Wrapped,
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="your own images; sub-folders are classes")
     parser.add_argument("--resolution", metavar="N", help="side, in pixels, that your images are cropped and scaled to")
@@ -229,10 +230,7 @@ def _tell(text: str) -> None:
 
 def _text(study: Study, *, as_json: bool) -> str:
     from pytest_sdbatch.report.study import render_study, study_data
-    from pytest_sdbatch.report.terminal import screen_width
 
     if as_json:
         return json.dumps({"exit_status": exit_status(study), **study_data(study)}, allow_nan=False)
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return render_study(study, width=screen_width(), color=color, encoding=encoding)
+    return render_study(study, **screen())

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pytest_sdbatch.devices import host
+from pytest_sdbatch.devices.control_groups import cpu_quota_cores
 from pytest_sdbatch.devices.counters import Boundary
 from pytest_sdbatch.devices.device import ContextMemory, Processes
 from pytest_sdbatch.devices.gpu import Xids
@@ -130,7 +131,7 @@ class CpuDevice:
         """Return CPU, threads and cores, which must match, and how torch was built."""
         import torch
 
-        model = host.cpu_model()
+        model, quota = host.cpu_model(), cpu_quota_cores()
         unknown: dict[str, Fact] = dict.fromkeys(("peak_allocated_bytes", "peak_reserved_bytes"), _NO_ALLOCATOR)
         return {
             "must_match": {
@@ -138,6 +139,8 @@ class CpuDevice:
                 "device_name": model,
                 "threads": torch.get_num_threads(),
                 "cores": host.cpu_cores(),
+                # As a power limit holds a GPU. Left out where there is none: what was stored without stays comparable.
+                **({} if quota is None else {"cpu_quota_cores": quota}),
                 "matmul_precision": torch.get_float32_matmul_precision(),
             },
             "drift": {},

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_sdbatch.devices import host
+from pytest_sdbatch.devices.control_groups import cpu_quota_cores
 from pytest_sdbatch.devices.counters import Boundary
 from pytest_sdbatch.devices.device import Breakdown, ContextMemory, Processes
 from pytest_sdbatch.devices.nvml import NvmlGpu, open_gpu
@@ -236,6 +237,7 @@ class CudaDevice:
         unknown = dict(driver["unknown"])
         if uuid is None:
             unknown["device_uuid"] = "this build of torch does not tell it"
+        quota = cpu_quota_cores()
         return {
             "must_match": {
                 "device_kind": self.kind,
@@ -262,6 +264,7 @@ class CudaDevice:
                 "compute_capability": f"{properties.major}.{properties.minor}",
                 "cpu_model": host.cpu_model(),
                 "cores": host.cpu_cores(),
+                **({} if quota is None else {"cpu_quota_cores": quota}),
                 "threads": torch.get_num_threads(),
                 **driver["shown"],
             },

@@ -23,11 +23,7 @@ class GpuIdentity:
 
     name: Text
     uuid: Text
-    pci_bus_id: Text  # of the board, also for an instance
     mig_profile: Text  # "1g.10gb", or "none" for a whole GPU
-    mig_parent_uuid: Text  # of the GPU an instance is part of
-    gpu_instance: Reading
-    compute_instance: Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

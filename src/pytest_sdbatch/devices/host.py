@@ -11,10 +11,9 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_sdbatch.devices.control_groups import CGROUPS, PROC, cpu_quota_cores, unified_folders
 from pytest_sdbatch.records import Reading
 
-PROC = Path("/proc")
-CGROUPS = Path("/sys/fs/cgroup")
 _FORGET_PEAK = b"5"  # proc(5), clear_refs: reset the resident high-water mark to what is resident now
 
 
@@ -94,15 +93,7 @@ class HostMemory:
 
     def _group_headrooms(self) -> list[int]:
         """Return the bytes left in each limited control group that this process is in."""
-        try:
-            memberships = (self._proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
-        except OSError:
-            return []  # no control groups, no limit
-        own = next((line.removeprefix("0::/") for line in memberships if line.startswith("0::/")), None)
-        if own is None:
-            return []
-        group = self._cgroups / own
-        folders = [group, *(parent for parent in group.parents if parent.is_relative_to(self._cgroups))]
+        folders = unified_folders(proc=self._proc, cgroups=self._cgroups)
         return [room for room in map(_headroom, folders) if room is not None]
 
 
@@ -184,7 +175,13 @@ def machine_cpu_ns() -> Reading:
 
 
 def cpu_cores() -> int | None:
-    """Return how many cores this process may run on."""
+    """Return how many cores this process may run on. It may be granted less time than they have: see granted_cores."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
+
+
+def granted_cores() -> int | None:
+    """Return how many cores this process can keep at work: those it may run on, or what its control groups grant."""
+    cores, quota = cpu_cores(), cpu_quota_cores()
+    return cores if cores is None or quota is None else min(cores, max(1, int(quota)))

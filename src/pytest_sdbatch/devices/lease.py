@@ -165,19 +165,26 @@ def _not_private(status: os.stat_result) -> str | None:
     return "other users may look into it or write there (chmod 700 ends that)" if status.st_mode & 0o077 else None
 
 
-def core_sets(of: int) -> list[tuple[int, ...]]:
-    """Return even shares of the cores that this process may use, for *of* workers; no more than there are cores."""
+def core_sets(of: int, *, quota: float | None = None) -> list[tuple[int, ...]]:
+    """Return even shares of the cores that this process may use, for *of* workers; no more than there are cores.
+
+    Args:
+        of: how many workers want one.
+        quota: cores' worth of CPU time that all of them may use together; None: all of it.
+
+    """
     known = getattr(os, "sched_getaffinity", None)
     cores = sorted(known(0)) if known is not None else list(range(os.cpu_count() or 1))
-    share = min(of, len(cores))
+    share = min(of, len(cores) if quota is None else max(1, min(len(cores), int(quota))))
     return [tuple(cores[len(cores) * index // share : len(cores) * (index + 1) // share]) for index in range(share)]
 
 
-def stay_on(cores: Sequence[int], *, threads: bool) -> None:
+def stay_on(cores: Sequence[int], *, threads: bool, most: int | None = None) -> None:
     """Keep this process on *cores*, with as many threads of torch; where the system cannot, with the threads alone.
 
     Args:
         cores: that it may use.
+        most: threads that there are time for, where that is granted for fewer cores; None: for all of them.
         threads: whether to import torch for its threads. Else they are set only where it is there already: imported
             later it starts no more than there are cores, and an application without torch never waits for it.
     """
@@ -185,7 +192,7 @@ def stay_on(cores: Sequence[int], *, threads: bool) -> None:
     if threads or not can_stay or "torch" in sys.modules:
         import torch
 
-        torch.set_num_threads(len(cores))
+        torch.set_num_threads(len(cores) if most is None else max(1, min(len(cores), most)))
     if can_stay:
         # Every thread: those that libraries have started before would go on where they are.
         for thread in _threads():

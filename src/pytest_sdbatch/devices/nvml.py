@@ -38,7 +38,6 @@ _WORDS = {
 # Where the union of a field's value holds a counter, by nvmlValueType_t: unsigned int, long, long long.
 _COUNTERS = {1: "uiVal", 2: "ulVal", 3: "ullVal"}
 _SM_CLOCK, _GPU_SENSOR, _UNCORRECTED, _SINCE_LOAD, _XID_EVENTS = 1, 0, 1, 0, 8
-_NOT_MIG = "this is a whole GPU, not a MIG instance"
 # A burst of errors must not make a boundary long; what is left comes with the next one.
 _MOST_XIDS = 4
 
@@ -161,11 +160,7 @@ class NvmlGpu:
         return GpuIdentity(
             name=name,
             uuid=self._text("nvmlDeviceGetUUID", self._handle),
-            pci_bus_id=self._pci_bus_id(),
             mig_profile=self._mig_profile(name),
-            mig_parent_uuid=self._parent_uuid(),
-            gpu_instance=self._instance("nvmlDeviceGetGpuInstanceId"),
-            compute_instance=self._instance("nvmlDeviceGetComputeInstanceId"),
         )
 
     def driver_version(self) -> Text:
@@ -281,14 +276,6 @@ class NvmlGpu:
         except _NoAnswer as no:
             return Text(reason=no.reason)
 
-    def _parent_uuid(self) -> Text:
-        if not self._is_mig:
-            return Text(reason=self._unavailable or _NOT_MIG)
-        try:
-            return Text(value=str(self._ask_board("nvmlDeviceGetUUID")))
-        except _NoAnswer as no:
-            return Text(reason=no.reason)
-
     def _board_reading(self, name: str, *arguments: Any) -> Reading:
         try:
             return Reading(value=int(self._ask_board(name, *arguments)))
@@ -304,13 +291,6 @@ class NvmlGpu:
             return bool(self._ask("nvmlDeviceIsMigDeviceHandle", self._handle))
         except _NoAnswer:
             return False  # drivers and systems that know no MIG
-
-    def _pci_bus_id(self) -> Text:
-        try:
-            told = self._ask_board("nvmlDeviceGetPciInfo")
-        except _NoAnswer as no:
-            return Text(reason=no.reason)
-        return Text(value=f"{told.domain:08x}:{told.bus:02x}:{told.device:02x}.0")
 
     def _mig_profile(self, name: Text) -> Text:
         """Return the profile out of an instance's name: ``NVIDIA H100 80GB HBM3 MIG 1g.10gb``."""
@@ -330,14 +310,6 @@ class NvmlGpu:
         if is_split:
             return Text(reason="the GPU is split by MIG, and which instance this process has is not known")
         return Text(value=WHOLE_GPU)
-
-    def _instance(self, name: str) -> Reading:
-        if not self._is_mig:
-            return Reading(reason=self._unavailable or _NOT_MIG)
-        try:
-            return Reading(value=int(self._ask(name, self._handle)))
-        except _NoAnswer as no:
-            return Reading(reason=no.reason)
 
     @functools.cached_property
     def _slowdown_fields(self) -> tuple[int, int, int] | None:

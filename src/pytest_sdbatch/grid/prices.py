@@ -9,6 +9,7 @@ from pytest_sdbatch.errors import OptionError
 from pytest_sdbatch.grid.axes import parse_number
 
 _HOUR_S = 3600.0
+_LEAST, _MOST = 1e-9, 1e9  # an hour, in whatever currency; beyond them no sum of money can be shown
 _FORMS = "write it as 2.49/h, or by device as H100:2.49/h,L4:0.71/h"
 
 
@@ -16,7 +17,7 @@ def parse_prices(text: str, *, option: str) -> dict[str, float]:
     """Return dollars per second by words of the device's name, small letters; ``""`` is every device.
 
     Raises:
-        OptionError: for anything but numbers above 0 with ``/h``, or a name that appears twice.
+        OptionError: for anything but numbers above 0 with ``/h``, for what nobody pays, or a name that appears twice.
 
     """
     found: dict[str, float] = {}
@@ -27,7 +28,12 @@ def parse_prices(text: str, *, option: str) -> dict[str, float]:
         words = name.strip().casefold()
         if words in found:
             raise OptionError(f"{option}={text}: {name.strip() or 'the price'} appears twice", fix=_FORMS)
-        found[words] = parse_number(amount.removesuffix("/h"), option=option, above=True) / _HOUR_S
+        price = parse_number(amount.removesuffix("/h"), option=option, above=True)
+        if not _LEAST <= price <= _MOST:
+            raise OptionError(
+                f"{option}={text}: {amount} is no price of a device", fix=f"give {_LEAST:.9f} to {_MOST:.0f} an hour"
+            )
+        found[words] = price / _HOUR_S
     return found
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pytest_sdbatch import units
 from pytest_sdbatch.devices.counters import Boundary, between, counted
 from pytest_sdbatch.devices.device import Device
+from pytest_sdbatch.devices.gpu import Xids
 from pytest_sdbatch.records import Reading, Round
 
 # The energy counter moves every 20 to 100 ms, depending on the card: a short round reads as none, or as twice its own.
@@ -28,12 +29,18 @@ class Watch:
         self._device = device
         self._began = device.boundary()  # and with it the faults before this case, which are not its own
         self._xids: list[int] = []
+        self.unread: dict[str, str] = {}  # by figure, why a round lacks it, as it was first told
 
     def read(self) -> Boundary:
         """Return what the device tells now; never call it inside a round."""
         boundary = self._device.boundary()
         self._xids += boundary.xids.numbers
         return boundary
+
+    def fields(self, before: Boundary, after: Boundary) -> dict[str, Any]:
+        """Return fields of the Round that lay between two boundaries, and note why it lacks figures."""
+        self.unread = {**_lacking(before, after), **self.unread}
+        return round_fields(before, after)
 
     def fault(self) -> str | None:
         """Return what went wrong with the device since the case began; None: nothing that it tells of."""
@@ -71,10 +78,29 @@ def reasons(boundary: Boundary) -> dict[str, str]:
         "ecc_errors": (boundary.ecc_uncorrected,),
         "machine_cpu": (boundary.machine_cpu_ns,),
     }
+    return _unread(figures, boundary.xids)
+
+
+def _lacking(before: Boundary, after: Boundary) -> dict[str, str]:
+    """Return why figures of the time between two boundaries are not known, by the names that :func:`reasons` has."""
+    counts = between(before, after)
+    figures: dict[str, tuple[Reading, ...]] = {
+        "energy": (counts.energy_joules,),
+        "sw_power_cap": (counts.sw_power_cap_s,),
+        "throttling": (counts.sw_thermal_s, counts.hw_thermal_s, counts.hw_power_brake_s),
+        "sm_clock": (after.sm_clock_mhz,),
+        "temperature": (after.temperature_celsius,),
+        "ecc_errors": (counts.ecc_uncorrected,),
+        "machine_cpu": (counts.machine_cpu_s,),
+    }
+    return _unread(figures, after.xids)
+
+
+def _unread(figures: Mapping[str, tuple[Reading, ...]], xids: Xids) -> dict[str, str]:
     found = {
         name: str(reading.reason) for name, readings in figures.items() for reading in readings if reading.value is None
     }
-    return found if boundary.xids.reason is None else {**found, "xid_faults": boundary.xids.reason}
+    return found if xids.reason is None else {**found, "xid_faults": xids.reason}
 
 
 def without_coarse_energy(rounds: Sequence[Round], updates: int | None) -> tuple[tuple[Round, ...], str | None]:

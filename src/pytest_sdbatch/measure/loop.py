@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_sdbatch.devices.device import Device
 from pytest_sdbatch.measure import tracers
-from pytest_sdbatch.measure.boundaries import Watch, round_fields
+from pytest_sdbatch.measure.boundaries import Watch
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules, should_stop, warmup_done
 from pytest_sdbatch.measure.workload import Calls
@@ -41,6 +41,7 @@ class Measurement:
     denoiser_batch: int | None = None
     denoiser_calls: int | None = None  # per call of the workload
     fault: str | None = None  # what went wrong with the device meanwhile
+    unread: Mapping[str, str] = field(default_factory=dict)  # by figure, why a round lacks what a device may tell
 
 
 @dataclass(slots=True)
@@ -125,6 +126,7 @@ def _measured(readings: _Readings, *, warm: bool, stopped: StopReason, reason: s
         denoiser_batch=readings.denoiser_batch,
         denoiser_calls=readings.denoiser_calls,
         fault=readings.watch.fault(),
+        unread=readings.watch.unread,
     )
 
 
@@ -172,7 +174,7 @@ def _run_rounds(
         before = readings.watch.read()
         with tracers.paused() as readings.tracer:
             timed = _time_round(calls, device, readings.outputs)
-        told = round_fields(before, readings.watch.read())
+        told = readings.watch.fields(before, readings.watch.read())
         reading = replace(_read_round(timed, device, stages, readings), **told)
         readings.rounds.append(reading)
         if on_round is not None:
@@ -223,6 +225,9 @@ def _read_round(timed: _Times, device: Device, stages: StageClock | None, readin
         "peak_reserved_bytes": device.peak_reserved(),
         "host_peak_bytes": device.host_peak(),
     }
+    for name, reading in peaks.items():
+        if reading.value is None and name != device.memory_source:
+            readings.watch.unread.setdefault(name, str(reading.reason))
     readings.no_memory = readings.no_memory or peaks[device.memory_source].reason
     return Round(
         wall_s=timed.end_s - timed.start_s,

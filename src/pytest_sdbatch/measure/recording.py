@@ -47,6 +47,7 @@ def record_of(
         model_bytes=loaded.model_bytes if loaded else _NOT_OURS,
         memory_source=device.memory_source,
         memory_reason=result.memory_reason,
+        unread=result.unread,
         compilation=attempt.compilation(result),
         stopped=result.stopped,
         stages=result.stages,
@@ -88,6 +89,7 @@ def with_surroundings(record: Record, around: Surroundings) -> Record:
         record,
         rounds=rounds,
         energy_reason=energy_reason,
+        unread=_unread_meanwhile(record.unread or {}, around.environment),
         process_bytes=after.own_bytes,
         process_source=after.own_source,
         foreign_processes=foreign,
@@ -105,6 +107,11 @@ def with_surroundings(record: Record, around: Surroundings) -> Record:
         or slowed
     )
     return record if doubt is None else replace(record, outcome=doubt.outcome, reason=doubt.reason)
+
+
+def _unread_meanwhile(unread: Mapping[str, str], where: Environment) -> Mapping[str, str] | None:
+    """Return why rounds lack figures that the device told of as the run began; energy has a reason of its own."""
+    return {name: why for name, why in unread.items() if name not in where.unknown and name != "energy"} or None
 
 
 def _is_alone(record: Record) -> bool:

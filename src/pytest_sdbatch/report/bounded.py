@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 COMMENT_BYTES = 65_536  # GitHub refuses a longer comment; it counts characters, of which no byte is more than one
+MOST_ROWS = 500  # of a table, in Markdown or on a screen: people read no more, and files for machines have them all
 SUMMARY_BYTES = 900 * 2**10  # of a job's summary, of which GitHub shows nothing beyond 1 MiB
 
 

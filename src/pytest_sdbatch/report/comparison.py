@@ -12,13 +12,13 @@ from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Compari
 from pytest_sdbatch.analysis.config import TOLERANCE, Config
 from pytest_sdbatch.analysis.restless import noisy_runs
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict, worst_first
+from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Cell, Column, blocks_by_test, lay_out, to_string, wrapped
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-MOST_ROWS = 500
 _UNKNOWN = "-"
 _OF_SIDES = ("commit", "dirty")  # what two sides that ran in turn differ by: their names say it
 _LONGEST_CASE = 28

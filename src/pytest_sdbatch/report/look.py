@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 from pytest_sdbatch.report import verdicts as told
 from pytest_sdbatch.report.answer import answer_of_runs, plans_of
+from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.capacity import fits_within
 from pytest_sdbatch.report.layout import Block, Cell, encodable, lay_out, to_string
 from pytest_sdbatch.report.measured import of_runs
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import split_table
 from pytest_sdbatch.report.terminal import render_table
-
-_MOST_ROWS = 500
 
 
 def look(reported: Reported, *, width: int, color: bool, encoding: str = "utf-8") -> str:
@@ -44,7 +43,7 @@ def _source(source: Source, reported: Reported, *, width: int, color: bool, enco
 
 def _verdicts(reported: Reported, *, width: int, color: bool, encoding: str) -> Iterator[str]:
     assert reported.verdicts is not None
-    cases = told.ranked(reported.verdicts)[:_MOST_ROWS]
+    cases = told.ranked(reported.verdicts)[:MOST_ROWS]
     shown = [column for column in told.COLUMNS if column.key not in ("case", "why")]
     rows = tuple(
         Block(

@@ -11,9 +11,8 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.verdict import Verdict
-from pytest_sdbatch.report.bounded import COMMENT_BYTES, Bounded
+from pytest_sdbatch.report.bounded import COMMENT_BYTES, MOST_ROWS, Bounded
 from pytest_sdbatch.report.comparison import (
-    MOST_ROWS,
     budget_note,
     figures,
     heading,

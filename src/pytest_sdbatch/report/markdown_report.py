@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pytest_sdbatch import units
 from pytest_sdbatch.report import verdicts as told
 from pytest_sdbatch.report.answer import answer_of_runs, plans_of
+from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.capacity import fits_within
 from pytest_sdbatch.report.escape import markdown
 from pytest_sdbatch.report.layout import Block, Column
@@ -15,8 +16,6 @@ from pytest_sdbatch.report.places import fact_rows
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import split_blocks, split_notes
 from pytest_sdbatch.report.table import cells, columns, numbered_notes, rows
-
-MOST_ROWS = 500  # of a table that a site is to render
 
 
 def report_markdown(reported: Reported) -> str:

@@ -62,7 +62,8 @@ def of_runs(runs: Iterable[Run]) -> Measured:
     """Return what several runs measured of the same cases: the rounds of all of them, told apart in the timings.
 
     A case that did not end well in one of them did not end well: what only held elsewhere is not recommended. One that
-    was doubtful in one of them is doubtful. What keeps no limit helps to fit the curve, as it does in one run.
+    was doubtful in one of them is doubtful. Memory in use is that of the run with the highest peak, since that has to
+    fit. What keeps no limit helps to fit the curve, as it does in one run.
     """
     found: dict[Key, list[Record]] = {}
     for run in runs:
@@ -79,8 +80,11 @@ def of_runs(runs: Iterable[Run]) -> Measured:
 
 
 def _together(several: Sequence[Record]) -> Record:
+    fullest = max(several, key=_fullness)
     return replace(
         next((record for record in several if record.output_check != "checked"), several[0]),
+        memory_round=fullest.memory_round,
+        memory_round_reason=fullest.memory_round_reason,
         rounds=tuple(reading for record in several for reading in record.rounds),
         contention=next((record.contention for record in several if record.contention is not None), None),
         parallel=max(record.parallel for record in several),
@@ -94,6 +98,14 @@ def _together(several: Sequence[Record]) -> Record:
         ),
         tracer=next((record.tracer for record in several if record.tracer is not None), None),
     )
+
+
+def _fullness(record: Record) -> tuple[bool, float]:
+    """Return what sorts memory rounds: one that ended early tells too little, else the peak counts."""
+    made = record.memory_round
+    if made is None:
+        return False, 0.0
+    return record.memory_round_reason is None, made.peak.value or 0.0
 
 
 def _timing(several: Sequence[Record]) -> Timing:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from pytest_sdbatch import units
 from pytest_sdbatch.records import Environment, Outcome
-from pytest_sdbatch.report.bounded import Bounded
+from pytest_sdbatch.report.bounded import MOST_ROWS, Bounded
 from pytest_sdbatch.report.escape import markdown, plain, shortened
 from pytest_sdbatch.report.table import Row, cells, columns
 
-_MOST_ROWS = 500
 _LONGEST = 500  # characters of a cell or a point, before its signs are escaped
 _KEPT_BYTES = 500  # for what is said of what was left out
 _POINTS = 0.25  # share of what is left that points at the top may take
@@ -39,7 +38,7 @@ def run_summary(
     shown = [column for column in columns(table) if column.key not in _LEFT_OUT]
     heads = ["case", *(column.header.replace("/\n", "/").replace("\n", " ") for column in shown), "outcome"]
     made.add("", f"| {' | '.join(heads)} |", f"|---|{'---:|' * len(shown)}---|")
-    order = sorted(table, key=worst_first)[:_MOST_ROWS]
+    order = sorted(table, key=worst_first)[:MOST_ROWS]
     several = len({row.test for row in table}) > 1
     added = made.add_blocks([_line(row, [column.key for column in shown], named=several)] for row in order)
     text = made.text()

@@ -284,6 +284,10 @@ def _notes_on_device(record: Record) -> Iterator[str]:
     slowed = slowing(record.rounds)
     if slowed is not None and record.outcome is not Outcome.THROTTLED:
         yield slowed
+    told: dict[str, list[str]] = {}
+    for figure, why in (record.unread or {}).items():
+        told.setdefault(why, []).append(figure.replace("_", " "))
+    yield from (f"not known of every round: {', '.join(names)} ({why})" for why, names in told.items())
     if record.memory_round is None:
         return
     if record.memory_round_reason is not None:

@@ -55,7 +55,6 @@ def gpu(
     fail: Sequence[str] = (),
     fields: Mapping[int, Sequence[int]] | None = None,
     mig_parent: str | None = None,
-    instance: tuple[int, int] = (0, 0),
     **figures: Sequence[int] | str | None,
 ) -> ShimGpu:
     """Return a GPU that answers everything, changed by what is given.
@@ -68,7 +67,6 @@ def gpu(
         fail: ``FUNCTION CODE N``, for this device.
         fields: values by number; without it all clock events are 0.
         mig_parent: UUID of the GPU it is an instance of.
-        instance: GPU instance and compute instance.
         figures: values by key, next at every call; None: not supported.
 
     """
@@ -87,7 +85,7 @@ def gpu(
     fields = {74: [0], 269: [0], 270: [0], 271: [0]} if fields is None else fields
     lines = [f"name={name}", f"pci={pci}"]
     if mig_parent is not None:
-        lines += [f"mig_parent={mig_parent}", f"gpu_instance={instance[0]}", f"compute_instance={instance[1]}"]
+        lines.append(f"mig_parent={mig_parent}")
     lines += [f"processes={text}" for text in processes]
     lines += [f"fail={text}" for text in fail]
     figures = usual | figures | {f"field.{number}": values for number, values in fields.items()}

@@ -6,7 +6,7 @@
  *     driver=580.126.09
  *     fail=FUNCTION CODE N      from its N-th call on FUNCTION returns CODE; field.74 for FUNCTION: that field's own
  * `device=UUID` begins a device; the lines after it are that device's:
- *     name=... pci=... mig_parent=UUID gpu_instance=... compute_instance=...
+ *     name=... pci=... mig_parent=UUID
  *     fail=FUNCTION CODE N      for this device only
  *     processes=PID:BYTES ...   a list of processes; further lines are what later calls see. PID may be `self`, BYTES
  *                               `unknown`
@@ -53,7 +53,6 @@ typedef struct { char key[TEXT]; u64 values[VALUES]; u64 at_ms[VALUES]; int coun
 typedef struct { int count; unsigned pid[PROCESSES]; u64 used[PROCESSES]; } List;
 typedef struct {
     char uuid[TEXT], name[TEXT], pci[32], mig_parent[TEXT];
-    unsigned gpu_instance, compute_instance;
     Figure figures[FIGURES];
     int figure_count;
     List lists[LISTS];
@@ -121,8 +120,6 @@ static void read_line(char *line) {
     } else if (!strcmp(line, "name")) copy(device->name, value, TEXT);
     else if (!strcmp(line, "pci")) copy(device->pci, value, sizeof device->pci);
     else if (!strcmp(line, "mig_parent")) copy(device->mig_parent, value, TEXT);
-    else if (!strcmp(line, "gpu_instance")) device->gpu_instance = (unsigned)atoi(value);
-    else if (!strcmp(line, "compute_instance")) device->compute_instance = (unsigned)atoi(value);
     else if (!strcmp(line, "processes")) read_processes(device, value);
     else read_figure(device, line, value);
 }
@@ -287,18 +284,6 @@ int nvmlDeviceGetMigMode(Device *device, unsigned *current, unsigned *pending) {
 int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(Device *device, Device **out) {
     ENTER(device);
     LEAVE(*device->mig_parent ? found(with_uuid(device->mig_parent), out) : INVALID);
-}
-
-int nvmlDeviceGetGpuInstanceId(Device *device, unsigned *out) {
-    ENTER(device);
-    *out = device->gpu_instance;
-    LEAVE(*device->mig_parent ? SUCCESS : NOT_SUPPORTED);
-}
-
-int nvmlDeviceGetComputeInstanceId(Device *device, unsigned *out) {
-    ENTER(device);
-    *out = device->compute_instance;
-    LEAVE(*device->mig_parent ? SUCCESS : NOT_SUPPORTED);
 }
 
 int nvmlDeviceGetMemoryInfo(Device *device, nvmlMemory_t *out) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -239,7 +240,5 @@ def test_the_help_lists_every_exit_status(tmp_path: Path) -> None:
     """Whoever writes the script looks there."""
     text = sdbatch_compare(tmp_path, "--help").stdout
 
-    statuses = [
-        int(line.split()[0]) for line in text.partition("the first that applies:")[2].splitlines()[1:] if line.strip()
-    ]
-    assert statuses == [status for status in ExitStatus if status != ExitStatus.STOPPED]
+    statuses = re.findall(r"^ +(\d+)  ", text.partition("the first that applies:")[2], re.MULTILINE)
+    assert [int(number) for number in statuses] == [status for status in ExitStatus if status != ExitStatus.STOPPED]

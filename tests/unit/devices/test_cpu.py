@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
+from pytest_sdbatch.devices import cpu
 from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.devices.host import HostMemory
 
@@ -68,6 +70,17 @@ def test_facts_identify_cpu_threads_and_cores() -> None:
     assert facts["must_match"]["device_kind"] == "cpu"
     assert facts["must_match"]["threads"] == torch.get_num_threads()
     assert {"device_name", "cores", "matmul_precision"} <= facts["must_match"].keys()
+
+
+def test_a_quota_must_match_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds a CPU as a power limit holds a GPU; without one nothing is added to what was stored before."""
+    monkeypatch.setattr(cpu, "cpu_quota_cores", lambda: None)
+    free = CpuDevice().facts()["must_match"]
+    monkeypatch.setattr(cpu, "cpu_quota_cores", lambda: 1.5)
+    held = CpuDevice().facts()["must_match"]
+
+    assert "cpu_quota_cores" not in free
+    assert held == {**free, "cpu_quota_cores": 1.5}
 
 
 def test_facts_say_why_there_are_no_peaks_of_an_allocator() -> None:

@@ -93,6 +93,19 @@ def test_shares_are_disjoint_and_whole(cores: set[int], of: int) -> None:
     assert len(shares) == min(of, len(cores))
 
 
+@pytest.mark.parametrize(("quota", "shares"), [(None, 4), (8.0, 4), (2.5, 2), (0.5, 1)])
+def test_no_more_workers_time_at_once_than_there_is_time_for(
+    quota: float | None, shares: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A control group that grants two and a half cores of eight has two workers at work, each on half the cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(8)), raising=False)
+
+    sets = lease.core_sets(4, quota=quota)
+
+    assert len(sets) == shares
+    assert sorted(core for share in sets for core in share) == list(range(8))
+
+
 def test_without_affinity_the_cores_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """MacOS and Windows do not tell the cores of a process: all of the machine's are shared out."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)

@@ -37,7 +37,24 @@ def test_a_name_is_no_part_of_a_word() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2.49", "/h", "0/h", "-1/h", "2.49/d", "$2.49/h", "nan/h", "1/h,2/h", "L4:1/h,l4:2/h", "L4:1/h,"]
+    "text",
+    [
+        "1e300/h",
+        "1e308/h",
+        "1e-300/h",
+        "H100:2/h,L4:1e300/h",
+        "",
+        "2.49",
+        "/h",
+        "0/h",
+        "-1/h",
+        "2.49/d",
+        "$2.49/h",
+        "nan/h",
+        "1/h,2/h",
+        "L4:1/h,l4:2/h",
+        "L4:1/h,",
+    ],
 )
 def test_what_is_no_price_is_refused(text: str) -> None:
     """Whether a price is by hour or by month is worth two letters."""

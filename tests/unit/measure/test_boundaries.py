@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from pytest_sdbatch.measure.boundaries import (
     slowing,
     without_coarse_energy,
 )
-from pytest_sdbatch.records import Round
+from pytest_sdbatch.records import Reading, Round
 
 COARSE = "rounds last less than 2.00 s, and in the memory round the energy counter moved fewer than 10 times"
 
@@ -122,6 +123,35 @@ def test_a_counter_that_failed_meanwhile_is_said() -> None:
 
     assert missing_energy(known) is None
     assert missing_energy([*known, *lost]) == "the counter of energy failed or was reset in 1 of 3 rounds"
+
+
+def test_what_a_device_told_and_then_did_not_has_its_first_reason() -> None:
+    """A driver that stops to answer says why; later rounds lack the figure too, and for the same cause."""
+    device = FakeDevice()
+    device.sensors.temperature_celsius, device.sensors.sw_thermal_s = 40, 0.0
+    watch = Watch(device)
+    before = watch.read()
+    device.sensors.temperature_celsius = None
+    lost = watch.read()
+    unknown = replace(lost, temperature_celsius=Reading(reason="GPU is lost"))
+
+    known = watch.fields(before, before)
+    assert known["temperature_celsius"] == 40
+    assert "temperature" not in watch.unread
+    assert watch.fields(before, unknown)["temperature_celsius"] is None
+    watch.fields(unknown, lost)
+    assert watch.unread["temperature"] == "GPU is lost"
+
+
+def test_a_counter_that_was_reset_is_told_with_that_reason() -> None:
+    """Each reading is sound by itself: only the difference is not known."""
+    device = FakeDevice()
+    watch = Watch(device)
+    after = replace(device.boundary(), sw_power_cap_ns=Reading(value=5))
+
+    watch.fields(replace(after, sw_power_cap_ns=Reading(value=7)), after)
+
+    assert watch.unread["sw_power_cap"].startswith("the counter went backwards")
 
 
 def test_slowed_rounds_are_counted_with_their_causes() -> None:

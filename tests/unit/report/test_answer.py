@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_sdbatch.analysis.splits import Objective
-from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.records import Outcome, Reading, Record
 from pytest_sdbatch.report.answer import answer_sentences, is_tiny
 from pytest_sdbatch.report.measured import of_records
 from pytest_sdbatch.report.splits import Question
@@ -160,6 +160,16 @@ def test_a_price_is_told_for_1000_images(sd15: Maker) -> None:
     records = [sd15.record(size, call_s=0.5 * size) for size in (1, 2, 4)]
 
     assert answer_sentences(records, Question(price_per_s=0.001))[0].endswith("; $0.500 per 1000")
+
+
+def test_the_cost_of_a_sweep_says_that_no_cold_start_is_in_it(sd15: Maker) -> None:
+    """Nobody said how many images would share it; with a number of images they do, and nothing is to be said."""
+    records = [sd15.record(size, call_s=0.5 * size, cold_start_s=Reading(value=9.0)) for size in (1, 2, 4)]
+    asked = Question(price_per_s=0.001, objective=Objective.COST)
+
+    said = "$0.500 per 1000; without the cold start, which --sd-images=N shares among so many"
+    assert answer_sentences(records, asked)[0].endswith(said)
+    assert "cold start" not in answer_sentences(records, replace(asked, images=8))[0]
 
 
 def test_latency_is_that_of_finished_images(sd15: Maker) -> None:

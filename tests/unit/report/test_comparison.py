@@ -11,7 +11,8 @@ from compared import GIB, ended, facts, measured, quiet_side, side
 from pytest_sdbatch.analysis.ab import compare_pairs
 from pytest_sdbatch.analysis.comparison import Comparison, compare
 from pytest_sdbatch.analysis.config import Config
-from pytest_sdbatch.report.comparison import MOST_ROWS, heading, render_comparison, summary_line
+from pytest_sdbatch.report.bounded import MOST_ROWS
+from pytest_sdbatch.report.comparison import heading, render_comparison, summary_line
 
 
 def shown(comparison: Comparison, width: int = 80) -> str:

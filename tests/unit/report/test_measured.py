@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sdbatch.records import Compilation, Environment, Outcome, Record, Run
+from pytest_sdbatch.records import Compilation, Environment, Outcome, Reading, Record, Run
 from pytest_sdbatch.report.answer import answer_of_runs, answer_sentences
 from pytest_sdbatch.report.measured import of_records, of_runs
 from pytest_sdbatch.report.table import rows
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
+
+GIB = 2**30
 
 
 def runs_of(*each: Sequence[Record]) -> list[Run]:
@@ -82,6 +84,19 @@ def test_what_spoilt_the_times_of_a_later_run_is_noted(curve: list[Record]) -> N
 
     assert any("recompiled 2 times" in note for note in notes)
     assert any("coverage was active" in note for note in notes)
+
+
+def test_memory_in_use_is_that_of_the_fullest_run(sd15: Maker) -> None:
+    """That has to fit. A round that ended early saw too little, whatever it saw; its reason goes with it."""
+    peaks = [Reading(value=5 * GIB), Reading(value=7 * GIB), Reading(value=9 * GIB)]
+    rounds = [sd15.memory_round(peak=peak) for peak in peaks]
+    early = sd15.record(1, memory_round=rounds[2], memory_round_reason="the device said no more")
+    whole = [sd15.record(1, memory_round=made) for made in rounds[:2]]
+
+    (together,) = of_runs(runs_of([early], *([one] for one in whole))).records.values()
+    assert (together.peak_device_bytes, together.memory_round_reason) == (7 * GIB, None)
+    (together,) = of_runs(runs_of([sd15.record(1, memory_round_reason="left out")], [early])).records.values()
+    assert (together.peak_device_bytes, together.memory_round_reason) == (9 * GIB, "the device said no more")
 
 
 def test_what_keeps_no_limit_tells_of_the_curve_of_several_runs_too(sd15: Maker) -> None:

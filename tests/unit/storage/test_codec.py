@@ -105,6 +105,7 @@ RECORDS = st.builds(
     memory_round=st.none() | MEMORY_ROUNDS,
     memory_round_reason=st.none() | TEXT,
     energy_reason=st.none() | TEXT,
+    unread=st.none() | st.dictionaries(TEXT, TEXT, min_size=1, max_size=2),
     process_bytes=FIGURES,
     process_source=st.none() | TEXT,
     foreign_processes=BYTES,

@@ -1,4 +1,4 @@
-"""The time of a job: what its processes cost, what is made smaller so that it ends in time, and whether that is over."""
+"""The time of a job: what its processes cost, what is made smaller so that it ends in time, whether that is over."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pytest_sdbatch.analysis.ab import METRICS, Acceptance
 from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
 from pytest_sdbatch.bridges import pytest_options
 from pytest_sdbatch.commands.compare import share
+from pytest_sdbatch.commands.help import Wrapped
 from pytest_sdbatch.commands.outlets import Outlets, add_outlets
 from pytest_sdbatch.commands.sweep import QUIET, SUITE
 from pytest_sdbatch.errors import OptionError, did_you_mean
@@ -109,10 +110,11 @@ def read(words: Sequence[str]) -> Given:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sdbatch ab",
-        usage="sdbatch ab (--base REF | --base-python PYTHON) [options] [-- BENCHMARKS and options of pytest]",
+        usage="sdbatch ab (--base REF | --base-python PYTHON) [options]\n"
+        "                  [-- BENCHMARKS and options of pytest]",
         description="Run base and candidate in turn, in fresh processes on one device, and say which cases regressed.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Wrapped,
         allow_abbrev=False,
     )
     base = parser.add_mutually_exclusive_group()

@@ -1,0 +1,38 @@
+"""What is said before a run measures."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_sdbatch.bridges.header import _over_quota
+from pytest_sdbatch.records import Fact
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"threads": 16, "cpu_quota_cores": 2.5}, "16 threads share a CPU quota of 2.50 cores"),
+        ({"threads": 2, "cpu_quota_cores": 0.5}, "OMP_NUM_THREADS=1"),
+    ],
+)
+def test_more_threads_than_there_is_time_for_are_said(facts: dict[str, Fact], said: str) -> None:
+    """Torch counts cores: in a container with all of them and time for two it waits for the next period."""
+    (line,) = _over_quota(facts)
+
+    assert line.startswith("sdbatch: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"threads": 16},
+        {"threads": 2, "cpu_quota_cores": 2.0},
+        {"threads": 1, "cpu_quota_cores": 0.5},
+        {"threads": None, "cpu_quota_cores": 0.5},
+    ],
+)
+def test_else_nothing_is_said_of_a_quota(facts: dict[str, Fact]) -> None:
+    """Without a quota, where it is enough, and where one thread is all there can be."""
+    assert list(_over_quota(facts)) == []
