@@ -8,8 +8,15 @@ from __future__ import annotations
 import re
 
 _MARKUP = frozenset("\\`*_{}[]()#!|~")
-# A comment behind the sign keeps the sites that render it from calling the person of that name.
-_MARKED = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "@<!-- -->"}
+_MARKED = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+# What the sites that render Markdown obey in text, whatever stands before it: people (@team), references (#1, GH-1),
+# addresses, emoji (:tada:). An empty comment behind the sign keeps them from it.
+_CALLED = re.compile(r"@|#(?=\d)|(?<=\bGH)-(?=\d)|:(?=//|[\w+-]+:)|(?<=\bww)w(?=\.)", re.IGNORECASE)
+_COMMENT = "<!-- -->"
+# Two of these make a formula of what is between them, and no backslash helps. One before a price ends none.
+_DOLLAR = re.compile(r"(?<!\S)\$(?=[\d ])|(\$)")
+_SAFE_DOLLAR = "<span>&#36;</span>"
+_LIST = re.compile(r"([-+])(?=[ -])|\d+([.)])(?= |$)")  # at the beginning of a line, and of a point of a list
 _HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;"}
 # What a line of a job on GitHub may begin with, or hold, to be obeyed instead of shown.
 _COMMAND = re.compile(
@@ -42,14 +49,24 @@ def shortened(text: str, length: int) -> str:
 
 
 def markdown(text: str) -> str:
-    """Return *text* as Markdown that shows it: on one line, without markup, HTML, links or mentions of people."""
-    return "".join(map(_unmarked, plain(text)))
+    """Return *text* as Markdown that shows it: one line without markup, HTML, links, formulas, emoji or mentions."""
+    shown = plain(text)
+    begun = _LIST.match(shown)
+    escaped = {begun.end() - 1} if begun else set()
+    called = {found.start() for found in _CALLED.finditer(shown)}
+    dollars = {found.start() for found in _DOLLAR.finditer(shown) if found[1]}
+    return "".join(
+        _SAFE_DOLLAR
+        if at in dollars
+        else _unmarked(character, escaped=at in escaped) + (_COMMENT if at in called else "")
+        for at, character in enumerate(shown)
+    )
 
 
-def _unmarked(character: str) -> str:
+def _unmarked(character: str, *, escaped: bool) -> str:
     if character in _MARKED:
         return _MARKED[character]
-    return f"\\{character}" if character in _MARKUP else character
+    return f"\\{character}" if escaped or character in _MARKUP else character
 
 
 def html(text: str) -> str:
