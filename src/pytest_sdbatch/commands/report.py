@@ -162,9 +162,12 @@ def _show(reported: Reported, paths: Sequence[Path]) -> None:
         print(look(reported, width=screen_width(), color=color, encoding=encoding))
         return
     from pytest_sdbatch.bridges.reports import write
+    from pytest_sdbatch.plain_text import plain
+    from pytest_sdbatch.report.layout import encodable
 
     for path in paths:
-        print(f"report: {write(path, reported, option=OUTPUT)}")
+        written = plain(f"report: {write(path, reported, option=OUTPUT)}")
+        print(encodable(written, getattr(sys.stdout, "encoding", None) or "utf-8"))
 
 
 def _help(name: str) -> str:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import re
 
+from pytest_sdbatch.plain_text import plain
+
+__all__ = ["csv_text", "html", "markdown", "plain", "script_data", "shortened"]
+
 _MARKUP = frozenset("\\`*_{}[]()#!|~")
 _MARKED = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 # What the sites that render Markdown obey in text, whatever stands before it: people (@team), references (#1, GH-1),
@@ -18,29 +22,8 @@ _DOLLAR = re.compile(r"(?<!\S)\$(?=[\d ])|(\$)")
 _SAFE_DOLLAR = "<span>&#36;</span>"
 _LIST = re.compile(r"([-+])(?=[ -])|\d+([.)])(?= |$)")  # at the beginning of a line, and of a point of a list
 _HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;"}
-# What a line of a job on GitHub may begin with, or hold, to be obeyed instead of shown.
-_COMMAND = re.compile(
-    r":(?=:(?:add-|debug|echo|end-?group|error|group|internal-|notice|remove-|save-|set-|stop-|warning)"
-    r"[\w-]*(?: .*)?::)|#(?=#\[)",
-    re.IGNORECASE,
-)
 # What spreadsheets take for the beginning of a formula, in any of the widths that they know.
 _FORMULA = re.compile(r"(^|[;|]\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
-
-
-def plain(text: str) -> str:
-    r"""Return *text* on one line of characters that a terminal only draws, and a job's log does not obey.
-
-    Runs of white space become one space. Control characters (C0, C1, so escape sequences), bidirectional and
-    other invisible format characters, lone surrogates and unassigned code points are shown as ``\x1b``, and so is a
-    sign of ``::error::`` and its like.
-    """
-    shown = "".join(map(_visible, " ".join(text.split())))
-    return _COMMAND.sub(lambda found: f"\\x{ord(found[0]):02x}", shown) if ":" in shown or "#" in shown else shown
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def shortened(text: str, length: int) -> str:
