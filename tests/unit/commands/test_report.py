@@ -85,6 +85,7 @@ def test_verdicts_of_a_file_are_shown(folder: Path, capsys: pytest.CaptureFixtur
         (["new.json", "--baseline", "new.json"], 1, "a run is given twice"),
         (["new.json", "--baseline", "base.json", "--verdicts", "v.json"], 2, "leave one of them out"),
         (["new.json", "--verdicts", "base.json"], 1, "it holds no verdicts"),
+        (["base.json", "--price=H10:2.49/h"], 2, "why: they are of NVIDIA H100 80GB HBM3"),
         (["empty.json"], 1, "no case was measured in empty.json"),
     ],
 )

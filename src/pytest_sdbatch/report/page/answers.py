@@ -78,6 +78,9 @@ def what_cost(subject: Subject) -> Section:
         parts.append(
             paragraph("Without loading, which the dollars of the splits above share among their images.", "dim")
         )
+    without = [source.name for source in subject.sources if source.question.price_per_s is None]
+    if subject.reported.priced and without:
+        parts.append(paragraph(f"No price is known of {', '.join(without[:_MOST])}.", "dim"))
     if not subject.reported.priced:
         how = "No price is known: --price=2.49/h, or --price=H100:2.49/h,L4:0.71/h, adds dollars."
         parts.append(paragraph(how, "dim"))
