@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -16,16 +17,32 @@ from pytest_sdbatch.commands import compare, merge, report, study
 from pytest_sdbatch.commands.calibrate import calibrate
 from pytest_sdbatch.commands.sweep import QUIET, SUITE, sweep
 from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.plain_text import plain
 
 if TYPE_CHECKING:
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names what was typed without obeying it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(plain(message))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; that of ``sweep`` is pytest's."""
-    parser = argparse.ArgumentParser(
-        prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see."
-    )
+    try:
+        status = _main(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()  # now: what fails while the interpreter ends is printed by it
+        return status
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _main(words: list[str]) -> int:
+    parser = _Parser(prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see.")
     parser.add_argument("--version", action="version", version=f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser(
@@ -54,7 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_help=False,
         help="what can this machine detect? Runs the same code in several processes (sdbatch calibrate --help)",
     )
-    words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
         return sweep(words[1:])
     if words[:1] == ["ab"]:  # a part of what is behind it does

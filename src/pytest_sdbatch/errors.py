@@ -28,15 +28,20 @@ class SdbatchError(Exception):
     @property
     def line(self) -> str:
         """The same in one line, for tables and lines of progress: ``what: why; do: fix``."""
+        from pytest_sdbatch.plain_text import plain
+
         text = f"{self.what}: {self.why}" if self.why else self.what
-        return " ".join((f"{text}; do: {self.fix}" if self.fix else text).split())
+        return plain(f"{text}; do: {self.fix}" if self.fix else text)
 
     def __str__(self) -> str:
-        lines = [self.what]
-        if self.why:
-            lines.append(f"  why: {self.why}")
-        if self.fix:
-            lines.append(f"  do:  {self.fix}")
+        """Return the parts on lines of their own; names in them may come from anybody, so they are shown as text."""
+        from pytest_sdbatch.plain_text import plain_lines
+
+        lines = []
+        for label, text in (("", self.what), ("  why: ", self.why), ("  do:  ", self.fix)):
+            if text or not label:
+                first, *rest = plain_lines(text)
+                lines += [f"{label}{first}", *(f"{' ' * max(len(label), 2)}{line}" for line in rest)]
         return "\n".join(lines)
 
 

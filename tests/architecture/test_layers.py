@@ -17,6 +17,7 @@ SOURCE = ROOT / "src" / PACKAGE
 # A folder or file of the package, and its layer. An import may only point to a lower number, or stay in its folder.
 LAYERS = {
     "errors": 0,
+    "plain_text": 0,
     "units": 0,
     "records": 1,
     "options": 1,
@@ -47,6 +48,7 @@ LAYERS = {
 TOP = 5
 # Imports within a layer that leave their folder. The top layer wires everything and is left out.
 SIDEWAYS = {
+    ("errors", "plain_text"),  # what a message names may come from anybody
     ("options", "grid"),  # the grammar of the values
     ("grid", "options"),  # what the plan is made from
     ("records", "grid"),  # a record holds its case

@@ -128,6 +128,37 @@ def test_it_can_be_read_in_the_colours_and_on_the_screen_that_there_are(
     assert found["data"] >= 3
 
 
+LABELS = """[...document.querySelectorAll('figure > svg')].flatMap((svg) => {
+  const marked = [...svg.querySelectorAll('.marked')].map((text) => text.getBoundingClientRect());
+  return marked.flatMap((a, at) => marked.slice(at + 1)
+    .filter((b) => a.left < b.right - 2 && b.left < a.right - 2 && a.top < b.bottom - 3 && b.top < a.bottom - 3));
+}).length"""
+CUT = """(() => {
+  const left = (element) => element.getBoundingClientRect().left;
+  const edge = left(document.querySelector('#stages svg'));
+  return [...document.querySelectorAll('#stages .labels text')].filter((text) => left(text) < edge).length;
+})()"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_label_lies_on_another_or_is_cut(tab: Tab, two_devices: Path, width: int) -> None:
+    """Marks at one batch size, names of bars on a phone; a table that goes on to the right fades there."""
+    tab.look(width=width)
+    tab.open(two_devices)
+
+    assert tab.run("document.querySelectorAll('#throughput .marked').length") == 3
+    assert tab.run(LABELS) == 0
+    assert tab.run(CUT) == 0
+    first, last = "b1x1, NVIDIA H100 80GB HBM3", "b8x1, NVIDIA L4"
+    names = tab.run("[...document.querySelectorAll('#stages .labels text')].map((text) => text.textContent)")
+    assert {first, last} <= set(names)
+    fading = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
+    assert tab.run(f"{fading}.length") > 0
+    assert tab.run(f"{fading}.every((e) => e.classList.contains('more'))") is True
+    tab.run("{const e = document.querySelector('#cost .scroll'); e.scrollLeft = e.scrollWidth;}")
+    assert tab.becomes("document.querySelector('#cost .scroll').classList.contains('more')", value=False)
+
+
 def test_a_keyboard_does_all_that_a_mouse_does(tab: Tab, two_devices: Path) -> None:
     """Tab reaches every control; arrows read a figure's points and select; Enter opens numbers and sorts."""
     tab.open(two_devices)

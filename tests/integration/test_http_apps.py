@@ -43,6 +43,7 @@ class Programs(ThreadingHTTPServer):
         self.workflows: list[dict[str, Any]] = []
         self.looks: dict[str, int] = {}  # at the history, by workflow
         self.fails = False
+        self.loses = False  # what is queued
 
     @property
     def url(self) -> str:
@@ -79,7 +80,8 @@ class Answer(BaseHTTPRequestHandler):
         folder, _, name = url.path.removeprefix("/").partition("/")
         if folder == "history":
             self.server.looks[name] = self.server.looks.get(name, 0) + 1
-            self._send({name: self._ended(name)} if self.server.looks[name] > 1 else {})
+            ended = self.server.looks[name] > 1 and not self.server.loses
+            self._send({name: self._ended(name)} if ended else {})
         elif folder == "view":
             (file,) = parse_qs(url.query)["filename"]
             self._send_bytes(png(int(file.removesuffix(".png"))), "image/png")
@@ -181,3 +183,15 @@ def test_an_error_of_comfyui_is_the_tests(pytester: pytest.Pytester, programs: P
     result.assert_outcomes(failed=1)
     assert "torch.OutOfMemoryError" in result.stdout.str()
     assert "crashed" in result.stdout.str()
+
+
+def test_a_workflow_that_never_ends_is_given_up(
+    pytester: pytest.Pytester, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the test's failure, and the run goes on."""
+    programs.loses = True
+    monkeypatch.setenv("PATIENCE_S", "0.1")
+    result = run(pytester, "test_comfyui.py --sd-device=cpu --sd-batch-sizes=1,2")
+
+    result.assert_outcomes(failed=2)
+    assert "ComfyUI: workflow 1 did not end within 0.1 s" in result.stdout.str()

@@ -58,3 +58,13 @@ def test_a_name_that_is_close_is_suggested() -> None:
     """Only one that is; nothing is made up for a word that is like no name."""
     assert did_you_mean("sd_step", ["sd_steps", "sd_seed"]) == "did you mean sd_steps?"
     assert did_you_mean("zzz", ["sd_steps"]) == ""
+
+
+def test_names_in_an_error_are_shown_and_not_obeyed() -> None:
+    """Neither by a terminal nor by the log of a job, on whatever line they stand."""
+    error = SdbatchError("\x1b[31mno\n::error::x.json", why="a\u202eb\n::warning::c", fix="##[error]d")
+
+    assert str(error).splitlines() == [
+        r"\x1b[31mno", r"  \x3a:error::x.json", r"  why: a\u202eb", r"       \x3a:warning::c", r"  do:  \x23#[error]d",
+    ]  # fmt: skip
+    assert error.line == r"\x1b[31mno \x3a:error::x.json: a\u202eb \x3a:warning::c; do: \x23#[error]d"

@@ -12,6 +12,7 @@ from pathlib import Path
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
+from pytest_sdbatch.plain_text import plain
 
 # As report.exports has them, which is imported only by who wants one; a test compares.
 FORMATS = ("github-action-benchmark", "github-action-benchmark-smaller", "bencher")
@@ -99,7 +100,7 @@ def _export(name: str, files: Sequence[Path], outputs: Sequence[Path], *, over: 
     for path in outputs:
         write_new(path, made.text.encode("utf-8"), over=over)
         row = EXPORTS[name]
-        print(f"{path}: {units.count(made.values, 'figure')} ({row.contents}); to be read by {row.reader}")
+        print(f"{plain(str(path))}: {units.count(made.values, 'figure')} ({row.contents}); to be read by {row.reader}")
     if not outputs:
         sys.stdout.write(made.text)
     if made.left_out:

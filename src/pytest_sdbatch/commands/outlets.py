@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_sdbatch.analysis.exit_status import ExitStatus, status_of
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.plain_text import plain
 
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.comparison import Comparison
@@ -94,7 +95,7 @@ def give_out(
     except SdbatchError as error:
         print(f"ERROR: {_REPORT}: {error}", file=sys.stderr)
         return status or ExitStatus.NOT_WRITTEN
-    print(f"sdbatch: report: {outlets.report}", file=beside, flush=True)
+    print(f"sdbatch: report: {plain(str(outlets.report))}", file=beside, flush=True)
     return status
 
 

@@ -28,6 +28,7 @@ OUTPUT = "--output"
 # What a run file tells of the question that was asked when it was made, and a flag of this command asks anew.
 _ASKED = ("images", "objective", "price", "start", "sweet_spot", "batch_sizes", "batch_counts")
 _FLAGS = ("images", "objective", "price", "start", "sweet_spot")
+_LONGEST = 200  # characters of what an error lists
 _EPILOG = """
 what is not given is what was asked when the runs were made
 
@@ -95,11 +96,12 @@ def run(given: argparse.Namespace) -> int:
             _show(reported, given.output)
     except SdbatchError as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        return ExitStatus.NOT_WRITTEN
+        return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
     return ExitStatus.GOOD
 
 
 def _reported(given: argparse.Namespace) -> Reported:
+    from pytest_sdbatch.report.escape import shortened
     from pytest_sdbatch.report.sources import Reported, sources_of
     from pytest_sdbatch.storage.verdict_file import read_verdicts
 
@@ -109,6 +111,13 @@ def _reported(given: argparse.Namespace) -> Reported:
     files = _run_files(given.runs, given.baseline)
     asked = {name: text for name in _FLAGS if (text := getattr(given, name)) is not None}
     sources = sources_of(files, _question(asked))
+    if given.price is not None and all(source.question.price_per_s is None for source in sources):
+        devices = ", ".join(dict.fromkeys(str(source.facts.get("device_name")) for source in sources))
+        raise OptionError(
+            f"--price={given.price}: no run is of such a device",
+            why=f"they are of {shortened(devices, _LONGEST)}",
+            fix="name a device by whole words of its name, or none: 2.49/h",
+        )
     return Reported(sources=sources, verdicts=verdicts, memory_limit_bytes=given.memory)
 
 
@@ -163,9 +172,12 @@ def _show(reported: Reported, paths: Sequence[Path]) -> None:
         print(look(reported, **screen()))
         return
     from pytest_sdbatch.bridges.reports import write
+    from pytest_sdbatch.plain_text import plain
+    from pytest_sdbatch.report.layout import encodable
 
     for path in paths:
-        print(f"report: {write(path, reported, option=OUTPUT)}")
+        written = plain(f"report: {write(path, reported, option=OUTPUT)}")
+        print(encodable(written, getattr(sys.stdout, "encoding", None) or "utf-8"))
 
 
 def _help(name: str) -> str:

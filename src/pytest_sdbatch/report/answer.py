@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -112,6 +113,15 @@ def answers_of(
             f"{', '.join(map(plain, tiny))} {verb} for trying the tool; use --sd-models=sd15 for an answer"
         )
     return sentences
+
+
+def no_answer(table: Sequence[Row]) -> str:
+    """Return why the rows of one place answer nothing at all."""
+    if any(row.counts for row in table):
+        return "no answer, because it takes two batch sizes that ended well"
+    ended = Counter(row.outcome_text for row in table)
+    found = ", ".join(f"{units.count(ended[text])} {text}" for text in sorted(ended))
+    return f"no answer, because no case ended well: {found or 'nothing was measured'}"
 
 
 def _trains(row: Row, measured: Measured) -> bool:

@@ -75,21 +75,24 @@ def _between(predicted: Largest) -> str:
 
 
 def fits_within(records: Iterable[Record], limit_bytes: float) -> list[str]:
-    """Return the largest batch size that is predicted to fit *limit_bytes*, a line per test and group that can tell.
+    """Return the largest batch size that is predicted to fit *limit_bytes*, or why none is, a line per test and group.
 
     ``with 24.0 GiB: about 41 (36 to 44) of sd15-random-fp16-512x512-s20 fit, a prediction``
     """
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.test, record.case.group_id), []).append(record)
-    return [said for (_, group), members in groups.items() if (said := _within(group, members, limit_bytes))]
+    return [_within(group, members, limit_bytes) for (_, group), members in groups.items()]
 
 
 def _within(group: str, records: Sequence[Record], limit_bytes: float) -> str:
     found = next((growth for growth in growths(records) if growth.measure == MEMORY), None)
-    if found is None:
-        return ""
     limit = f"with {units.memory(limit_bytes)}"
+    if found is None:
+        sizes = {record.case.batch_size for record in records if record.outcome is Outcome.OK}
+        if len(sizes) > 1:
+            return f"{limit}: nothing can be predicted of {group}, because its memory is not known"
+        return f"{limit}: {group} needs three batch sizes that ended well before it can be predicted what fits"
     if not found.fit.agreed:
         return f"{limit}: {group} needs a batch size more before it can be predicted what fits"
     largest = found.largest_batch(limit_bytes)

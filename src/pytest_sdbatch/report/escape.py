@@ -7,33 +7,23 @@ from __future__ import annotations
 
 import re
 
+from pytest_sdbatch.plain_text import plain
+
+__all__ = ["csv_text", "html", "markdown", "plain", "script_data", "shortened"]
+
 _MARKUP = frozenset("\\`*_{}[]()#!|~")
-# A comment behind the sign keeps the sites that render it from calling the person of that name.
-_MARKED = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "@<!-- -->"}
+_MARKED = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+# What the sites that render Markdown obey in text, whatever stands before it: people (@team), references (#1, GH-1),
+# addresses, emoji (:tada:). An empty comment behind the sign keeps them from it.
+_CALLED = re.compile(r"@|#(?=\d)|(?<=\bGH)-(?=\d)|:(?=//|[\w+-]+:)|(?<=\bww)w(?=\.)", re.IGNORECASE)
+_COMMENT = "<!-- -->"
+# Two of these make a formula of what is between them, and no backslash helps. One before a price ends none.
+_DOLLAR = re.compile(r"(?<!\S)\$(?=[\d ])|(\$)")
+_SAFE_DOLLAR = "<span>&#36;</span>"
+_LIST = re.compile(r"([-+])(?=[ -])|\d+([.)])(?= |$)")  # at the beginning of a line, and of a point of a list
 _HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;"}
-# What a line of a job on GitHub may begin with, or hold, to be obeyed instead of shown.
-_COMMAND = re.compile(
-    r":(?=:(?:add-|debug|echo|end-?group|error|group|internal-|notice|remove-|save-|set-|stop-|warning)"
-    r"[\w-]*(?: .*)?::)|#(?=#\[)",
-    re.IGNORECASE,
-)
 # What spreadsheets take for the beginning of a formula, in any of the widths that they know.
 _FORMULA = re.compile(r"(^|[;|]\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
-
-
-def plain(text: str) -> str:
-    r"""Return *text* on one line of characters that a terminal only draws, and a job's log does not obey.
-
-    Runs of white space become one space. Control characters (C0, C1, so escape sequences), bidirectional and
-    other invisible format characters, lone surrogates and unassigned code points are shown as ``\x1b``, and so is a
-    sign of ``::error::`` and its like.
-    """
-    shown = "".join(map(_visible, " ".join(text.split())))
-    return _COMMAND.sub(lambda found: f"\\x{ord(found[0]):02x}", shown) if ":" in shown or "#" in shown else shown
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def shortened(text: str, length: int) -> str:
@@ -42,14 +32,24 @@ def shortened(text: str, length: int) -> str:
 
 
 def markdown(text: str) -> str:
-    """Return *text* as Markdown that shows it: on one line, without markup, HTML, links or mentions of people."""
-    return "".join(map(_unmarked, plain(text)))
+    """Return *text* as Markdown that shows it: one line without markup, HTML, links, formulas, emoji or mentions."""
+    shown = plain(text)
+    begun = _LIST.match(shown)
+    escaped = {begun.end() - 1} if begun else set()
+    called = {found.start() for found in _CALLED.finditer(shown)}
+    dollars = {found.start() for found in _DOLLAR.finditer(shown) if found[1]}
+    return "".join(
+        _SAFE_DOLLAR
+        if at in dollars
+        else _unmarked(character, escaped=at in escaped) + (_COMMENT if at in called else "")
+        for at, character in enumerate(shown)
+    )
 
 
-def _unmarked(character: str) -> str:
+def _unmarked(character: str, *, escaped: bool) -> str:
     if character in _MARKED:
         return _MARKED[character]
-    return f"\\{character}" if character in _MARKUP else character
+    return f"\\{character}" if escaped or character in _MARKUP else character
 
 
 def html(text: str) -> str:

@@ -17,11 +17,12 @@ from typing import Any
 from pytest_sdbatch import units
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Outcome, Run, full_name
-from pytest_sdbatch.report.escape import plain
+from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.measured import of_runs
 from pytest_sdbatch.report.table import Row, rows
 
 _LONGEST_NAME_BYTES = 1024  # Bencher refuses a whole file over one longer name
+_LONGEST = 200  # characters of what an error lists
 _DIGEST = 8  # hex digits
 # What ends a code span or a cell, in which github-action-benchmark puts names in its comments.
 _UNSAFE = {"`": "'", "|": "/"}
@@ -70,7 +71,7 @@ def export(name: str, runs: Sequence[Run]) -> Exported:
     devices = {str(run.environment.must_match.get("device_name")) for run in runs}
     if len(devices) > 1:
         raise RunFileError(
-            f"runs of {' and '.join(sorted(map(plain, devices)))} in one {name} file",
+            f"runs of {shortened(' and '.join(sorted(map(plain, devices))), _LONGEST)} in one {name} file",
             why="their cases have the same names, so that the tracker would take them for one series",
             fix="write one file for each device",
         )

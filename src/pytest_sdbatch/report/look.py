@@ -6,13 +6,15 @@ import textwrap
 from collections.abc import Iterator
 
 from pytest_sdbatch.report import verdicts as told
-from pytest_sdbatch.report.answer import answer_of_runs, plans_of
+from pytest_sdbatch.report.answer import answer_of_runs, no_answer, plans_of
 from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.capacity import fits_within
 from pytest_sdbatch.report.layout import Block, Cell, encodable, lay_out, to_string
 from pytest_sdbatch.report.measured import of_runs
+from pytest_sdbatch.report.places import cut_short
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import split_table
+from pytest_sdbatch.report.table import rows
 from pytest_sdbatch.report.terminal import render_table
 
 
@@ -29,12 +31,12 @@ def look(reported: Reported, *, width: int, color: bool, encoding: str = "utf-8"
 def _source(source: Source, reported: Reported, *, width: int, color: bool, encoding: str) -> Iterator[str]:
     measured = of_runs(source.runs)
     records = list(measured.records.values())
-    yield from _wrapped(f"{source.name}: {', '.join(source.files)}", width, encoding)
+    yield from _wrapped(f"{source.name}: {', '.join(source.files)}{cut_short(source)}", width, encoding)
     yield render_table(records, width=width, color=color, encoding=encoding)
     splits = plans_of(measured, source.question)
     table = split_table(splits, source.question, width=width, color=color, encoding=encoding)
     yield from [table] if table else []
-    said = answer_of_runs(source.runs, source.question)
+    said = answer_of_runs(source.runs, source.question) or [no_answer(rows(records))]
     if reported.memory_limit_bytes is not None:
         said += fits_within(records, reported.memory_limit_bytes)
     for sentence in said:
@@ -45,7 +47,7 @@ def _verdicts(reported: Reported, *, width: int, color: bool, encoding: str) -> 
     assert reported.verdicts is not None
     cases = told.ranked(reported.verdicts)[:MOST_ROWS]
     shown = [column for column in told.COLUMNS if column.key not in ("case", "why")]
-    rows = tuple(
+    blocks = tuple(
         Block(
             tuple(Cell(line) for text in (row["case"], row["why"]) for line in _wrapped(text, width, encoding)),
             ({key: Cell(f"  {text}" if key == "verdict" else text) for key, text in row.items()},),
@@ -54,7 +56,7 @@ def _verdicts(reported: Reported, *, width: int, color: bool, encoding: str) -> 
     )
     for text in told.lines(reported.verdicts):
         yield from _wrapped(text, width, encoding)
-    yield to_string(lay_out(shown, rows, width=width, encoding=encoding), color=color, encoding=encoding)
+    yield to_string(lay_out(shown, blocks, width=width, encoding=encoding), color=color, encoding=encoding)
     yield from _wrapped(told.headline(reported.verdicts), width, encoding)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_sdbatch import units
 from pytest_sdbatch.report import verdicts as told
-from pytest_sdbatch.report.answer import answer_of_runs, plans_of
+from pytest_sdbatch.report.answer import answer_of_runs, no_answer, plans_of
 from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.capacity import fits_within
 from pytest_sdbatch.report.escape import markdown
 from pytest_sdbatch.report.layout import Block, Column
 from pytest_sdbatch.report.measured import of_runs
-from pytest_sdbatch.report.places import fact_rows
+from pytest_sdbatch.report.places import fact_rows, origin
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import split_blocks, split_notes
 from pytest_sdbatch.report.table import cells, columns, numbered_notes, rows
@@ -39,10 +39,11 @@ def _answers(source: Source, reported: Reported, *, named: bool) -> Iterator[str
     if named:
         yield f"**{markdown(source.name)}**"
         yield ""
-    said = [*answer_of_runs(source.runs, source.question)]
+    records = of_runs(source.runs).records.values()
+    said = answer_of_runs(source.runs, source.question) or [no_answer(rows(records))]
     if reported.memory_limit_bytes is not None:
-        said += fits_within(of_runs(source.runs).records.values(), reported.memory_limit_bytes)
-    yield from (f"- {markdown(sentence)}" for sentence in said or ["no two batch sizes of one group: no answer"])
+        said += fits_within(records, reported.memory_limit_bytes)
+    yield from (f"- {markdown(sentence)}" for sentence in said)
 
 
 def _verdicts(reported: Reported) -> Iterator[str]:
@@ -88,10 +89,12 @@ def _texts(block: Block) -> list[Mapping[str, str]]:
 
 def _places(sources: Sequence[Source]) -> Iterator[str]:
     yield from ("", "## Where", "")
+    yield from (f"- {markdown(origin(source))}" for source in sources)
+    yield ""
     names = [Column("fact", "", left=True), *(Column(str(k), source.name) for k, source in enumerate(sources))]
     facts = [row for row in fact_rows(sources) if row.differs or len(sources) == 1]
     if not facts:
-        yield "Nothing that is known of them differs."
+        yield "Nothing that is known of them differs." if len(sources) > 1 else "Nothing is known of the machine."
         return
     values = ({"fact": row.name, **{str(k): value for k, value in enumerate(row.values)}} for row in facts)
     yield from _table(names, list(values))

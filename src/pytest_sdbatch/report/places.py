@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.records import Fact
 from pytest_sdbatch.report.escape import plain
@@ -32,6 +33,18 @@ def fact_rows(sources: Sequence[Source]) -> tuple[FactRow, ...]:
     """Return all facts that are known of *sources*: what differs first, the heaviest of each kind first."""
     found = [row for weight in _PARTS for row in _rows(sources, weight) if set(row.values) != {_UNKNOWN}]
     return tuple(sorted(found, key=lambda row: not row.differs))
+
+
+def origin(source: Source) -> str:
+    """Return of which files the runs of *source* are, when the first one began, and whether any was cut short."""
+    began = f"{source.runs[0].started_at[:16].replace('T', ' ')} UTC"
+    runs = units.count(len(source.runs), "run")
+    return f"{source.name}: {runs} of {plain(', '.join(source.files))}, {plain(began)}{cut_short(source)}"
+
+
+def cut_short(source: Source) -> str:
+    """Return what the reader must know of a source that has a run which was interrupted; empty: it has none."""
+    return "; interrupted: cases are missing" if any(run.interrupted for run in source.runs) else ""
 
 
 def unknown(source: Source) -> Iterator[str]:

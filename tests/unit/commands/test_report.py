@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +85,7 @@ def test_verdicts_of_a_file_are_shown(folder: Path, capsys: pytest.CaptureFixtur
         (["new.json", "--baseline", "new.json"], 1, "a run is given twice"),
         (["new.json", "--baseline", "base.json", "--verdicts", "v.json"], 2, "leave one of them out"),
         (["new.json", "--verdicts", "base.json"], 1, "it holds no verdicts"),
+        (["base.json", "--price=H10:2.49/h"], 2, "why: they are of NVIDIA H100 80GB HBM3"),
         (["empty.json"], 1, "no case was measured in empty.json"),
     ],
 )
@@ -131,3 +135,33 @@ def test_what_was_asked_when_the_runs_were_made_is_asked_again(
     assert " per 1000" in then
     assert main(["report", "priced.json", "--images=8"]) == 0
     assert "8 images: " in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names are made by no other system")
+def test_names_of_files_are_shown_and_not_obeyed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape sequences and commands of a job's log, in what is written, missing, or no price."""
+    (folder / "a\x1b[31m\n::error::b").mkdir()
+    assert main(["report", "l4.json", "-o", "a\x1b[31m\n::error::b/r.md"]) == 0
+    assert main(["report", "c\x1b[31m\n::error::d.json"]) == 1
+    with pytest.raises(SystemExit):
+        main(["report", "l4.json", "--price=\x1b[31m\n::error::"])
+
+    said = capsys.readouterr()
+    assert said.out == "report: a\\x1b[31m \\x3a:error::b/r.md\n"
+    assert said.err.startswith("ERROR: c\\x1b[31m\n  \\x3a:error::d.json does not exist\n")
+    assert not [line for line in said.err.splitlines() if not line.isprintable() or line.startswith("::")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have numbers there alone")
+def test_nobody_reads_on_and_nothing_is_complained(folder: Path) -> None:
+    """``sdbatch report RUN.json | head -1`` ends without a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", "from pytest_sdbatch.cli import main; raise SystemExit(main())", "report"]
+
+    done = subprocess.run(
+        [*command, "l4.json"], cwd=folder, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+    )
+    os.close(write)
+
+    assert (done.returncode, done.stderr) == (1, "")

@@ -120,4 +120,6 @@ def test_a_limit_that_was_never_there_is_predicted_for() -> None:
     assert fits_within(sizes, 24 * 2**30) == [said]
     assert "not one image" in fits_within(sizes, 2**30)[0]
     assert "needs a batch size more" in fits_within(sizes[:2], 24 * 2**30)[0]
-    assert fits_within(sizes[:1], 24 * 2**30) == []
+    assert "needs three batch sizes that ended well" in fits_within(sizes[:1], 24 * 2**30)[0]
+    unknown = [replace(one, memory_round=None, memory_source=None) for one in sizes]
+    assert fits_within(unknown, 24 * 2**30)[0].endswith("because its memory is not known")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compared import quiet_side
-from reported import hostile_run, reported, run
+from reported import hostile_run, record, reported, run
 
 from pytest_sdbatch.analysis.comparison import compare
 from pytest_sdbatch.report.comparison_data import comparison_data
@@ -20,6 +20,14 @@ def test_each_source_has_its_table_and_its_answer() -> None:
     assert text.count("per call") == 2
     assert text.count("16 images") + text.count("4 images: ") == 2
     assert text.index("NVIDIA H100 80GB HBM3: run0.json") < text.index("NVIDIA L4: run1.json")
+
+
+def test_what_is_missing_is_said() -> None:
+    """Cases of a run that was interrupted, and the answer."""
+    text = look(reported([run(record(1), interrupted=True)]), width=100, color=False)
+
+    assert text.startswith("NVIDIA H100 80GB HBM3: run0.json; interrupted: cases are missing\n")
+    assert text.endswith("no answer, because it takes two batch sizes that ended well")
 
 
 def test_verdicts_come_last_with_their_count() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from compared import quiet_side
 from reported import hostile_run, out_of_memory, record, reported, run
 
 from pytest_sdbatch.analysis.comparison import compare
+from pytest_sdbatch.records import Environment, Outcome, Record
 from pytest_sdbatch.report.comparison_data import comparison_data
 from pytest_sdbatch.report.markdown_report import report_markdown
 from pytest_sdbatch.storage.verdict_file import verdicts_of
@@ -75,3 +79,30 @@ def test_hostile_text_is_shown_and_not_obeyed() -> None:
     assert "@team" not in text.replace("@<!-- -->team", "")
     assert not [line for line in text.splitlines() if line.lstrip().startswith(("::", "##["))]
     assert len([line for line in text.splitlines() if line.startswith("| b")]) == 4
+
+
+@pytest.mark.parametrize(
+    ("records", "why"),
+    [
+        ([record(4)], "it takes two batch sizes that ended well"),
+        ([out_of_memory(1), out_of_memory(2)], "no case ended well: 2 oom"),
+        ([record(size, outcome=Outcome.THROTTLED) for size in (1, 2)], "no case ended well: 2 throttled"),
+        ([record(1, test_outcome="failed")], "no case ended well: 1 test failed"),
+    ],
+    ids=["one", "oom", "throttled", "failed"],
+)
+def test_where_there_is_no_answer_it_is_said_why(records: list[Record], why: str) -> None:
+    """Beside what memory was asked for, which may have an answer of its own."""
+    text = report_markdown(reported([run(*records)], memory_limit_bytes=2.0**34))
+
+    assert f"- no answer, because {why}\n- with 16.0 GiB: " in text
+
+
+def test_a_run_that_was_cut_short_and_a_machine_that_nobody_knows_are_named() -> None:
+    """What is missing is not taken for what was not asked for."""
+    unknown = Environment(must_match={"device_name": None}, drift={}, shown={})
+
+    text = report_markdown(reported([replace(run(interrupted=True), environment=unknown)]))
+
+    assert "- device: 1 run of run0.json, 2026-11-28 10:00 UTC; interrupted: cases are missing" in text
+    assert text.endswith("Nothing is known of the machine.\n")

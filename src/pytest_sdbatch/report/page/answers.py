@@ -8,7 +8,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.sweet_spot import Point, price_of
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.report import verdicts as told
-from pytest_sdbatch.report.answer import answers_of, plans_of
+from pytest_sdbatch.report.answer import answers_of, no_answer, plans_of
 from pytest_sdbatch.report.capacity import capacity, fits_within
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
@@ -30,6 +30,10 @@ _COST = (
     Column("peak", "peak memory"),
     Column("energy", "energy per image"),
 )
+_WORDS = (
+    "Batch size is how many images one call makes together, batch count how many calls follow one another: 4x2, and the"
+    " case b4x2, are 8 images in two calls of four."
+)
 _CHANGED = {
     Verdict.REGRESSED: "bad",
     Verdict.INCOMPARABLE: "bad",
@@ -43,7 +47,7 @@ def which_split(subject: Subject) -> Section:
     for source, measured, rows in zip(subject.sources, subject.measured, subject.tables, strict=True):
         parts += [heading(source.name)] if len(subject.sources) > 1 else []
         said = answers_of(measured, source.question, table=rows, choose=subject.choose)
-        parts.append(bullets(_cut(said), "answers") or paragraph("There is no answer: it takes two batch sizes."))
+        parts.append(bullets(_cut(said or [no_answer(rows)]), "answers"))
         plans = plans_of(measured, source.question, table=rows)
         columns, blocks = split_blocks(plans, source.question)
         for block in blocks[:_MOST]:
@@ -51,7 +55,8 @@ def which_split(subject: Subject) -> Section:
             marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["how"]}
             parts.append(table(columns, lines, caption=block.heading[0].text, marked=marked))
         parts += [paragraph(text, "dim") for text in split_notes(plans)]
-    return Section(id="answer", title="Which split?", content="".join(parts))
+    generates = any(one.case.training is None for made in subject.measured for one in made.records.values())
+    return Section(id="answer", title="Which split?", lead=_WORDS if generates else "", content="".join(parts))
 
 
 def what_cost(subject: Subject) -> Section:
@@ -64,12 +69,18 @@ def what_cost(subject: Subject) -> Section:
     same = {key for key in ("source", "group") if len({line[key] for line in lines}) == 1}
     shown = [c for c in _COST if c.key not in same and any(line[c.key] not in ("", UNKNOWN) for line in lines)]
     marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["which"]}
-    if lines:
-        parts.append(table(shown, lines, caption="What each choice costs", marked=marked))
+    parts.append(
+        table(shown, lines, caption="What each choice costs", marked=marked)
+        if lines
+        else paragraph("No case has figures that may answer.")
+    )
     if subject.reported.priced and any(group.plan is not None for _, group in groups):
         parts.append(
             paragraph("Without loading, which the dollars of the splits above share among their images.", "dim")
         )
+    without = [source.name for source in subject.sources if source.question.price_per_s is None]
+    if subject.reported.priced and without:
+        parts.append(paragraph(f"No price is known of {', '.join(without[:_MOST])}.", "dim"))
     if not subject.reported.priced:
         how = "No price is known: --price=2.49/h, or --price=H100:2.49/h,L4:0.71/h, adds dollars."
         parts.append(paragraph(how, "dim"))
@@ -137,7 +148,7 @@ def what_regressed(subject: Subject) -> Section:
     """Show the verdicts of a comparison, or say how to get some."""
     found = subject.reported.verdicts
     if found is None:
-        missing = "Nothing was compared: sdbatch report NEW.json --baseline BASE.json -o report.html does."
+        missing = "Nothing was compared. To compare: sdbatch report NEW.json --baseline BASE.json -o report.html"
         return Section(id="changed", title="What regressed?", content=paragraph(missing, "dim"))
     cases = told.ranked(found)[:_MOST]
     lines = [told.cells(case) for case in cases]

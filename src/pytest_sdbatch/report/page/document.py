@@ -37,6 +37,7 @@ MEASUREMENTS: tuple[Callable[[Subject], Section], ...] = (
 LISTS: tuple[Callable[[Subject], Section], ...] = (listing.all_cases, listing.where)
 _SCRIPTS = ("draw.js", "page.js")
 _STYLE = "page.css"
+_MOST_NAMED = 6  # sources below the title
 _MUCH = 2**20  # characters of data
 
 
@@ -102,7 +103,10 @@ def _about(subject: Subject) -> str:
     runs = sum(len(source.runs) for source in subject.sources)
     days = sorted({run.started_at[:10] for source in subject.sources for run in source.runs})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    names = "; ".join(source.name for source in subject.sources)
+    told = subject.sources[: _MOST_NAMED if len(subject.sources) > _MOST_NAMED + 1 else None]
+    names = "; ".join(source.name for source in told)
+    more = len(subject.sources) - len(told)
+    names += f"; and {units.count(more, 'other')}" if more else ""
     return f"{units.count(subject.cases, 'case')} of {units.count(runs, 'run')}, {when}: {names}"
 
 

@@ -2,6 +2,9 @@
 // Draws figures that are plain data: see figures.py. All text goes in as text, never as markup.
 const SVG = "http://www.w3.org/2000/svg";
 
+const LETTER = 6.6;  // pixels of one, about
+const MANY_MARKS = 12;  // whose labels are not laid out one by one
+
 function make(name, attributes, ...children) {
   const drawn = ["svg", "g", "path", "line", "circle", "rect", "text", "polyline", "title"].includes(name);
   const element = drawn ? document.createElementNS(SVG, name) : document.createElement(name);
@@ -70,8 +73,9 @@ function scalesOf(figure, box, tight) {
     x: (value) => box.left + ((place(value) - from) / (to - from)) * (box.right - box.left),
     y: (value) => box.bottom - ((value - low) / (high - low)) * (box.bottom - box.top),
     xs: figure.doubling ? doublings(left, right) : wholes(left, right, span, (box.right - box.left) / 60, figure),
-    ys: steps(low, high, (box.bottom - box.top) / (figure.low ? 22 : 38)),
+    ys: steps(low, high, (box.bottom - box.top) / (figure.low ? 16 : 38)),
     top: box.top,
+    right: box.right,
   };
 }
 
@@ -82,9 +86,10 @@ function doublings(left, right) {
 }
 
 function wholes(left, right, span, most, figure) {
+  if (span === 0) return [left];
   const found = steps(left, right, most);
   // Batch sizes and rounds are whole: no tick at 1.5.
-  return figure.whole && span > 0 ? found.filter(Number.isInteger) : found;
+  return figure.whole ? found.filter(Number.isInteger) : found;
 }
 
 // The symbol of a point goes with its colour, for those who do not see that.
@@ -129,37 +134,80 @@ function drawSeries(svg, series, scales, small) {
     svg.append(make("path", { d, class: `band ${color}` }));
     return;
   }
-  const points = spots(series.y);
+  const points = spots(series.y), beyond = [];
   if (["line", "dashed", "trace"].includes(look)) svg.append(make("path", { d: path(points), class: `${look} ${color}` }));
   if (look === "line" || look === "dashed") return;
   for (let at = 0; at < count; at += 1) {
     const x = points[at][0], y = Math.max(points[at][1], scales.top);
-    if (y > points[at][1]) svg.append(make("text", { x: x + 6, y: y + 4, class: "aside" }, `${short(series.y[at])} \u2191`));
+    if (y > points[at][1]) beyond.push([x, y, short(series.y[at])]);
     if (series.l && series.h && series.h[at] > series.l[at]) {
       svg.append(make("line", { x1: x, x2: x, y1: scales.y(series.l[at]), y2: scales.y(series.h[at]), class: `whisker ${color}` }));
     }
-    if (scales.labelled && series.t) svg.append(make("text", { x: x + 8, y: y + 4, class: "aside" }, series.t[at]));
+    if (scales.labelled && series.t) {
+      const end = x + 8 + LETTER * series.t[at].length > scales.right;
+      svg.append(make("text", { x: x + (end ? -8 : 8), y: y + 4, class: "aside", "text-anchor": end ? "end" : "start" }, series.t[at]));
+    }
     const size = look === "points" ? 4.5 : look === "trace" ? 2 : 2.5;
     svg.append(symbol(series.c, x, y, small && look === "points" ? 3 : size, look === "trace" ? "points" : look));
   }
+  // What lies above the figure: their values once, behind the last of them.
+  const last = beyond.at(-1);
+  if (last) svg.append(make("text", { x: last[0] + 6, y: last[1] + 4, class: "aside" }, `${beyond.map((one) => one[2]).join(", ")} \u2191`));
 }
 
 function drawMarks(svg, figure, box, scales, small) {
+  const room = roomOf(figure, box, scales);
   let line = 0;
-  for (const mark of figure.marks) {
-    const color = mark.c === undefined ? "" : ` c${mark.c % 8}`;
-    if (mark.y !== undefined) {
-      const y = scales.y(mark.y);
-      svg.append(make("line", { x1: box.left, x2: box.right, y1: y, y2: y, class: `mark${color}` }));
-      if (mark.n) svg.append(make("text", { x: box.left + 4, y: y - 4, class: `marked${color}` }, mark.n));
-      continue;
-    }
-    const x = scales.x(mark.x), onRight = x > (box.left + box.right) / 2;
-    svg.append(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: `mark${color}` }));
-    const place = { x: x + (onRight ? -5 : 5), y: box.top + 10 + 15 * line, class: `marked${color}` };
-    if (mark.n && !small) svg.append(make("text", { ...place, "text-anchor": onRight ? "end" : "start" }, mark.n));
-    line += 1;
+  for (const mark of figure.marks.filter((one) => one.y !== undefined)) {
+    const color = mark.c === undefined ? "" : ` c${mark.c % 8}`, y = scales.y(mark.y);
+    svg.append(make("line", { x1: box.left, x2: box.right, y1: y, y2: y, class: `mark${color}` }));
+    if (!mark.n) continue;
+    room.take(box.left + 4, y - 4, mark.n);
+    svg.append(make("text", { x: box.left + 4, y: y - 4, class: `marked${color}` }, mark.n));
   }
+  for (const mark of figure.marks.filter((one) => one.y === undefined)) {
+    const color = mark.c === undefined ? "" : ` c${mark.c % 8}`, x = scales.x(mark.x);
+    svg.append(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: `mark${color}` }));
+    if (!mark.n || small) continue;
+    const sides = x > (box.left + box.right) / 2 ? [-1, 1] : [1, -1];
+    const [side, y] = room.find(x, sides, mark.n) || [sides[0], box.top + 10 + 15 * line];
+    line += 1;
+    room.take(side > 0 ? x + 5 : x - 5 - LETTER * mark.n.length, y, mark.n);
+    svg.append(make("text", { x: x + 5 * side, y, class: `marked${color}`, "text-anchor": side > 0 ? "start" : "end" }, mark.n));
+  }
+}
+
+// Finds a place for the label of a vertical mark where it hides nothing and nothing crosses it: from the top, else from
+// the bottom, on either side.
+function roomOf(figure, box, scales) {
+  const taken = [], rows = [...Array(7).keys()];
+  const heights = [...rows.map((row) => box.top + 10 + 15 * row), ...rows.map((row) => box.bottom - 7 - 15 * row)];
+  const levels = figure.marks.filter((mark) => mark.y !== undefined).map((mark) => scales.y(mark.y));
+  const walls = figure.marks.filter((mark) => mark.y === undefined).map((mark) => scales.x(mark.x));
+  const paths = figure.series.flatMap((series) => [series.y, series.h, series.l].filter(Boolean).map((values) => [series.k, values.map((y, at) => [scales.x(xOf(series, at)), scales.y(y)])]));
+  const around = (x, y, text) => ({ left: x - 2, right: x + LETTER * text.length, top: y - 11, bottom: y + 4 });
+  const within = (where, x, y, gap) => x > where.left - gap && x < where.right + gap && y > where.top - gap && y < where.bottom + gap;
+  const crosses = (where, points) => [0, 0.25, 0.5, 0.75, 1].some((part) => {
+    const x = where.left + part * (where.right - where.left);
+    const at = points.findIndex((point, k) => k > 0 && points[k - 1][0] <= x && x <= point[0]);
+    if (at < 1) return false;
+    const [[x0, y0], [x1, y1]] = [points[at - 1], points[at]];
+    return within(where, x, x1 > x0 ? y0 + ((y1 - y0) * (x - x0)) / (x1 - x0) : y1, 2);
+  });
+  const free = (where) => where.left >= box.left && where.right <= box.right + 8
+    && !taken.some((other) => where.left < other.right && other.left < where.right && where.top < other.bottom && other.top < where.bottom)
+    && !levels.some((y) => y > where.top && y < where.bottom) && !walls.some((x) => x > where.left && x < where.right)
+    && !paths.some(([look, points]) => ["points", "faint", "trace"].includes(look) ? points.some(([x, y]) => within(where, x, y, 5)) : crosses(where, points));
+  return {
+    take: (x, y, text) => taken.push(around(x, y, text)),
+    find: (x, sides, text) => {
+      if (figure.marks.length > MANY_MARKS) return null;
+      for (const y of heights) for (const side of sides) {
+        if (free(around(side > 0 ? x + 5 : x - 5 - LETTER * text.length, y, text))) return [side, y];
+      }
+      return null;
+    },
+  };
 }
 
 function legend(names) {
@@ -231,8 +279,9 @@ function summary(figure) {
 }
 
 function drawBars(bars, width) {
-  const left = Math.min(width * 0.35, 10 + 7 * Math.max(...bars.names.map((name) => name.length)));
-  const box = { left, right: width - 12, top: 8, bottom: 8 + 30 * bars.names.length };
+  const longest = 10 + 7.6 * Math.max(...bars.names.map((name) => Math.min(name.length, 40)));
+  const above = longest > width * 0.4, each = above ? 46 : 30;  // names stand above their bars where there is no room
+  const box = { left: above ? 8 : longest, right: width - 12, top: 8, bottom: 8 + each * bars.names.length };
   const sums = bars.names.map((_, at) => bars.parts.reduce((sum, part) => sum + Math.max(part.v[at] || 0, 0), 0));
   const most = Math.max(...sums) || 1, x = (value) => box.left + (value / most) * (box.right - box.left) * 0.98;
   const label = `${bars.title}: ${bars.x}; ${bars.names.join(", ")}`;
@@ -245,8 +294,9 @@ function drawBars(bars, width) {
   labels.append(make("text", { x: (box.left + box.right) / 2, y: box.bottom + 33, "text-anchor": "middle" }, bars.x));
   svg.append(grid);
   bars.names.forEach((name, at) => {
-    const y = box.top + 30 * at;
-    labels.append(make("text", { x: box.left - 8, y: y + 19, "text-anchor": "end" }, name.length > 40 ? `${name.slice(0, 38)}...` : name));
+    const y = box.top + each * at + (above ? 16 : 0);
+    const place = above ? { x: box.left, y: y - 1 } : { x: box.left - 8, y: y + 19, "text-anchor": "end" };
+    labels.append(make("text", place, name.length > 40 ? `${name.slice(0, 38)}...` : name));
     let begun = 0;
     bars.parts.forEach((part, color) => {
       const value = Math.max(part.v[at] || 0, 0);

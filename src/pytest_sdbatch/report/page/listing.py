@@ -10,7 +10,7 @@ from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
 from pytest_sdbatch.report.page.subject import Subject
-from pytest_sdbatch.report.places import fact_rows, unknown
+from pytest_sdbatch.report.places import fact_rows, origin, unknown
 from pytest_sdbatch.report.table import UNKNOWN, Row, cells, columns
 
 _SORTED = {
@@ -83,12 +83,7 @@ def _column(column: Column, found: Sequence[tuple[int, Row, dict[str, str]]]) ->
 
 def where(subject: Subject) -> Section:
     """Show where the runs were made: what differs first."""
-    parts: list[str] = []
-    for source in subject.sources:
-        began = f"{source.runs[0].started_at[:16].replace('T', ' ')} UTC"
-        stopped = "; interrupted: cases are missing" if any(run.interrupted for run in source.runs) else ""
-        files = ", ".join(source.files)
-        parts.append(paragraph(f"{source.name}: {units.count(len(source.runs), 'run')} of {files}, {began}{stopped}"))
+    parts = [paragraph(origin(source)) for source in subject.sources]
     facts = fact_rows(subject.sources)
     names = [Column("fact", "fact", left=True), Column("weight", "for a comparison", left=True)]
     names += [Column(str(k), source.name, left=True) for k, source in enumerate(subject.sources)]
@@ -102,7 +97,11 @@ def where(subject: Subject) -> Section:
         parts.append(
             paragraph(f"What differs comes first: {units.count(count, 'fact')}." if count else "All facts agree.")
         )
-    parts.append(table(names, lines, caption="Where the runs were made", marked=marked))
+    parts.append(
+        table(names, lines, caption="Where the runs were made", marked=marked)
+        if lines
+        else paragraph("Nothing is known of the machine.", "dim")
+    )
     for source in subject.sources:
         missing = list(unknown(source))
         parts += [heading(f"Not known of {source.name}", 4), bullets(missing, "dim")] if missing else []

@@ -182,7 +182,7 @@ def _time_line(view: View, most: int) -> tuple[Block, ...]:
         ", thinned: of each stretch the highest point" if any(len(one.time_s) > most for _, _, one, _ in made) else ""
     )
     scopes = " and ".join(dict.fromkeys(_SCOPES.get(one.scope, one.scope) for _, _, one, _ in made))
-    return (Panels(title="Memory over time", x="s", y=f"in use ({unit})", panels=panels, note=f"{scopes}{thin}"),)
+    return (Panels(title="Memory over time", x="seconds", y=f"in use ({unit})", panels=panels, note=f"{scopes}{thin}"),)
 
 
 _SCOPES = {"device": "all processes on the device", "process": "resident memory of the process"}

@@ -9,10 +9,21 @@ function table(heads, lines, caption) {
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, whole);
 }
 
+// A table that goes on to the right fades there.
+function fade() {
+  for (const element of document.querySelectorAll(".scroll")) {
+    const update = () => element.classList.toggle("more", element.scrollLeft + element.clientWidth < element.scrollWidth - 1);
+    if (!element.dataset.fades) element.addEventListener("scroll", update);
+    element.dataset.fades = "yes";
+    update();
+  }
+}
+
 function numbers(title, heads, lines) {
   const details = make("details", {}, make("summary", {}, "Numbers"));
   details.addEventListener("toggle", () => {
     if (details.open && details.children.length === 1) details.append(table(heads, lines(), title));
+    fade();
   });
   return details;
 }
@@ -61,7 +72,12 @@ const draws = {
     if (more) more.addEventListener("click", () => { add(PANELS_AT_FIRST); more.remove(); });
     const lines = () => panels.panels.flatMap((panel) => linesOf({ series: seriesOf(panels, panel) }).map((line) => [panel.t, line[0], line[2], line[3]]));
     const about = make("p", { class: "dim" }, `${panels.y} against ${panels.x}, each with a scale of its own`);
-    const names = [...new Map(panels.kinds.map((kind) => [kind.n.replace(/, run \d+$/, ""), kind])).entries()].map(([name, kind]) => [name, kind.c, kind.k]);
+    const kinds = new Map();  // by name; grey where several colours share one
+    for (const kind of panels.kinds) {
+      const name = kind.n.replace(/, run \d+$/, ""), known = kinds.get(name);
+      kinds.set(name, { ...kind, c: known && known.c !== kind.c ? 7 : kind.c });
+    }
+    const names = [...kinds.entries()].map(([name, kind]) => [name, kind.c, kind.k]);
     return [about, legend(names), grid, more, numbers(panels.title, ["case", "", panels.x, panels.y], lines)];
   },
   grid(grid) {
@@ -74,7 +90,7 @@ function seriesOf(panels, panel) {
 }
 
 function drawPanel(panels, panel, width) {
-  const whole = panels.x !== "s";
+  const whole = panels.x !== "seconds";
   const figure = { title: panel.t, x: panels.x, y: panels.y, series: seriesOf(panels, panel), marks: panel.m || [], whole };
   const [svg] = drawFigure(figure, width, true);
   const note = panel.o ? make("p", { class: "dim" }, panel.o) : null;
@@ -99,6 +115,7 @@ function drawView(at) {
       if (block.note) holder.append(make("p", { class: "dim" }, block.note));
     }
   }
+  fade();
 }
 
 function caseTable() {
@@ -125,6 +142,7 @@ function caseTable() {
     status.textContent = shown.length ? `${from + 1} to ${from + part.length} of ${shown.length} cases` : "No case has this text";
     buttons[0].disabled = page === 0;
     buttons[1].disabled = from + ROWS >= shown.length;
+    fade();
   };
   const order = (column) => {
     sorted = { column, down: sorted.column === column && !sorted.down };

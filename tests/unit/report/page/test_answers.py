@@ -40,9 +40,10 @@ def test_without_two_batch_sizes_there_is_no_answer() -> None:
     """It is said, not left out."""
     made = subject_of(reported([run(out_of_memory(8))]))
 
-    assert "There is no answer: it takes two batch sizes." in which_split(made).content
+    assert "no answer, because no case ended well: 1 oom" in which_split(made).content
     assert "none is known to fit" in what_fits(made).content
     assert "<table" not in what_cost(made).content
+    assert "No case has figures that may answer." in what_cost(made).content
 
 
 def test_the_cost_of_two_devices_is_told_in_dollars_and_the_cheapest_is_named(two: Subject) -> None:
@@ -57,6 +58,15 @@ def test_the_cost_of_two_devices_is_told_in_dollars_and_the_cheapest_is_named(tw
     assert "$ per 1000" in text
 
 
+def test_a_device_without_a_price_is_named_beside_one_that_has_one() -> None:
+    """A price of a mistyped device would be missing without a word."""
+    files = [run()], [run(number=9, where={"device_name": "NVIDIA L4"})]
+
+    made = subject_of(reported(*files, prices={"NVIDIA L4": 0.71}))
+
+    assert "No price is known of NVIDIA H100 80GB HBM3." in what_cost(made).content
+
+
 def test_without_a_price_it_is_said_how_to_give_one(one: Subject) -> None:
     """Time, memory and energy are costs all the same."""
     text = text_of(what_cost(one).content)
@@ -68,7 +78,7 @@ def test_without_a_price_it_is_said_how_to_give_one(one: Subject) -> None:
 
 def test_without_a_comparison_it_is_said_how_to_make_one(one: Subject) -> None:
     """No verdict is invented."""
-    assert "Nothing was compared: sdbatch report NEW.json --baseline BASE.json" in what_regressed(one).content
+    assert "Nothing was compared. To compare: sdbatch report NEW.json --baseline" in what_regressed(one).content
 
 
 def test_what_regressed_comes_first_and_is_marked() -> None:
