@@ -86,15 +86,16 @@ def seconds(study: Study, figures: Figures) -> Section:
 
 def speed(study: Study, figures: Figures) -> Section:
     """Show the seconds of a step and the examples a second by batch size."""
-    rows, scaling = [row for row in figures.rows if row.step_s > 0], figures.scaling
+    timed = [(row.batch_size, row.step_s) for row in figures.rows if row.step_s is not None]
+    scaling = figures.scaling
     blocks: tuple[Block, ...] = ()
-    if rows:
-        unit, factor = units.scale_of_duration(max(row.step_s for row in rows))
-        sizes = tuple(float(row.batch_size) for row in rows)
-        texts = tuple(f"size {row.batch_size}" for row in rows)
+    if timed:
+        unit, factor = units.scale_of_duration(max(step_s for _, step_s in timed))
+        sizes = tuple(float(size) for size, _ in timed)
+        texts = tuple(f"size {size}" for size, _ in timed)
         points = Series(name="measured", look=Look.POINTS, x=sizes, texts=texts)
-        of_step = _with(points, tuple(row.step_s / factor for row in rows))
-        of_rate = _with(points, tuple(row.examples_per_s for row in rows))
+        of_step = _with(points, tuple(step_s / factor for _, step_s in timed))
+        of_rate = _with(points, tuple(size / step_s for size, step_s in timed))
         lines: tuple[list[Series], list[Series]] = ([], [])
         if scaling is not None:
             lines = (
