@@ -17,6 +17,7 @@ SOURCE = ROOT / "src" / PACKAGE
 # A folder or file of the package, and its layer. An import may only point to a lower number, or stay in its folder.
 LAYERS = {
     "errors": 0,
+    "nouns": 0,
     "units": 0,
     "records": 1,
     "options": 1,

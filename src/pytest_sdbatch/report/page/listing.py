@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_sdbatch import units
+from pytest_sdbatch.nouns import TRAINING
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
 from pytest_sdbatch.report.page.subject import Subject
 from pytest_sdbatch.report.places import fact_rows, unknown
 from pytest_sdbatch.report.table import UNKNOWN, Row, cells, columns
+from pytest_sdbatch.report.training import training_cells, training_columns, training_rows
 
+_FIRST = ("case", "batch", "outcome")
 _SORTED = {
     "call": "call_s",
+    "step": "call_s",
     "rate": "images_per_s",
     "image": "s_per_image",
     "peak": "peak_bytes",
@@ -43,17 +47,10 @@ _MOST_NOTES = 200
 
 def case_data(subject: Subject) -> dict[str, Any]:
     """Return all cases as columns: texts as the terminal has them, names once, numbers to sort by."""
-    found = [
-        (source, row, texts)
-        for source, (rows, notes) in enumerate(zip(subject.tables, subject.notes, strict=True))
-        for row, texts in ((row, cells(row, notes)) for row in rows)
-    ]
-    shown = [
-        column
-        for column in columns([row for _, row, _ in found])
-        if any(texts[column.key] != UNKNOWN for _, _, texts in found)
-    ]
-    shown.sort(key=lambda column: ("case", "outcome").index(column.key) if column.key in ("case", "outcome") else 2)
+    found = _found(subject)
+    all_columns = _training_columns(subject) if _trains(subject) else columns([row for _, row, _ in found])
+    shown = [column for column in all_columns if any(texts[column.key] != UNKNOWN for _, _, texts in found)]
+    shown.sort(key=lambda column: _FIRST.index(column.key) if column.key in _FIRST else len(_FIRST))
     tests, groups = (list(dict.fromkeys(getattr(row, name) for _, row, _ in found)) for name in ("test", "group"))
     test_at, group_at = ({name: at for at, name in enumerate(names)} for names in (tests, groups))
     return {
@@ -67,6 +64,29 @@ def case_data(subject: Subject) -> dict[str, Any]:
     }
 
 
+def _found(subject: Subject) -> list[tuple[int, Row, dict[str, str]]]:
+    """Return every case: its source, its figures, and their texts by column."""
+    found: list[tuple[int, Row, dict[str, str]]] = []
+    mixed = len({row.nouns for table in subject.tables for row in table}) > 1
+    for source, (of_source, notes) in enumerate(zip(subject.tables, subject.notes, strict=True)):
+        if _trains(subject):
+            of_training = training_rows(subject.measured[source].records.values())
+            found += [(source, one.row, training_cells(one, notes)) for one in of_training]
+        else:
+            found += [(source, row, cells(row, notes, mixed=mixed)) for row in of_source]
+    return found
+
+
+def _trains(subject: Subject) -> bool:
+    """Return whether there is nothing but training."""
+    return subject.nouns == TRAINING
+
+
+def _training_columns(subject: Subject) -> tuple[Column, ...]:
+    records = (record for measured in subject.measured for record in measured.records.values())
+    return training_columns(training_rows(records))
+
+
 def _column(column: Column, found: Sequence[tuple[int, Row, dict[str, str]]]) -> dict[str, Any]:
     made: dict[str, Any] = {
         "title": plain(column.title),
@@ -76,7 +96,7 @@ def _column(column: Column, found: Sequence[tuple[int, Row, dict[str, str]]]) ->
     if column.key in _SORTED:
         values = (getattr(row, _SORTED[column.key]) for _, row, _ in found)
         made["by"] = [None if value is None else float(f"{value:.5g}") for value in values]
-    elif column.key == "case":
+    elif column.key in ("case", "batch"):
         made["by"] = [row.batch_size for _, row, _ in found]
     return made
 
