@@ -148,7 +148,7 @@ def every_round(subject: Subject) -> Section:
         title="Every round",
         lead=(
             f"Seconds {nouns.per_call} in the order in which they ran: warm-up first, which does not count, then the"
-            " rounds; the line is the figure of the table. A slope is a drift, a step is something else that ran."
+            " rounds; the line is the figure of the table. A slope is a drift, a jump is something else that ran."
         ),
         blocks=tuple(_every_round(view) for view in subject.views),
         none="No case of this selection has rounds.",
