@@ -18,6 +18,7 @@ SOURCE = ROOT / "src" / PACKAGE
 LAYERS = {
     "errors": 0,
     "plain_text": 0,
+    "nouns": 0,
     "units": 0,
     "records": 1,
     "options": 1,

@@ -13,13 +13,16 @@ import pytest
 from browser import Browser, Tab, find_browser
 from compared import quiet_side
 from reported import hostile_run, out_of_memory, record, reported, rounds, run
+from studies import hostile_study
 
 from pytest_sdbatch.analysis.comparison import compare
 from pytest_sdbatch.report.comparison_data import comparison_data
 from pytest_sdbatch.report.page import document, listing, memory, subject
 from pytest_sdbatch.report.page.document import page
+from pytest_sdbatch.report.page.study import study_page
 from pytest_sdbatch.report.sources import Reported
 from pytest_sdbatch.storage.report_file import Kind, write_report
+from pytest_sdbatch.storage.study_file import read_study
 from pytest_sdbatch.storage.verdict_file import verdicts_of
 
 PROGRAM = find_browser()
@@ -27,6 +30,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(PROGRAM is None, reason="no Chromium here: apt-get install chromium, or SDBATCH_BROWSER=PATH"),
 ]
+STUDY = Path(__file__).parents[2] / "docs" / "results" / "studies" / "digits.json"
 MOST_S, MOST_BYTES = 3.0, 8 * 2**20  # of a page of ten thousand cases
 
 
@@ -215,6 +219,45 @@ def test_hostile_names_are_shown_and_do_nothing(tab: Tab, tmp_path: Path) -> Non
     assert tab.complaints() == []
     assert tab.requests() == []
     assert tab.run("document.title") == "Batch size or batch count? - pytest-sdbatch"
+    assert tab.run("document.querySelectorAll('img, iframe, object, [onerror]').length") == 0
+    assert tab.run("document.querySelectorAll('script').length") == 2
+    assert "<img src=x onerror=" in tab.run("document.querySelector('#where').innerText")
+
+
+def test_a_study_is_drawn_quiet_and_fits_the_smallest_screen(tab: Tab, tmp_path: Path) -> None:
+    """The one that the documentation shows: every figure has marks of data, the loss falls by factors."""
+    study = read_study(STUDY)
+    path = write_report(tmp_path / "study.html", Kind.HTML, study_page(study, file="digits.json"))
+    tab.look(width=360, dark=True)
+    tab.open(path)
+
+    assert tab.complaints() == []
+    assert tab.requests() == []
+    assert tab.run("document.documentElement.scrollWidth") <= 360
+    drawn = tab.run(
+        "Object.fromEntries([...document.querySelectorAll('section')].filter((s) => s.querySelector('.blocks'))"
+        ".map((s) => [s.id, s.querySelectorAll('svg .points, svg .line, svg .bar, svg .trace').length]))"
+    )
+    assert list(drawn) == ["loss", "examples", "seconds", "speed", "noise", "ramp", "count"]
+    assert min(drawn.values()) >= 4
+    assert "NaN" not in tab.run("[...document.querySelectorAll('svg')].map((s) => s.outerHTML).join('')")
+    found = tab.run(CONTRAST)
+    assert found["text"] >= 4.5
+    assert found["data"] >= 3
+    ticks = "[...document.querySelectorAll('#loss svg .labels text')].map((t) => t.textContent)"
+    assert {"0.2", "0.3", "0.5", "0.7"} <= set(tab.run(ticks))
+    tab.run("document.querySelector('#claims details summary').focus()")
+    tab.press("Enter")
+    assert "What would settle it" in tab.run("document.querySelector('#claims details').innerText")
+
+
+def test_hostile_names_of_a_study_do_nothing(tab: Tab, tmp_path: Path) -> None:
+    """Of its data, its device, its reasons and its command."""
+    tab.open(write_report(tmp_path / "study.html", Kind.HTML, study_page(hostile_study(), file="s.json")))
+
+    assert tab.complaints() == []
+    assert tab.requests() == []
+    assert tab.run("document.title") == "Training: batch size or batch count? - pytest-sdbatch"
     assert tab.run("document.querySelectorAll('img, iframe, object, [onerror]').length") == 0
     assert tab.run("document.querySelectorAll('script').length") == 2
     assert "<img src=x onerror=" in tab.run("document.querySelector('#where').innerText")

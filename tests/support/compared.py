@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytest_sdbatch.analysis.comparable import Facts
@@ -58,4 +59,13 @@ def quiet_side(name: str, runs: int, seconds: Mapping[int, float], **changes: An
             [measured(size, call_s=call_s * (1 + QUIET[number % 5]), **changes) for size, call_s in seconds.items()]
             for number in range(runs)
         ),
+    )
+
+
+def trained_side(name: str, runs: int, call_s: Mapping[int, float]) -> tuple[SideRun, ...]:
+    """Return the side of :func:`quiet_side`, of steps of training."""
+    found = quiet_side(name, runs, call_s)
+    return tuple(
+        replace(run, cases={key: replace(m, place=replace(m.place, trains=True)) for key, m in run.cases.items()})
+        for run in found
     )

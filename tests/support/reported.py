@@ -9,7 +9,19 @@ from typing import Any
 
 from pytest_sdbatch.analysis.splits import Objective
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Environment, Fact, MemoryRound, Outcome, Reading, Record, Round, Run, StopReason
+from pytest_sdbatch.grid.training import Training
+from pytest_sdbatch.records import (
+    Environment,
+    Fact,
+    MemoryRound,
+    Outcome,
+    Reading,
+    Record,
+    Round,
+    Run,
+    StopReason,
+    Trained,
+)
 from pytest_sdbatch.report.sources import Reported, RunFile, sources_of
 from pytest_sdbatch.report.splits import Question
 
@@ -105,6 +117,26 @@ def record(batch_size: int, *, a_s: float = 0.18, c_s: float = 0.12, number: int
         "output_check": "checked",
     }
     return Record(**{**usual, **changes})
+
+
+def trained(batch_size: int, *, images: int = 100, accumulation: int = 1, **changes: Any) -> Record:
+    """Return a sound record of a LoRA step of ``0.1 + 0.05 batch_size`` seconds for each batch of it."""
+    step_s = (0.1 + 0.05 * batch_size) * accumulation
+    how = Training(accumulation=accumulation)
+    own = case(batch_size, batch_count=-(-images // batch_size), steps=1, training=how)
+    made = [
+        replace(one, stage_s={"forward": 0.3 * step_s, "backward": 0.6 * step_s, "optimizer": 0.1 * step_s})
+        for one in rounds(step_s, batch_size)
+    ]
+    peaks = {"forward": 3.0 + batch_size, "backward": 4.0 + batch_size, "optimizer": 3.0}
+    memory = replace(
+        memory_round(batch_size, step_s),
+        stage_peak_bytes={name: int(value * GIB) for name, value in peaks.items()},
+    )
+    return record(
+        batch_size, case=own, rounds=tuple(made), warmup_s=(3 * step_s,), memory_round=memory,
+        trained=Trained(effective_batch=own.images, accumulation=accumulation, images=images), **changes,
+    )  # fmt: skip
 
 
 def out_of_memory(batch_size: int, **changes: Any) -> Record:

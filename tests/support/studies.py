@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+
+from reported import HOSTILE
 
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation
 from pytest_sdbatch.analysis.learning_runs import (
@@ -116,4 +119,22 @@ def made_study(
         facts=facts
         or {"device_kind": "cpu", "device_name": "A CPU", "threads": 1, "torch": "2.13.0", "classifier_accuracy": 0.98},
         command="sdbatch study",
+    )
+
+
+def hostile_study() -> Study:
+    """Return a study in which all text that may come from outside tries to be more than text."""
+    text = "".join(HOSTILE)
+    study = made_study()
+    return replace(
+        study,
+        data=replace(study.data, name=text),
+        rates_from=text,
+        started_at=text,
+        command=text,
+        runs=tuple(
+            replace(run, reason=text, end=End.NOT_REACHED if run.batch_size == 16 else run.end) for run in study.runs
+        ),
+        noise=tuple(replace(reading, data=text if at == 0 else reading.data) for at, reading in enumerate(study.noise)),
+        facts={**study.facts, "device_name": text, text: text},
     )

@@ -22,6 +22,7 @@ from pytest_sdbatch.analysis.comparison import (
 )
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.decision import decide
+from pytest_sdbatch.analysis.explanation import in_words_of
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, is_failure, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.pairs import MorePairs, Pair
@@ -91,7 +92,7 @@ def compare_pairs(
         base=base,
         candidate=candidate,
         config=rules,
-        explanations=time.explanations,
+        explanations=in_words_of(time.explanations, (case.place for case in cases)),
         pairs=len(base),
     )
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from pytest_sdbatch.analysis.convergence import Law
-from pytest_sdbatch.analysis.scaling import Bounds, Curve
+from pytest_sdbatch.analysis.scaling import Bounds, Curve, Scaling
 
 SLACK = 0.10  # of the fewest seconds: what nobody notices
 
@@ -29,6 +29,24 @@ def seconds_to_target(law: Law, curve: Curve, batch_size: float) -> float | None
     """Return the seconds to the target at *batch_size*, measured or not; None: the lines give no time there."""
     steps = law.steps(batch_size).estimate
     return None if steps is None or steps <= 0 else steps * curve.seconds(batch_size)
+
+
+def time_to_target(law: Law, scaling: Scaling, batch_size: int) -> Bounds | None:
+    """Return the seconds to the target at *batch_size* with their limits; None: the lines give no time there.
+
+    The limits of steps and of seconds a step are joined as those of independent errors, in logarithms.
+    """
+    steps, step_s = law.steps(batch_size), scaling.seconds(batch_size)
+    estimate = seconds_to_target(law, scaling.curve, batch_size)
+    if estimate is None or not steps.estimate or not step_s.estimate:
+        return None
+    low = _apart((steps.estimate, steps.low), (step_s.estimate, step_s.low))
+    high = _apart((steps.estimate, steps.high), (step_s.estimate, step_s.high))
+    return Bounds(
+        estimate=estimate,
+        low=None if low is None else estimate * math.exp(-low),
+        high=None if high is None else estimate * math.exp(high),
+    )
 
 
 def best_batch(law: Law, curve: Curve, half_saturation: Bounds, *, slack: float = SLACK) -> BestBatch | None:
@@ -64,19 +82,20 @@ def best_batch(law: Law, curve: Curve, half_saturation: Bounds, *, slack: float 
 
 def _bounds(best: float, critical: Bounds, half: Bounds) -> Bounds:
     """Return the limits of sqrt(h B_crit): each side's distances in logs, joined as those of independent errors."""
-    low = _joined((critical.estimate, critical.low), (half.estimate, half.low))
-    high = _joined((critical.estimate, critical.high), (half.estimate, half.high))
+    low = _apart((critical.estimate, critical.low), (half.estimate, half.low))
+    high = _apart((critical.estimate, critical.high), (half.estimate, half.high))
     return Bounds(
         estimate=best,
-        low=None if low is None else best * math.exp(-low),
-        high=None if high is None else best * math.exp(high),
+        low=None if low is None else best * math.exp(-low / 2),
+        high=None if high is None else best * math.exp(high / 2),
     )
 
 
-def _joined(*pairs: tuple[float | None, float | None]) -> float | None:
+def _apart(*pairs: tuple[float | None, float | None]) -> float | None:
+    """Return how far a limit of a product lies from it, in logarithms; None: a factor has no such limit."""
     apart = []
     for estimate, limit in pairs:
-        if not estimate or not limit:
+        if not estimate or not limit or limit < 0:
             return None
         apart.append(math.log(limit / estimate))
-    return math.hypot(*apart) / 2
+    return math.hypot(*apart)

@@ -85,17 +85,20 @@ def _time(
     row = next(row for row in evidence.figures.rows if row.batch_size == size)
     target = evidence.study.target
     ratio = contrast(whole, low, lambda run: took(run, target).seconds)
+    figures = [f"seconds to the target, count {row.batch_count} over count {count}: {times(ratio)}"]
+    if row.step_s is not None:
+        figures.insert(
+            0,
+            f"seconds of an epoch at size {size}: {units.number(count * row.step_s)} at count {count}, "
+            f"{units.number(row.batch_count * row.step_s)} at count {row.batch_count}",
+        )
     return Claim(
         heading=HEADING,
         claim="A higher count takes longer.",
         standing=Standing.SUPPORTED if row.batch_count > count else Standing.CANNOT_TELL,
         sentence="For each epoch yes, in proportion. To the same loss it is not the count that takes the time, but the "
         "steps.",
-        figures=(
-            f"seconds of an epoch at size {size}: {units.number(count * row.step_s)} at count {count}, "
-            f"{units.number(row.batch_count * row.step_s)} at count {row.batch_count}",
-            f"seconds to the target, count {row.batch_count} over count {count}: {times(ratio)}",
-        ),
+        figures=tuple(figures),
         settles="nothing for an epoch; more seeds for the time to a loss",
     )
 

@@ -182,7 +182,8 @@ def _efficiency(evidence: Evidence) -> Claim:
         Standing.NOT_SUPPORTED: f"This machine works through a batch of {evidence.large} no faster for each example.",
         Standing.CANNOT_TELL: "The rates of examples are not told apart.",
     }[standing]
-    rates = "; ".join(f"{row.batch_size}: {units.number(row.examples_per_s)}" for row in evidence.figures.rows)
+    known = ((row.batch_size, row.examples_per_s) for row in evidence.figures.rows)
+    rates = "; ".join(f"{size}: {'not known' if rate is None else units.number(rate)}" for size, rate in known)
     figures = [f"examples/s by batch size: {rates}", f"{evidence.large} over {evidence.small}: {times(ratio)}"]
     if scaling is not None:
         figures.append(f"half of the largest rate is reached at a batch of {amount(scaling.half_saturation)}")

@@ -13,7 +13,7 @@ from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE, Config
 from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.estimate import Run
 from pytest_sdbatch.analysis.exact import compare_exact
-from pytest_sdbatch.analysis.explanation import Explanation
+from pytest_sdbatch.analysis.explanation import Explanation, in_words_of
 from pytest_sdbatch.analysis.growth import growth
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
@@ -143,7 +143,7 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
         base=tuple(base),
         candidate=tuple(candidate),
         config=config or Config(),
-        explanations=decision.explanations,
+        explanations=in_words_of(decision.explanations, (case.place for case in cases)),
         suspects=tuple(
             name
             for name in dict.fromkeys((*decision.suspects, *of_memory.suspects))

@@ -9,13 +9,15 @@ apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.estimate import Estimate, Locations, student_quantile
+from pytest_sdbatch.analysis.sides import Place
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.nouns import GENERATION, TRAINING, Nouns
 
 _WORST_MISFIT = 0.1  # of a case's base time from the line: beyond it a line explains nothing
 _LEAST_CONTRAST = 0.05  # of the cases' shares paid per call: below it they do not tell the parts apart
@@ -50,9 +52,11 @@ class Explanation:
     group: str
     per_call: Part
     per_image: Part
+    nouns: Nouns = GENERATION
 
     def __str__(self) -> str:
-        return f"{self.group}: each call costs {self.per_call}, each image {self.per_image}"
+        nouns = self.nouns
+        return f"{self.group}: each {nouns.call} costs {self.per_call}, each {nouns.image} {self.per_image}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,12 @@ def explain(
             ]
             found.append(_explain(group, points))
     return tuple(explanation for explanation in found if explanation is not None)
+
+
+def in_words_of(explanations: Iterable[Explanation], places: Iterable[Place]) -> tuple[Explanation, ...]:
+    """Return *explanations* in the words of what their groups are made of."""
+    trained = {name for p in places if p.trains for name in (p.group, f"{p.test} {p.group}")}
+    return tuple(replace(one, nouns=TRAINING) if one.group in trained else one for one in explanations)
 
 
 def _point(estimate: Estimate, base: Sequence[float], batch_size: int, batch_count: int) -> _Point:

@@ -71,4 +71,4 @@ def _stage(base: Sequence[Measured], candidate: Sequence[Measured]) -> str | Non
     name = max(grown, key=lambda key: grown[key])
     part = units.share(grown[name] / sum(grown.values()))
     times = " -> ".join(units.duration(max(side.get(name, 0.0), 0.0)) for side in (before, after))
-    return f"stage: {name} {times} per call, {part} of what was added"
+    return f"stage: {name} {times} {base[0].place.nouns.per_call}, {part} of what was added"

@@ -39,12 +39,12 @@ def _broken(record: Record, limits: Mapping[str, float], *, timed: bool) -> Iter
         yield f"peak memory {units.memory(peak)}, at most {units.memory(most)}"
     if not timed or min(seconds) <= 0:
         return
-    call_s = location_s(seconds) / record.case.calls
+    call_s, nouns = location_s(seconds) / record.case.calls, record.case.nouns
     if "latency" in limits and call_s > limits["latency"]:
-        yield f"{units.duration(call_s)} per call, at most {units.duration(limits['latency'])}"
+        yield f"{units.duration(call_s)} {nouns.per_call}, at most {units.duration(limits['latency'])}"
     rate, least = record.case.images / (call_s * record.case.calls), limits.get("images_per_s")
     if least is not None and rate < least:
-        yield f"{units.rate(rate)}, at least {units.rate(least)}"
+        yield f"{units.rate(rate, nouns.images)}, at least {units.rate(least, nouns.images)}"
 
 
 def _peak_bytes(record: Record) -> int | None:

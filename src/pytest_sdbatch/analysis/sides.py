@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_sdbatch.analysis.comparable import Facts
+from pytest_sdbatch.nouns import GENERATION, TRAINING, Nouns
 
 OK = "ok"
 
@@ -19,6 +20,12 @@ class Place:
     case: str
     batch_size: int = 1
     batch_count: int = 1
+    trains: bool = False
+
+    @property
+    def nouns(self) -> Nouns:
+        """What its rounds are made of, in words."""
+        return TRAINING if self.trains else GENERATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

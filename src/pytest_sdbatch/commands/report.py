@@ -1,4 +1,4 @@
-"""``sdbatch report``: run files shown again, on the screen or as a page, Markdown or CSV; nothing is measured."""
+"""``sdbatch report``: run files or a study shown again, on the screen or as a page; nothing is measured."""
 
 from __future__ import annotations
 
@@ -43,13 +43,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command and its options."""
     parser = commands.add_parser(
         "report",
-        help="show run files again: sdbatch report run.json -o report.html (or .md, .csv; without -o on the screen)",
+        help="show run files, or a study, again: sdbatch report run.json -o report.html (or .md, .csv; without -o on "
+        "the screen)",
         epilog=_EPILOG,
         formatter_class=Wrapped,
     )
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN.json", help="run files, of one machine or of several"
-    )
+        "runs", nargs="+", type=Path, metavar="RUN.json",
+        help="run files, of one machine or of several; or what one sdbatch study kept",
+    )  # fmt: skip
     parser.add_argument(
         "-o", OUTPUT, action="append", type=Path, metavar="FILE", default=[],
         help="write it: .html a page to look at, .md, .csv; may be given several times",
@@ -77,11 +79,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(given: argparse.Namespace) -> int:
     """Read, and show or write; return the exit status."""
     if given.format is not None:
-        names = ("baseline", "verdicts", "memory", *_FLAGS)
-        besides = [f"--{name.replace('_', '-')}" for name in names if getattr(given, name) not in (None, [])]
-        return export_runs(given.format, given.runs, given.output, besides=besides)
+        return export_runs(given.format, given.runs, given.output, besides=_besides(given))
+    from pytest_sdbatch.commands.report_study import show_study
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.report_file import NO_RUN_FILE, check_reports
+    from pytest_sdbatch.storage.study_file import is_study
 
     try:
         check_reports(given.output, option=OUTPUT, kinds=NO_RUN_FILE)
@@ -90,6 +92,8 @@ def run(given: argparse.Namespace) -> int:
     except SdbatchError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
+    if any(map(is_study, given.runs)):
+        return show_study(given.runs, given.output, besides=_besides(given))
     try:
         with without_collector():
             reported = _reported(given)
@@ -98,6 +102,12 @@ def run(given: argparse.Namespace) -> int:
         print(f"ERROR: {error}", file=sys.stderr)
         return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
     return ExitStatus.GOOD
+
+
+def _besides(given: argparse.Namespace) -> list[str]:
+    """Return the flags that were given and ask something of runs of cases."""
+    names = ("baseline", "verdicts", "memory", *_FLAGS)
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(given, name) not in (None, [])]
 
 
 def _reported(given: argparse.Namespace) -> Reported:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from pytest_sdbatch.grid.training import ID_PATTERN, Training, training_of_id
+from pytest_sdbatch.nouns import GENERATION, TRAINING, Nouns
 
 PoolKey = tuple[str, str, str, str, int, str]
 
@@ -71,6 +72,11 @@ class Case:
     def calls(self) -> int:
         """Calls of one round: all batches of generation; of training one optimizer step, be an epoch ever so long."""
         return self.batch_count if self.training is None else 1
+
+    @property
+    def nouns(self) -> Nouns:
+        """What is timed of it, and what it makes, in words."""
+        return GENERATION if self.training is None else TRAINING
 
     @property
     def images(self) -> int:

@@ -261,8 +261,8 @@ def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[s
     config = comparison.config
     interval = f", 95 % interval {interval_text(time.interval)}" if time.interval is not None else ""
     yield (
-        f"  time: {units.duration(case.base_call_s)} -> {units.duration(case.candidate_call_s)} per call, "
-        f"{units.change(time.estimate)}{interval}{_unless_red(time)}"
+        f"  time: {units.duration(case.base_call_s)} -> {units.duration(case.candidate_call_s)} "
+        f"{case.place.nouns.per_call}, {units.change(time.estimate)}{interval}{_unless_red(time)}"
     )
     if time.verdict is Verdict.REGRESSED:
         yield f"  why: {time.reason}" + (f" (p = {time.p:.1g})" if time.p is not None else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_sdbatch.analysis.verdict_list import ListedCase
 from pytest_sdbatch.records import Record, Run, full_name
@@ -25,6 +25,11 @@ def csv_table(reported: Reported) -> str:
     lines = [dict(line) for source in reported.sources for line in _lines(source, _verdicts(reported))]
     stages = dict.fromkeys(key for line in lines for key in line if key.startswith("stage_"))
     names = [*(key for key in (lines[0] if lines else _FIRST) if not key.startswith("stage_")), *stages]
+    return comma_separated(names, lines)
+
+
+def comma_separated(names: Sequence[str], lines: Iterable[Mapping[str, Value]]) -> str:
+    """Return *lines* under a line of *names*, no cell of which a spreadsheet calculates. What is missing is empty."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(map(csv_text, names))

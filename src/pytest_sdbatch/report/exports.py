@@ -47,17 +47,18 @@ class _Figures:
     name: str
     row: Row
     call_s: float
+    images: int  # of a call; of training, the examples of a step
     quartiles_s: tuple[float, float] | None  # of the rounds' seconds per call, widened to hold call_s; one has none
 
     @property
     def made(self) -> int:
         """How many images a call makes, or for videos frames."""
-        return self.row.batch_size * (self.row.frames or 1)
+        return self.images * (self.row.frames or 1)
 
     @property
     def unit(self) -> str:
         """What is made per second."""
-        return "images/s" if self.row.frames is None else "frames/s"
+        return self.row.nouns.rate if self.row.frames is None else "frames/s"
 
 
 def export(name: str, runs: Sequence[Run]) -> Exported:
@@ -100,8 +101,17 @@ def _figures_of(runs: Sequence[Run]) -> tuple[list[_Figures], list[tuple[str, st
         if row.outcome is not Outcome.OK or row.call_s is None:
             left_out.append((name, row.outcome.value if row.outcome is not Outcome.OK else "no figures"))
             continue
-        calls = [reading.wall_s / row.batch_count for reading in record.rounds]
-        found.append(_Figures(name=name, row=row, call_s=row.call_s, quartiles_s=_quartiles(calls, row.call_s)))
+        case = record.case
+        calls = [reading.wall_s / case.calls for reading in record.rounds]
+        found.append(
+            _Figures(
+                name=name,
+                row=row,
+                call_s=row.call_s,
+                images=case.images // case.calls,
+                quartiles_s=_quartiles(calls, row.call_s),
+            )
+        )
     return found, left_out
 
 
@@ -121,12 +131,12 @@ def _smaller(figures: Sequence[_Figures]) -> _Document:
 
 
 def _smaller_of(one: _Figures) -> Iterator[dict[str, Any]]:
-    yield _value(one, f"{one.name} time", one.call_s / one.row.batch_size, "s/image", spread=True)
+    yield _value(one, f"{one.name} time", one.call_s / one.images, f"s/{one.row.nouns.image}", spread=True)
     for what, size in (("peak memory", one.row.peak_bytes), ("memory of the device", one.row.device_bytes)):
         if size is not None:
             yield _value(one, f"{one.name} {what}", size / _MIB, "MiB")
     if one.row.joules_per_image is not None:
-        yield _value(one, f"{one.name} energy", one.row.joules_per_image, "J/image")
+        yield _value(one, f"{one.name} energy", one.row.joules_per_image, f"J/{one.row.nouns.image}")
 
 
 def _value(one: _Figures, name: str, value: float, unit: str, *, spread: bool = False) -> dict[str, Any]:
@@ -134,7 +144,10 @@ def _value(one: _Figures, name: str, value: float, unit: str, *, spread: bool = 
     entry: dict[str, Any] = {"name": name, "value": value, "unit": unit}
     if spread and one.row.call_interval is not None:
         entry["range"] = f"{units.spread(one.row.call_interval.half_width_ratio)} within this run"
-    return {**entry, "extra": f"{units.duration(one.call_s)} per call\n{units.count(one.row.rounds, 'round')}"}
+    return {
+        **entry,
+        "extra": f"{units.duration(one.call_s)} {one.row.nouns.per_call}\n{units.count(one.row.rounds, 'round')}",
+    }
 
 
 def _bencher(figures: Sequence[_Figures]) -> _Document:

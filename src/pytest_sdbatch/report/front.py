@@ -14,6 +14,7 @@ from pytest_sdbatch.analysis.pareto import Limits, pareto_front
 from pytest_sdbatch.analysis.splits import Split
 from pytest_sdbatch.analysis.spread import Timing, spread_of
 from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.nouns import GENERATION, Nouns
 from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.measured import Measured
@@ -68,16 +69,19 @@ def front_of_rows(members: Sequence[Row], measured: Measured, *, price_per_s: fl
     )
 
 
-def front_of_entrants(entrants: Sequence[Entrant[T]]) -> Front[T]:
+def front_of_entrants(entrants: Sequence[Entrant[T]], nouns: Nouns = GENERATION) -> Front[T]:
     """Return the front over latency, throughput, memory, energy and cost, of one device or of several.
 
     A figure that one of them lacks is compared of none.
     """
     calls = _calls([entrant.timing for entrant in entrants])
-    images = [_times(limits, 1 / entrant.row.batch_size) for entrant, limits in zip(entrants, calls, strict=True)]
+    images = [
+        _times(limits, entrant.record.case.calls / entrant.record.case.images)
+        for entrant, limits in zip(entrants, calls, strict=True)
+    ]
     columns: dict[str, Sequence[Limits | None]] = {
-        "time per call": calls,
-        "time per image": images,
+        f"time {nouns.per_call}": calls,
+        f"time per {nouns.image}": images,
         "peak memory": [_memory(entrant.row.peak_bytes) for entrant in entrants],
         "energy": [_energy(entrant.record) for entrant in entrants],
         "cost": [

@@ -15,7 +15,8 @@ from pytest_sdbatch.report.measured import of_runs
 from pytest_sdbatch.report.places import fact_rows, origin
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import split_blocks, split_notes
-from pytest_sdbatch.report.table import cells, columns, numbered_notes, rows
+from pytest_sdbatch.report.table import Row, cells, columns, numbered_notes, rows
+from pytest_sdbatch.report.training import is_training, training_cells, training_columns, training_rows
 
 
 def report_markdown(reported: Reported) -> str:
@@ -56,21 +57,26 @@ def _verdicts(reported: Reported) -> Iterator[str]:
 
 
 def _figures(source: Source, *, named: bool) -> Iterator[str]:
-    measured = of_runs(source.runs)
-    table = rows(measured.records.values())
-    notes = numbered_notes(table)
+    records = of_runs(source.runs).records.values()
+    generated, trained = rows(r for r in records if not is_training(r)), training_rows(filter(is_training, records))
+    notes = numbered_notes([*generated, *(one.row for one in trained)])
     yield from ("", f"## Figures{f' of {markdown(source.name)}' if named else ''}")
-    groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
-    for row in table:
-        groups.setdefault((row.test, row.group), []).append(cells(row, notes))
-    shown = columns(table)
-    for (test, group), members in groups.items():
-        yield from ("", f"{markdown(test)}: **{markdown(group)}**", "")
-        yield from _table(shown, members)
+    yield from _groups(columns(generated), [(row, cells(row, notes)) for row in generated])
+    yield from _groups(training_columns(trained), [(one.row, training_cells(one, notes)) for one in trained])
     if notes:
         yield ""
         yield from (f"- ({number}) {markdown(note)}" for note, number in notes.items())
     yield from _splits(source)
+
+
+def _groups(shown: Sequence[Column], lines: Iterable[tuple[Row, Mapping[str, str]]]) -> Iterator[str]:
+    """Yield a table for each group of each test."""
+    groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+    for row, texts in lines:
+        groups.setdefault((row.test, row.group), []).append(texts)
+    for (test, group), members in groups.items():
+        yield from ("", f"{markdown(test)}: **{markdown(group)}**", "")
+        yield from _table(shown, members)
 
 
 def _splits(source: Source) -> Iterator[str]:

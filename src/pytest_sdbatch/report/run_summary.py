@@ -39,8 +39,9 @@ def run_summary(
     heads = ["case", *(column.header.replace("/\n", "/").replace("\n", " ") for column in shown), "outcome"]
     made.add("", f"| {' | '.join(heads)} |", f"|---|{'---:|' * len(shown)}---|")
     order = sorted(table, key=worst_first)[:MOST_ROWS]
-    several = len({row.test for row in table}) > 1
-    added = made.add_blocks([_line(row, [column.key for column in shown], named=several)] for row in order)
+    several, mixed = len({row.test for row in table}) > 1, len({row.nouns for row in table}) > 1
+    keys = [column.key for column in shown]
+    added = made.add_blocks([_line(row, keys, named=several, mixed=mixed)] for row in order)
     text = made.text()
     if added < len(table):
         text += f"\n{units.count(len(table) - added, 'more case')} without a row here; the run file has them all\n"
@@ -65,8 +66,8 @@ def worst_first(row: Row) -> int:
     return 1 if row.outcome is not Outcome.OK or row.unreliable else 3
 
 
-def _line(row: Row, keys: Sequence[str], *, named: bool) -> str:
-    texts = cells(row, dict.fromkeys(row.notes, 0))
+def _line(row: Row, keys: Sequence[str], *, named: bool, mixed: bool) -> str:
+    texts = cells(row, dict.fromkeys(row.notes, 0), mixed=mixed)
     outcome = "; ".join([row.outcome_text, *row.notes])
     name = f"{row.test} {row.case}" if named or row.model is None else row.case
     return f"| {' | '.join(map(_text, [name, *(texts[key] for key in keys), outcome]))} |"

@@ -21,7 +21,7 @@ from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
 SCHEMA = 1
 _UNKNOWN = "-"
 _SHARED = 1.2  # wall over CPU seconds of one thread; alone they agree
-_COLUMNS = (
+SIZE_COLUMNS = (
     Column("size", "batch\nsize"),
     Column("count", "batches of\nan epoch", drop=6),
     Column("rate", "learning\nrate"),
@@ -51,10 +51,10 @@ def render_study(study: Study, *, width: int, color: bool, encoding: str = "utf-
 
     figures = figures_of(study)
     claims = claim_table(study, figures)
-    lines = [Text(line) for text in _about(study) for line in _wrapped(text, width)]
-    block = Block(heading=(), rows=tuple(_cells(row) for row in figures.rows))
-    lines += lay_out(_COLUMNS, [block], width=width, encoding=encoding)
-    lines += [Text(line, "dim") for text in _legend(study, figures) for line in _wrapped(text, width)]
+    lines = [Text(line) for text in about(study) for line in _wrapped(text, width)]
+    block = Block(heading=(), rows=tuple(size_cells(row) for row in figures.rows))
+    lines += lay_out(SIZE_COLUMNS, [block], width=width, encoding=encoding)
+    lines += [Text(line, "dim") for text in legend(study, figures) for line in _wrapped(text, width)]
     lines += [Text(line) for text in laws(study, figures) for line in _wrapped(text, width)]
     for heading, group in groupby(claims, key=lambda claim: claim.heading):
         lines += [Text(""), Text(heading, "bold")]
@@ -112,12 +112,12 @@ def study_markdown(study: Study) -> str:
     """Return *study* as Markdown, all text from outside escaped."""
     figures = figures_of(study)
     claims = claim_table(study, figures)
-    lines = [f"{markdown(text)}  " for text in _about(study)]
-    lines += ["", f"| {' | '.join(column.title for column in _COLUMNS)} |", f"|{'---:|' * len(_COLUMNS)}"]
+    lines = [f"{markdown(text)}  " for text in about(study)]
+    lines += ["", f"| {' | '.join(column.title for column in SIZE_COLUMNS)} |", f"|{'---:|' * len(SIZE_COLUMNS)}"]
     for row in figures.rows:
-        shown = _cells(row)
-        lines.append(f"| {' | '.join(markdown(shown[column.key].text) for column in _COLUMNS)} |")
-    lines += ["", *(f"{markdown(text)}  " for text in (*_legend(study, figures), *laws(study, figures)))]
+        shown = size_cells(row)
+        lines.append(f"| {' | '.join(markdown(shown[column.key].text) for column in SIZE_COLUMNS)} |")
+    lines += ["", *(f"{markdown(text)}  " for text in (*legend(study, figures), *laws(study, figures)))]
     lines += ["", f"Measured on {markdown(measured_on(study))}.", ""]
     for heading, group in groupby(claims, key=lambda claim: claim.heading):
         lines += [f"### {heading}", "", "| claim | verdict | figures | what would settle it |", "|---|---|---|---|"]
@@ -127,36 +127,68 @@ def study_markdown(study: Study) -> str:
     return "\n".join(lines)
 
 
+def study_document(study: Study, *, file: str) -> str:
+    """Return *study* as a document of its own in Markdown; *file* is its name, as the user wrote it."""
+    where = ", ".join(map(markdown, filter(None, (study.command, study.started_at[:10], file))))
+    return f"# sdbatch study\n\n{where}\n\n{study_markdown(study)}"
+
+
 def laws(study: Study, figures: Figures) -> Iterator[str]:
     """Yield the sentences of both laws and what follows from them."""
-    law, scaling, best = figures.law, figures.scaling, figures.best
+    yield law_of_examples(figures)
+    yield from filter(None, (law_of_seconds(figures), soonest(figures), unmeasured(study, figures)))
+    yield from (f"{ramp_end(run)}." for run in study.of(Part.RAMP))
+
+
+def law_of_examples(figures: Figures) -> str:
+    """Return the line through the examples to the target, or why there is none."""
+    law = figures.law
     if law is None:
-        yield f"No law of examples: {figures.no_law}."
-    else:
-        fit = "two sizes lie on any line" if law.r_squared is None else f"R^2 {law.r_squared:.3f}"
-        yield (
-            f"Examples to the target: {amount(law.fewest_examples)} + {amount(law.fewest_steps)} x batch size ({fit}); "
-            f"critical batch size {amount(law.critical_batch)}."
-        )
-    if scaling is not None:
-        yield (
-            f"Seconds of a step: {units.duration(scaling.curve.call_s)} + {units.duration(scaling.curve.image_s)} x "
-            f"batch size; half of the largest rate at a batch of {amount(scaling.half_saturation)} "
-            f"({scaling.scope.value})."
-        )
-    if best is not None and best.size.estimate is not None and best.high is not None:
-        yield (
-            f"Soonest at a batch of {amount(best.size)}; from {units.number(best.low)} to {units.number(best.high)} it "
-            "takes at most a tenth longer."
-        )
-    if law is not None and scaling is not None:
-        sizes = [size for size in _powers(study.sizes) if size not in study.sizes]
-        times = [(size, seconds_to_target(law, scaling.curve, size)) for size in sizes]
-        shown = "; ".join(f"{size}: {units.duration(seconds)}" for size, seconds in times if seconds is not None)
-        if shown:
-            yield f"By both lines, sizes that were not measured would take: {shown}."
-    for run in study.of(Part.RAMP):
-        yield f"Ramp, seed {run.seed}: {run.end.value}; {run.reason}."
+        return f"No law of examples: {figures.no_law}."
+    fit = "two sizes lie on any line" if law.r_squared is None else f"R^2 {law.r_squared:.3f}"
+    return (
+        f"Examples to the target: {amount(law.fewest_examples)} + {amount(law.fewest_steps)} x batch size ({fit}); "
+        f"critical batch size {amount(law.critical_batch)}."
+    )
+
+
+def law_of_seconds(figures: Figures) -> str:
+    """Return the line through the seconds of a step; empty: there is none."""
+    scaling = figures.scaling
+    if scaling is None:
+        return ""
+    return (
+        f"Seconds of a step: {units.duration(scaling.curve.call_s)} + {units.duration(scaling.curve.image_s)} x "
+        f"batch size; half of the largest rate at a batch of {amount(scaling.half_saturation)} "
+        f"({scaling.scope.value})."
+    )
+
+
+def soonest(figures: Figures) -> str:
+    """Return where both lines put the size that is soonest at the target; empty: nowhere."""
+    best = figures.best
+    if best is None or best.size.estimate is None or best.high is None:
+        return ""
+    return (
+        f"Soonest at a batch of {amount(best.size)}; from {units.number(best.low)} to {units.number(best.high)} it "
+        "takes at most a tenth longer."
+    )
+
+
+def unmeasured(study: Study, figures: Figures) -> str:
+    """Return the seconds to the target of sizes between and around those measured; empty: the lines give none."""
+    law, scaling = figures.law, figures.scaling
+    if law is None or scaling is None:
+        return ""
+    sizes = [size for size in _powers(study.sizes) if size not in study.sizes]
+    times = [(size, seconds_to_target(law, scaling.curve, size)) for size in sizes]
+    shown = "; ".join(f"{size}: {units.duration(seconds)}" for size, seconds in times if seconds is not None)
+    return f"By both lines, sizes that were not measured would take: {shown}." if shown else ""
+
+
+def ramp_end(run: TrainingRun) -> str:
+    """Return how a run of the ramp ended."""
+    return f"Ramp, seed {run.seed}: {run.end.value}; {run.reason}"
 
 
 def _powers(sizes: tuple[int, ...]) -> Iterator[int]:
@@ -168,7 +200,8 @@ def _powers(sizes: tuple[int, ...]) -> Iterator[int]:
         power *= 2
 
 
-def _about(study: Study) -> Iterator[str]:
+def about(study: Study) -> Iterator[str]:
+    """Yield what was learned, and to which loss."""
     data = study.data
     yield (
         f"{plain(data.name)}: {units.count(data.train_images, 'image')} to train on, {data.held_out_images:,} held "
@@ -181,7 +214,8 @@ def _about(study: Study) -> Iterator[str]:
     )
 
 
-def _legend(study: Study, figures: Figures) -> Iterator[str]:
+def legend(study: Study, figures: Figures) -> Iterator[str]:
+    """Yield what the columns of the table mean, and what of it is doubtful."""
     clock = "CPU time" if study.facts.get("device_kind") == "cpu" else "wall time"
     yield f"in brackets: 95 % limits over seeds; seconds: {clock} of the steps, evaluations left out"
     if _was_shared(study):
@@ -214,7 +248,9 @@ def _was_shared(study: Study) -> bool:
     return study.facts.get("device_kind") == "cpu" and study.facts.get("threads") == 1 and wall_s > _SHARED * cpu_s
 
 
-def _cells(row: SizeRow) -> dict[str, Cell]:
+def size_cells(row: SizeRow) -> dict[str, Cell]:
+    """Return the cells of one batch size by column."""
+
     def known(bounds: Bounds | None) -> Cell:
         if bounds is None:
             return Cell("not-reached", "yellow")
@@ -229,7 +265,7 @@ def _cells(row: SizeRow) -> dict[str, Cell]:
         "steps": known(row.steps),
         "examples": known(row.examples),
         "seconds": known(row.seconds),
-        "speed": Cell(units.number(row.examples_per_s)),
+        "speed": Cell(_UNKNOWN if row.examples_per_s is None else units.number(row.examples_per_s)),
         "accuracy": Cell(_UNKNOWN if row.accuracy.value is None else f"{row.accuracy.value:.3f}"),
         "frechet": Cell(_UNKNOWN if row.frechet.value is None else units.number(row.frechet.value)),
         "gap": Cell(_UNKNOWN if row.gap is None else f"{row.gap:.4f}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -11,10 +11,12 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval, location_s
 from pytest_sdbatch.measure.boundaries import slowing
 from pytest_sdbatch.measure.validity import other_processes
+from pytest_sdbatch.nouns import GENERATION, TRAINING, Nouns
 from pytest_sdbatch.records import Outcome, Record, Round
 from pytest_sdbatch.report.layout import Column
 
 UNKNOWN = "-"
+PHASES = ("forward", "backward", "optimizer")  # of a training step
 NOTHING_KEPT: Mapping[tuple[str, str], str] = MappingProxyType({})
 MEMORY_SOURCES = {
     "peak_allocated_bytes": "live tensors in torch's allocator",
@@ -34,6 +36,7 @@ class Row:
     batch_size: int
     batch_count: int
     frames: int | None = None  # Case.frames; a video counts as one image
+    nouns: Nouns = GENERATION  # Case.nouns
     outcome: Outcome
     test_outcome: str
     rounds: int
@@ -69,7 +72,7 @@ class Row:
     @property
     def rate_text(self) -> str | None:
         """Throughput with its unit: ``3.21 images/s``, of videos ``51.4 frames/s``; None where it is not known."""
-        return None if self.images_per_s is None else throughput(self.images_per_s, self.frames)
+        return None if self.images_per_s is None else throughput(self.images_per_s, self.frames, self.nouns)
 
     @property
     def counts(self) -> bool:
@@ -121,21 +124,40 @@ _OPTIONAL = {
 def columns(table: Sequence[Row]) -> tuple[Column, ...]:
     """Return the COLUMNS that *table* has figures for, as they are headed there.
 
-    Videos are told in frames/s, which can be compared over lengths. Among images their cells say so themselves.
+    Videos are told in frames/s, which can be compared over lengths. Among images their cells say so themselves; so do
+    those of training among generation.
     """
     empty = {key for key, figure in _OPTIONAL.items() if all(getattr(row, figure) is None for row in table)}
     of_videos = bool(table) and all(row.frames is not None for row in table)
     videos = {"rate": "throughput", "image": "per video", "energy": "energy\nper video"}
-    headers = videos if of_videos else {}
+    headers = videos if of_videos else _headers({row.nouns for row in table})
     if "all" not in empty:
         headers = headers | {"all": f"all {table[0].images}\n{'videos' if of_videos else 'images'}"}
     shown = (column for column in COLUMNS if column.key not in empty)
     return tuple(replace(column, header=headers.get(column.key, column.header)) for column in shown)
 
 
-def throughput(images_per_s: float, frames: int | None) -> str:
+def _headers(kinds: Set[Nouns]) -> dict[str, str]:
+    """Return the headers that differ from those of generation, for rows of these kinds."""
+    if TRAINING not in kinds:
+        return {}
+    both = {"call": "per call\nor step", "rate": "throughput", "stages": "stages\nin %"}
+    one = TRAINING
+    alone = {
+        "call": one.per_call,
+        "rate": one.rate,
+        "image": f"per {one.image}",
+        "stages": "forward/backward/\noptimizer in %",
+        "energy": f"energy\nper {one.image}",
+    }
+    return alone if len(kinds) == 1 else both
+
+
+def throughput(images_per_s: float, frames: int | None, nouns: Nouns = GENERATION) -> str:
     """Return images per second, or for videos of so many *frames* the frames per second, with the unit."""
-    return units.rate(images_per_s) if frames is None else units.rate(images_per_s * frames, "frames")
+    if frames is not None:
+        return units.rate(images_per_s * frames, "frames")
+    return units.rate(images_per_s, nouns.images)
 
 
 def rows(records: Iterable[Record], kept: Mapping[tuple[str, str], str] = NOTHING_KEPT) -> tuple[Row, ...]:
@@ -151,7 +173,8 @@ def rows(records: Iterable[Record], kept: Mapping[tuple[str, str], str] = NOTHIN
     groups = list(dict.fromkeys(row.group for row in made))
     made.sort(key=lambda row: (tests.index(row.test), groups.index(row.group), row.batch_size, row.batch_count))
     references = _references(made)
-    split_up = len({row.images for row in made}) == 1 and len({row.batch_count for row in made}) > 1
+    generate = not any(row.nouns == TRAINING for row in made)
+    split_up = generate and len({row.images for row in made}) == 1 and len({row.batch_count for row in made}) > 1
     return tuple(
         replace(
             row,
@@ -168,15 +191,22 @@ def numbered_notes(table: Iterable[Row]) -> dict[str, int]:
     return {note: number for number, note in enumerate(notes, start=1)}
 
 
-def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
-    """Return the text of each column of *row*; the outcome carries the numbers of its *notes*."""
+def cells(row: Row, notes: Mapping[str, int], *, mixed: bool = False) -> dict[str, str]:
+    """Return the text of each column of *row*; the outcome carries the numbers of its *notes*.
+
+    Args:
+        row: of a table.
+        notes: their numbers.
+        mixed: whether the table has rows of training and of generation, whose units differ.
+
+    """
     numbers = ",".join(map(str, sorted(notes[note] for note in row.notes)))
     rate = row.rate_text or UNKNOWN
     return {
         "case": f"b{row.split}",
         "call": UNKNOWN if row.call_s is None else units.duration(row.call_s),
         "spread": UNKNOWN if row.call_interval is None else units.spread(row.call_interval.half_width_ratio),
-        "rate": rate if row.frames is not None else rate.removesuffix(" images/s"),
+        "rate": rate if row.frames is not None or mixed else rate.removesuffix(f" {row.nouns.rate}"),
         "image": UNKNOWN if row.s_per_image is None else units.duration(row.s_per_image),
         "all": UNKNOWN if row.all_s is None else units.duration(row.all_s),
         "cold": UNKNOWN if row.cold_start_s is None else units.duration(row.cold_start_s),
@@ -187,7 +217,7 @@ def cells(row: Row, notes: Mapping[str, int]) -> dict[str, str]:
         "clock": UNKNOWN if row.sm_clock_mhz is None else f"{units.count(round(row.sm_clock_mhz))} MHz",
         "heat": UNKNOWN if row.hottest_celsius is None else f"{row.hottest_celsius} C",
         "cap": UNKNOWN if row.power_cap_ratio is None else units.share(row.power_cap_ratio),
-        "stages": UNKNOWN if row.stage_shares is None else _stages(row.stage_shares),
+        "stages": UNKNOWN if row.stage_shares is None else _stages(row.stage_shares, row.nouns),
         "outcome": f"{row.outcome_text} ({numbers})" if numbers else row.outcome_text,
     }
 
@@ -204,6 +234,7 @@ def _row(record: Record, kept: str) -> Row:
         batch_size=case.batch_size,
         batch_count=case.batch_count,
         frames=case.frames,
+        nouns=case.nouns,
         outcome=record.outcome,
         test_outcome=record.test_outcome,
         rounds=len(record.rounds),
@@ -331,10 +362,10 @@ def _stage_shares(rounds: Sequence[Round]) -> Mapping[str, float] | None:
     return {name: math.fsum(split.get(name, 0.0) for split in splits) / wall_s for name in names}
 
 
-def _stages(shares: Mapping[str, float]) -> str:
-    """Return the percent of text encoders, denoiser and VAE: ``2/90/6``."""
+def _stages(shares: Mapping[str, float], nouns: Nouns) -> str:
+    """Return the percent of text encoders, denoiser and VAE: ``2/90/6``; of training, of its phases."""
     parts = []
-    for prefix in ("text_encoder", "denoiser", "vae_"):
+    for prefix in PHASES if nouns == TRAINING else ("text_encoder", "denoiser", "vae_"):
         found = [part for name, part in shares.items() if name.startswith(prefix)]
         parts.append(units.whole_percent(math.fsum(found)) if found else UNKNOWN)
     return "/".join(parts)

@@ -279,7 +279,7 @@ def _figures(row: Row, record: Record) -> dict[str, str]:
         return {}
     rounds = units.count(row.rounds, "round")
     figures = {
-        "call": f"{units.duration(row.call_s)}/{'step' if is_training(record) else 'call'}",
+        "call": f"{units.duration(row.call_s)}/{record.case.nouns.call}",
         "rate": row.rate_text,
         "rounds": rounds if record.stopped is None else f"{rounds}, {record.stopped.value}",
     }

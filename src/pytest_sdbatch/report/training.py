@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, growths
 from pytest_sdbatch.grid.training import STEP, Training
+from pytest_sdbatch.nouns import TRAINING
 from pytest_sdbatch.records import Outcome, Record
 from pytest_sdbatch.report.layout import Column
-from pytest_sdbatch.report.table import UNKNOWN, Row, numbered_notes, rows
+from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows, throughput
 
 COLUMNS = (
     Column("batch", "batch", left=True),
     Column("accumulation", "accumu-\nlation"),
     Column("processes", "pro-\ncesses", drop=5),
     Column("effective", "effective\nbatch"),
-    Column("step", "per step"),
+    Column("step", TRAINING.per_call),
     Column("spread", "within\nthis run", drop=3),
-    Column("rate", "images/s"),
+    Column("rate", TRAINING.rate),
     Column("peak", "peak\nmemory"),
     Column("phases", "peak of forward/\nbackward/optimizer", drop=4),
     Column("fits", "fits"),
@@ -29,7 +30,6 @@ COLUMNS = (
     Column("outcome", "outcome", left=True),
 )
 _TIMES = 4  # as often as before: what is predicted of accumulating
-_PHASES = ("forward", "backward", "optimizer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,9 @@ def is_training(record: Record) -> bool:
     return record.case.training is not None
 
 
-def training_rows(records: Iterable[Record], kept: Mapping[tuple[str, str], str]) -> tuple[TrainingRow, ...]:
+def training_rows(
+    records: Iterable[Record], kept: Mapping[tuple[str, str], str] = NOTHING_KEPT
+) -> tuple[TrainingRow, ...]:
     """Return a row per record, in the order of the other table; see :func:`pytest_sdbatch.report.table.rows`."""
     by_key = {record.key: record for record in records}
     return tuple(_row(row, by_key[row.test, row.case]) for row in rows(by_key.values(), kept))
@@ -114,7 +116,7 @@ def training_notes(table: Iterable[TrainingRow]) -> dict[str, int]:
 
 def training_sentences(records: Iterable[Record]) -> list[str]:
     """Return what the figures answer, a sentence per test and curve: what fits, and what accumulation buys."""
-    table = training_rows(records, {})
+    table = training_rows(records)
     curves: dict[tuple[str, str], list[TrainingRow]] = {}
     for one in table:
         curves.setdefault((one.row.test, one.curve), []).append(one)
@@ -124,21 +126,32 @@ def training_sentences(records: Iterable[Record]) -> list[str]:
     return found
 
 
-def _row(row: Row, record: Record) -> TrainingRow:
-    case, how = record.case, record.case.training
-    assert how is not None
+def epoch_seconds(record: Record, row: Row) -> float | None:
+    """Return the seconds of an epoch of *record*, whose figures are *row*; None: it generates, or nobody knows."""
+    batches, how = _batches(record), record.case.training
+    if batches is None or how is None or row.call_s is None:
+        return None
+    return math.ceil(batches / how.accumulation) * row.call_s
+
+
+def _batches(record: Record) -> int | None:
+    """Return the batches of an epoch in each process; None: of data that nobody named."""
     known = record.trained is not None and record.trained.images is not None
-    batches = case.batch_count if known or case.batch_count > 1 else None
-    steps = None if batches is None else math.ceil(batches / how.accumulation)
+    return record.case.batch_count if known or record.case.batch_count > 1 else None
+
+
+def _row(row: Row, record: Record) -> TrainingRow:
+    how = record.case.training
+    assert how is not None
     peaks = (record.memory_round.stage_peak_bytes if record.memory_round is not None else None) or {}
     return TrainingRow(
         row=row,
         record=record,
         accumulation=how.accumulation,
         processes=how.processes,
-        batches=batches,
-        epoch_s=None if steps is None or row.call_s is None else steps * row.call_s,
-        phase_bytes=tuple(peaks[name] for name in _PHASES) if set(_PHASES) <= set(peaks) else None,
+        batches=_batches(record),
+        epoch_s=epoch_seconds(record, row),
+        phase_bytes=tuple(peaks[name] for name in PHASES) if set(PHASES) <= set(peaks) else None,
         fits=_fits(record),
     )
 
@@ -168,7 +181,7 @@ def _sentence(members: Sequence[TrainingRow]) -> str:
     said = f"{largest.curve}: batch size {size} is the largest measured that fits{_beyond(curve, size)}"
     fastest = max(plain, key=lambda one: (one.row.images_per_s or 0.0, -one.row.batch_size))
     if len(plain) > 1:
-        said += f"; fastest is {fastest.row.batch_size} at {units.rate(fastest.row.images_per_s or 0.0)}"
+        said += f"; fastest is {fastest.row.batch_size} at {_rate(fastest.row.images_per_s or 0.0)}"
     if any(one.row.unreliable for one in sound):
         said += "; some of its rows are not to be relied on: measure again on a quiet machine"
     if largest.how.method == STEP:  # what it accumulates is its own matter
@@ -201,7 +214,7 @@ def _measured(plain: TrainingRow, more: TrainingRow) -> str:
     rate, without = more.row.images_per_s or 0.0, plain.row.images_per_s or 0.0
     said = (
         f"accumulating {more.accumulation} of them makes an effective batch of {units.count(more.effective)} at "
-        f"{units.rate(rate)} ({units.number(without)} at {units.count(plain.effective)})"
+        f"{_rate(rate)} ({units.number(without)} at {units.count(plain.effective)})"
     )
     if more.row.peak_bytes is not None:
         said += f" in {units.memory(more.row.peak_bytes)}"
@@ -219,8 +232,12 @@ def _predicted(one: TrainingRow) -> str:
     if seconds is not None and call_s is not None:
         # The optimizer runs once for all of them; everything else is done again for each.
         rate = effective / (_TIMES * (call_s - seconds) + seconds)
-        said += f", at {units.rate(rate)} (predicted; {units.number(one.row.images_per_s or 0.0)} without)"
+        said += f", at {_rate(rate)} (predicted; {units.number(one.row.images_per_s or 0.0)} without)"
     return f"{said} and with {_fewer(_TIMES)} updates"
+
+
+def _rate(per_s: float) -> str:
+    return throughput(per_s, None, TRAINING)
 
 
 def _fewer(times: float) -> str:

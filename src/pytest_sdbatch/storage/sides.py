@@ -115,6 +115,7 @@ def measured_of(record: Record, environment: Environment) -> Measured:
             case=f"b{case.split}",
             batch_size=case.batch_size,
             batch_count=case.calls,
+            trains=case.training is not None,
         ),
         state=_state(record),
         reason=record.reason,

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MOST_BYTES = 64 * 2**20
 _KIND = "sdbatch-study"
+_BEGINNING = 1024  # bytes in which a file says what it is
 T = TypeVar("T")
 
 
@@ -54,6 +56,15 @@ def read_study(path: Path) -> Study:
 
     """
     return _read(path, Study)
+
+
+def is_study(path: Path) -> bool:
+    """Return whether *path* begins as a study does; what cannot be read is none."""
+    try:
+        with path.open("rb") as file:
+            return re.match(rb'\s*\{\s*"kind"\s*:\s*"sdbatch-study"', file.read(_BEGINNING)) is not None
+    except OSError:
+        return False
 
 
 class StudyJournal:

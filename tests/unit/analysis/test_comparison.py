@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from compared import GIB, QUIET, ended, facts, measured, quiet_side, side
+from compared import GIB, QUIET, ended, facts, measured, quiet_side, side, trained_side
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -184,6 +185,17 @@ def test_an_explanation_names_what_grew() -> None:
     (explanation,) = compare(base, new).explanations
 
     assert str(explanation).startswith("sd15-fp16-512x512-s20: each call costs ")
+
+
+def test_an_explanation_of_training_speaks_of_steps_and_examples() -> None:
+    """The workload gives its words."""
+    sizes = (1, 2, 4, 8)
+    base = trained_side("base", 5, {b: 1.0 + 0.5 * b for b in sizes})
+    new = trained_side("new", 5, {b: 2.0 + 0.5 * b for b in sizes})
+
+    (explanation,) = compare(base, new).explanations
+
+    assert re.search(r": each step costs .* more, each example the same$", str(explanation))
 
 
 @given(RUNS, RUNS)

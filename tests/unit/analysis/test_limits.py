@@ -9,6 +9,7 @@ from compared import GIB
 
 from pytest_sdbatch.analysis.limits import broken_limits, unknown_limits
 from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.grid.training import Training
 from pytest_sdbatch.records import Outcome, Record, Round
 
 CASE = Case(model="tiny-sd", dtype="fp32", device="cpu", height=64, width=64, steps=4, batch_size=4, batch_count=2)
@@ -30,6 +31,16 @@ RECORD = Record(
 def test_a_limit_is_broken_by_a_number_beyond_it(limits: dict[str, float], broken: list[str]) -> None:
     """Four images a call, two calls in two seconds: one second a call and four images a second. Equal is kept."""
     assert broken_limits(RECORD, limits) == broken
+
+
+def test_a_limit_of_training_is_told_of_steps_and_examples() -> None:
+    """A step is one round, whatever the batches of an epoch; accumulated, it has twice the examples."""
+    trained = replace(RECORD, case=replace(CASE, steps=1, training=Training(accumulation=2)))
+
+    assert broken_limits(trained, {"latency": 1.0, "images_per_s": 4.5}) == [
+        "2.00 s per step, at most 1.00 s",
+        "4.00 examples/s, at least 4.50 examples/s",
+    ]
 
 
 def test_times_that_tell_nothing_break_no_limit() -> None:

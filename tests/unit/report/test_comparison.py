@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from compared import GIB, ended, facts, measured, quiet_side, side
+from compared import GIB, ended, facts, measured, quiet_side, side, trained_side
 
 from pytest_sdbatch.analysis.ab import compare_pairs
 from pytest_sdbatch.analysis.comparison import Comparison, compare
@@ -62,6 +62,14 @@ def test_an_inconclusive_row_says_what_could_be_found(one_of_each: Comparison) -
     assert f"+{100 * (case.time.minimum_detectable_effect or 0):.1f} %" in row
     assert "finds: the smallest slowdown" in text
     assert text.splitlines()[-1].startswith("inconclusive: 1 case; so many runs find slowdowns of")
+
+
+def test_the_block_of_a_step_that_regressed_says_so() -> None:
+    """What is timed of training is a step."""
+    text = shown(compare(trained_side("base", 5, {1: 1.0}), trained_side("new", 2, {1: 1.2})), 120)
+
+    assert "  time: 1.00 s -> 1.20 s per step, +20 %" in text
+    assert "call" not in text.split("\n\n")[1]
 
 
 def test_a_regressed_case_has_a_block(one_of_each: Comparison) -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from readers import bencher_metrics, bencher_pytest, custom_benchmark, parsed, pytest_benchmark
 
 from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.grid.training import Training
 from pytest_sdbatch.records import Environment, MemoryRound, Outcome, Reading, Record, Run
 from pytest_sdbatch.report.exports import EXPORTS, export, safe_name
 from pytest_sdbatch.storage.run_file import write_run
@@ -53,6 +54,21 @@ def test_github_action_benchmark_gets_images_per_second(record: Record) -> None:
     assert entry["extra"] == "2.00 s per call\n5 rounds"
     assert entry["range"].endswith(" within this run")
     assert (made.values, made.left_out) == (1, ())
+
+
+def test_a_step_of_training_counts_all_its_examples(record: Record) -> None:
+    """Two batches of 4 in 2 s are 4 examples/s, of which an epoch of many batches changes nothing."""
+    case = replace(record.case, steps=1, batch_count=25, training=Training(accumulation=2))
+    trained = run_of(replace(record, case=case))
+
+    (bigger,) = custom_benchmark(export("github-action-benchmark", [trained]).text)
+    smaller = custom_benchmark(export("github-action-benchmark-smaller", [trained]).text)
+    (measures,) = bencher_metrics(export("bencher", [trained]).text).values()
+
+    assert (bigger["value"], bigger["unit"]) == (pytest.approx(4.0), "examples/s")
+    assert bigger["extra"] == "2.00 s per step\n5 rounds"
+    assert (smaller[0]["value"], smaller[0]["unit"]) == (pytest.approx(0.25), "s/example")
+    assert measures["latency"]["lower_value"] == pytest.approx(2e9)
 
 
 def test_what_is_better_smaller_is_a_file_of_its_own(record: Record) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.sweet_spot import Point, price_of
+from pytest_sdbatch.analysis.sweet_spot import Point
 from pytest_sdbatch.analysis.verdict import Verdict
+from pytest_sdbatch.nouns import TRAINING, Nouns
 from pytest_sdbatch.report import verdicts as told
 from pytest_sdbatch.report.answer import answers_of, no_answer, plans_of
 from pytest_sdbatch.report.capacity import capacity, fits_within
@@ -14,22 +15,11 @@ from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
 from pytest_sdbatch.report.page.subject import Group, Subject
 from pytest_sdbatch.report.splits import split_blocks, split_notes
-from pytest_sdbatch.report.table import UNKNOWN, throughput
+from pytest_sdbatch.report.table import UNKNOWN
+from pytest_sdbatch.report.training import epoch_seconds
 
 _MOST = 200  # sentences or rows of a part: beyond it nobody reads
 _IMAGES = 1000  # that a price is told of
-_COST = (
-    Column("source", "", left=True),
-    Column("group", "what", left=True),
-    Column("which", "", left=True),
-    Column("size", "batch size"),
-    Column("dollars", f"$ per {_IMAGES}"),
-    Column("image", "per image"),
-    Column("rate", "throughput"),
-    Column("call", "a call takes"),
-    Column("peak", "peak memory"),
-    Column("energy", "energy per image"),
-)
 _WORDS = (
     "Batch size is how many images one call makes together, batch count how many calls follow one another: 4x2, and the"
     " case b4x2, are 8 images in two calls of four."
@@ -55,19 +45,21 @@ def which_split(subject: Subject) -> Section:
             marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["how"]}
             parts.append(table(columns, lines, caption=block.heading[0].text, marked=marked))
         parts += [paragraph(text, "dim") for text in split_notes(plans)]
-    generates = any(one.case.training is None for made in subject.measured for one in made.records.values())
-    return Section(id="answer", title="Which split?", lead=_WORDS if generates else "", content="".join(parts))
+    trains = subject.nouns == TRAINING
+    title = "Which batch size?" if trains else "Which split?"
+    return Section(id="answer", title=title, lead="" if trains else _WORDS, content="".join(parts))
 
 
 def what_cost(subject: Subject) -> Section:
     """Say what the recommended batch size costs beside the smallest and the fastest one, for each source."""
-    groups = [(view.group, group) for view in subject.views for group in view.groups if group.points]
+    groups = [(view.group, group) for view in subject.views for group in view.groups if group.timed]
     lines = [line for name, group in groups[:_MOST] for line in _costs(name, group)]
     parts = []
     if len(groups) > 1 and subject.reported.priced:
         parts += [paragraph(text, "answer") for text in _cheapest(subject)]
     same = {key for key in ("source", "group") if len({line[key] for line in lines}) == 1}
-    shown = [c for c in _COST if c.key not in same and any(line[c.key] not in ("", UNKNOWN) for line in lines)]
+    columns = _cost_columns(subject.nouns)
+    shown = [c for c in columns if c.key not in same and any(line[c.key] not in ("", UNKNOWN) for line in lines)]
     marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["which"]}
     parts.append(
         table(shown, lines, caption="What each choice costs", marked=marked)
@@ -87,37 +79,54 @@ def what_cost(subject: Subject) -> Section:
     return Section(id="cost", title="At what cost?", content="".join(parts))
 
 
+def _cost_columns(nouns: Nouns) -> tuple[Column, ...]:
+    return (
+        Column("source", "", left=True),
+        Column("group", "what", left=True),
+        Column("which", "", left=True),
+        Column("size", "batch size"),
+        Column("dollars", f"$ per {_IMAGES}"),
+        Column("image", f"per {nouns.image}"),
+        Column("rate", "throughput"),
+        Column("call", f"{nouns.a_call} takes"),
+        Column("epoch", "an epoch takes"),
+        Column("epoch_dollars", "$ per epoch"),
+        Column("peak", "peak memory"),
+        Column("energy", f"energy per {nouns.image}"),
+    )
+
+
 def _costs(name: str, group: Group) -> Iterator[Mapping[str, str]]:
     """Yield a line for the smallest, the recommended and the fastest size; one where they are the same."""
-    assert group.choice is not None
-    by_size = {point.batch_size: point for point in sorted(group.points, key=lambda point: -point.seconds_per_image)}
+    rows = {row.batch_size: row for row, _ in sorted(group.timed, key=lambda one: -(one[0].s_per_image or 0.0))}
+    fastest = min(rows.values(), key=lambda row: (row.s_per_image or 0.0, row.batch_size))
+    if group.choice is not None:
+        fastest = rows[group.choice.best.batch_size]
     words: dict[int, list[str]] = {}
-    words.setdefault(min(by_size), []).append("smallest")
+    words.setdefault(min(rows), []).append("smallest")
     if group.recommended is not None:
         words.setdefault(group.recommended, []).append("recommended")
-    words.setdefault(group.choice.best.batch_size, []).append("fastest")
-    rows = {(row.batch_size, row.batch_count): row for row in group.rows}
+    words.setdefault(fastest.batch_size, []).append("fastest")
     price = group.question.price_per_s
     for size, said in sorted(words.items()):
-        point = by_size[size]
-        row = rows[point.batch_size, point.batch_count]
+        row = rows[size]
+        image_s = row.s_per_image or 0.0
+        epoch_s = epoch_seconds(group.records[row.case], row)
+        more = image_s / (fastest.s_per_image or image_s) - 1
         yield {
             "source": group.source,
             "group": name,
             "which": ", ".join(said),
             "size": str(size),
-            "rate": throughput(point.images_per_s, row.frames),
-            "image": f"{units.duration(point.seconds_per_image)}{_more(point, group.choice.best)}",
-            "call": units.duration(point.seconds_per_call),
+            "rate": row.rate_text or UNKNOWN,
+            "image": f"{units.duration(image_s)}{f' ({units.change(more)})' if more >= 0.001 else ''}",
+            "call": units.duration(row.call_s or 0.0),
+            "epoch": UNKNOWN if epoch_s is None else units.duration(epoch_s),
+            "epoch_dollars": UNKNOWN if price is None or epoch_s is None else units.number(epoch_s * price),
             "energy": UNKNOWN if row.joules_per_image is None else units.energy(row.joules_per_image),
             "peak": UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes),
-            "dollars": UNKNOWN if price is None else units.number(point.seconds_per_image * price * _IMAGES),
+            "dollars": UNKNOWN if price is None else units.number(image_s * price * _IMAGES),
         }
-
-
-def _more(point: Point, best: Point) -> str:
-    more = price_of(point, best).more_per_image
-    return f" ({units.change(more)})" if more >= 0.001 else ""
 
 
 def _cheapest(subject: Subject) -> Iterator[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.spread import Timing
+from pytest_sdbatch.nouns import Nouns
 from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.front import Entrant, front_of_entrants
 from pytest_sdbatch.report.page.figures import Bars, Block, Figure, Grid, Look, Mark, Panel, Panels, Series
@@ -25,7 +25,7 @@ def stage_split(subject: Subject) -> Section:
     return Section(
         id="stages",
         title="Where the time goes",
-        lead="Time of one image by stage. What shrinks from bar to bar is what batching saves.",
+        lead=f"Time of one {subject.nouns.image} by stage. What shrinks from bar to bar is what batching saves.",
         blocks=tuple(_stage_split(view) for view in subject.views),
         none="No case of this selection has its time by stage.",
     )
@@ -47,7 +47,7 @@ def _stage_split(view: View) -> tuple[Block, ...]:
         for stage in stages
     ]
     rest = tuple(_part(row, 1 - math.fsum(shares.values()), factor) for _, row, shares in rows)
-    kind = "image" if rows[0][1].frames is None else "video"
+    kind = view.nouns.image if rows[0][1].frames is None else "video"
     names = tuple(name for name, _, _ in rows)
     return (Bars(title="Where the time goes", x=f"per {kind} ({unit})", names=names, parts=(*parts, (_OTHER, rest))),)
 
@@ -62,12 +62,13 @@ def _of(group: Group, view: View) -> str:
 
 def trade_offs(subject: Subject) -> Section:
     """Show which choices are not beaten in everything at once."""
+    nouns = subject.nouns
     return Section(
         id="pareto",
         title="Trade-offs",
         lead=(
             "A choice is on the Pareto front if no other one is as good in everything and surely better in something:"
-            " time to the first images, time of an image, memory, energy and, with a price, dollars."
+            f" time of {nouns.a_call}, time of one {nouns.image}, memory, energy and, with a price, dollars."
         ),
         blocks=tuple(_trade_offs(view) for view in subject.views),
         none="No case of this selection may answer.",
@@ -75,7 +76,7 @@ def trade_offs(subject: Subject) -> Section:
 
 
 def _trade_offs(view: View) -> tuple[Block, ...]:
-    choices = [(group, row, timing) for group in view.groups for row, timing in _timed(group)]
+    choices = [(group, row, timing) for group in view.groups for row, timing in group.timed]
     if not choices or len(choices) > _MOST_CHOICES:
         return ()
     front = front_of_entrants(
@@ -88,7 +89,8 @@ def _trade_offs(view: View) -> tuple[Block, ...]:
                 price_per_s=group.question.price_per_s,
             )
             for at, (group, row, timing) in enumerate(choices)
-        ]
+        ],
+        view.nouns,
     )
     unit, factor = units.scale_of_duration(max(row.call_s or 0.0 for _, row, _ in choices))
     series = [
@@ -113,24 +115,20 @@ def _trade_offs(view: View) -> tuple[Block, ...]:
     return (
         Figure(
             title="Throughput against waiting",
-            x=f"a call takes ({unit})",
-            y="images/s" if frames is None else "frames/s",
+            x=f"{view.nouns.a_call} takes ({unit})",
+            y=view.nouns.rate if frames is None else "frames/s",
             series=tuple(series),
             labelled=len(choices) <= _MOST_LABELS,
         ),
-        Grid(title="Trade-offs", heads=("case", "on the front", *_HEADS), lines=lines, note=f"compared: {of}"),
+        Grid(
+            title="Trade-offs", heads=("case", "on the front", *_heads(view.nouns)), lines=lines, note=f"compared: {of}"
+        ),
     )
 
 
-_HEADS = ("a call takes", "per image", "peak memory", "energy per image", f"$ per {_IMAGES}")
-
-
-def _timed(group: Group) -> Iterator[tuple[Row, Timing]]:
-    """Yield the rows that answer, each with what its time was taken from."""
-    answering = (row for row in group.rows if row.answers and row.s_per_image is not None)
-    for row, point in zip(answering, group.points, strict=False):  # of training there are no points
-        if point.timing is not None:
-            yield row, point.timing
+def _heads(nouns: Nouns) -> tuple[str, ...]:
+    image = f"per {nouns.image}"
+    return (f"{nouns.a_call} takes", image, "peak memory", f"energy {image}", f"$ per {_IMAGES}")
 
 
 def _texts(group: Group, row: Row) -> Iterator[str]:
@@ -144,12 +142,13 @@ def _texts(group: Group, row: Row) -> Iterator[str]:
 
 def every_round(subject: Subject) -> Section:
     """Show the warm-up calls and the rounds of every case in the order in which they ran."""
+    nouns = subject.nouns
     return Section(
         id="rounds",
         title="Every round",
         lead=(
-            "Seconds per call in the order in which they ran: warm-up calls first, which do not count, then the"
-            " rounds; the line is the figure of the table. A slope is a drift, a step is something else that ran."
+            f"Seconds {nouns.per_call} in the order in which they ran: warm-up first, which does not count, then the"
+            " rounds; the line is the figure of the table. A slope is a drift, a jump is something else that ran."
         ),
         blocks=tuple(_every_round(view) for view in subject.views),
         none="No case of this selection has rounds.",
@@ -168,8 +167,8 @@ def _every_round(view: View) -> tuple[Block, ...]:
     return (
         Panels(
             title="Every round",
-            x="call or round",
-            y="seconds per call",
+            x=f"{view.nouns.call} or round",
+            y=f"seconds {view.nouns.per_call}",
             panels=tuple(_panel(group, row, records, view) for group, row, records in timed),
         ),
     )

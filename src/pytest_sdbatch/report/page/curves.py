@@ -19,12 +19,13 @@ _SIZE = "batch size"
 
 def throughput(subject: Subject) -> Section:
     """Show how many images a second each batch size makes."""
+    nouns = subject.nouns
     return Section(
         id="throughput",
         title="Throughput",
         lead=(
-            "Images per second against the batch size. The curve follows from the line below, the band is its 95 %"
-            " interval, faint points are single rounds."
+            f"{nouns.images.capitalize()} per second against the batch size. The curve follows from the line below, the"
+            " band is its 95 % interval, faint points are single rounds."
         ),
         blocks=tuple((_throughput(view, subject),) if _has_times(view) else () for view in subject.views),
         none="No case of this selection has times.",
@@ -33,10 +34,14 @@ def throughput(subject: Subject) -> Section:
 
 def seconds(subject: Subject) -> Section:
     """Show how the seconds of a call grow, and what the line leaves."""
+    nouns = subject.nouns
     return Section(
         id="seconds",
-        title="Seconds per call",
-        lead="A call of b images takes about a + c b: a is paid per call, c per image. Below: measured over fitted.",
+        title=f"Seconds {nouns.per_call}",
+        lead=(
+            f"{nouns.a_call.capitalize()} of b {nouns.images} takes about a + c b: a is paid {nouns.per_call}, c per"
+            f" {nouns.image}. Below: measured over fitted."
+        ),
         blocks=tuple(tuple(_seconds(view, subject)) if _has_times(view) else () for view in subject.views),
         none="No case of this selection has times.",
     )
@@ -47,13 +52,13 @@ def _has_times(view: View) -> bool:
 
 
 def _throughput(view: View, subject: Subject) -> Figure:
-    frames = view.groups[0].rows[0].frames or 1
     series: list[Series] = []
     for group in view.groups:
+        frames = (group.rows[0].frames or 1) * group.images_of_one
         timed = [row for row in group.rows if row.images_per_s is not None and row.call_s is not None]
         series += _curve(group, subject, frames=frames, as_rate=True)
         if not subject.has_many_cases:
-            series += _rounds(group, frames)
+            series += _rounds(group, group.rows[0].frames or 1)
         limits = [_limits(row) for row in timed]
         series.append(
             Series(
@@ -61,7 +66,7 @@ def _throughput(view: View, subject: Subject) -> Figure:
                 look=Look.POINTS,
                 color=group.color,
                 x=tuple(row.batch_size for row in timed),
-                y=tuple((row.images_per_s or 0.0) * frames for row in timed),
+                y=tuple(row.batch_size * frames / (row.call_s or 1.0) for row in timed),
                 low=tuple(row.batch_size * frames / high for row, (_, high) in zip(timed, limits, strict=True)),
                 high=tuple(row.batch_size * frames / low for row, (low, _) in zip(timed, limits, strict=True)),
                 texts=tuple(f"b{row.split}{'' if row.counts else f', {row.outcome_text}'}" for row in timed),
@@ -70,7 +75,7 @@ def _throughput(view: View, subject: Subject) -> Figure:
     return Figure(
         title="Throughput",
         x=_SIZE,
-        y="images/s" if view.groups[0].rows[0].frames is None else "frames/s",
+        y=view.nouns.rate if view.groups[0].rows[0].frames is None else "frames/s",
         series=tuple(series),
         marks=tuple(_marks(view)),
         doubling=_doubles(view),
@@ -204,9 +209,9 @@ def _seconds(view: View, subject: Subject) -> Iterator[Block]:
             )
         )
     yield Figure(
-        title="Seconds per call",
+        title=f"Seconds {view.nouns.per_call}",
         x=_SIZE,
-        y=f"a call ({unit})",
+        y=f"{view.nouns.a_call} ({unit})",
         series=tuple(series),
         note="; ".join(_parameters(view.groups)),
     )
@@ -240,13 +245,13 @@ def _parameters(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _residuals(group: Group) -> Series | None:
-    if group.scaling is None or len(group.points) != len(group.scaling.residuals):
+    if group.scaling is None or len(group.timed) != len(group.scaling.residuals):
         return None
     return Series(
         name=group.source,
         look=Look.POINTS,
         color=group.color,
-        x=tuple(point.batch_size for point in group.points),
+        x=tuple(row.batch_size for row, _ in group.timed),
         y=tuple(100 * value for value in group.scaling.residuals),
-        texts=tuple(f"b{point.split}" for point in group.points),
+        texts=tuple(f"b{row.split}" for row, _ in group.timed),
     )

@@ -56,6 +56,10 @@ function rangeOf(figure) {
 function scalesOf(figure, box, tight) {
   let [[left, right], [low, high]] = rangeOf(figure);
   if (!Number.isFinite(left)) [left, right, low, high] = [0, 1, 0, 1];
+  if (figure.byFactors) {
+    [low, high] = [low / 1.08, high * 1.08];  // of a loss equal steps up are equal factors
+    return { ...acrossOf(figure, box, left, right), ...upOf(Math.log, low, high, box), ys: figure.y.endsWith("batch size") ? doublings(low, high, 9) : factors(low, high) };
+  }
   if (figure.aroundZero) {
     const most = Math.max(Math.abs(low), Math.abs(high), 1) * 1.25;
     [low, high] = [-most, most];
@@ -65,23 +69,39 @@ function scalesOf(figure, box, tight) {
   } else {
     [low, high] = [Math.min(low, 0), high + (high - Math.min(low, 0)) * 0.08 || 1];
   }
+  return { ...acrossOf(figure, box, left, right), ...upOf((value) => value, low, high, box),
+    ys: steps(low, high, (box.bottom - box.top) / (figure.low ? 16 : 38)) };
+}
+
+function factors(low, high) {
+  const found = [];
+  const parts = high / low > 30 ? [1, 2, 5] : [1, 1.5, 2, 3, 5, 7];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+    found.push(...parts.map((part) => part * 10 ** power).filter((value) => value >= low && value <= high));
+  }
+  return found;
+}
+
+function upOf(level, low, high, box) {
+  return { y: (value) => box.bottom - ((level(value) - level(low)) / (level(high) - level(low))) * (box.bottom - box.top), top: box.top };
+}
+
+function acrossOf(figure, box, left, right) {
   const place = figure.doubling ? Math.log2 : (value) => value;
   const span = place(right) - place(left);
   const room = span ? span * 0.04 : 0.5;
   const [from, to] = [place(left) - room, place(right) + room];
   return {
     x: (value) => box.left + ((place(value) - from) / (to - from)) * (box.right - box.left),
-    y: (value) => box.bottom - ((value - low) / (high - low)) * (box.bottom - box.top),
-    xs: figure.doubling ? doublings(left, right) : wholes(left, right, span, (box.right - box.left) / 60, figure),
-    ys: steps(low, high, (box.bottom - box.top) / (figure.low ? 16 : 38)),
-    top: box.top,
+    xs: figure.doubling ? doublings(left, right, (box.right - box.left) / 48) : wholes(left, right, span, (box.right - box.left) / 60, figure),
     right: box.right,
   };
 }
 
-function doublings(left, right) {
-  const found = [];
+function doublings(left, right, most) {
+  let found = [];
   for (let size = 2 ** Math.ceil(Math.log2(left) - 1e-9); size <= right * 1.0001; size *= 2) found.push(size);
+  while (found.length > most) found = found.filter((_, at) => at % 2 === 0);
   return found;
 }
 
@@ -116,7 +136,7 @@ function axes(svg, figure, box, scales, small) {
   }
   if (!small) {
     labels.append(make("text", { x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle" }, figure.x));
-    labels.append(make("text", { x: box.left - 46, y: box.top - 9, "text-anchor": "start" }, figure.y));
+    labels.append(make("text", { x: box.left - 46, y: box.top - 12, "text-anchor": "start" }, figure.y));
   }
   grid.append(make("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }));
   svg.append(grid, labels);
@@ -262,7 +282,7 @@ function readable(svg, figure, scales, readout) {
 
 function drawFigure(figure, width, small) {
   const height = small ? 130 : figure.low ? 150 : 330;
-  const box = { left: small ? 44 : 56, right: width - 12, top: small ? 10 : 26, bottom: height - (small ? 22 : 42) };
+  const box = { left: small ? 44 : 56, right: width - 12, top: small ? 10 : 28, bottom: height - (small ? 22 : 42) };
   const scales = { ...scalesOf(figure, box, small), labelled: figure.labelled };
   const svg = make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": summary(figure) });
   axes(svg, figure, box, scales, small);

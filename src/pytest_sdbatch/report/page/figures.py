@@ -83,11 +83,15 @@ class Figure:
     low: bool = False  # a strip under another figure
     around_zero: bool = False  # whether zero lies in the middle of the y axis
     labelled: bool = False  # whether the texts of its points stand beside them
+    by_factors: bool = False  # whether the y axis grows by factors, as for a loss: all values are above 0
+    points_are: str = "case"  # what the texts of its points name
     note: str = ""
 
     def data(self) -> dict[str, Any]:
         """Return it for the script."""
-        return {
+        more: dict[str, Any] = {"byFactors": True} if self.by_factors else {}
+        more |= {"of": plain(self.points_are)} if self.points_are != "case" else {}
+        return more | {
             "kind": "figure",
             "title": plain(self.title),
             "x": plain(self.x),

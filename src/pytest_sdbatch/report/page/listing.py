@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_sdbatch import units
+from pytest_sdbatch.nouns import TRAINING
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
 from pytest_sdbatch.report.page.subject import Subject
 from pytest_sdbatch.report.places import fact_rows, origin, unknown
 from pytest_sdbatch.report.table import UNKNOWN, Row, cells, columns
+from pytest_sdbatch.report.training import TrainingRow, training_cells, training_columns, training_rows
 
+_FIRST = ("case", "batch", "outcome")
 _SORTED = {
     "call": "call_s",
+    "step": "call_s",
     "rate": "images_per_s",
     "image": "s_per_image",
     "peak": "peak_bytes",
@@ -43,41 +48,79 @@ _MOST_NOTES = 200
 
 def case_data(subject: Subject) -> dict[str, Any]:
     """Return all cases as columns: texts as the terminal has them, names once, numbers to sort by."""
-    found = [
-        (source, row, texts)
-        for source, (rows, notes) in enumerate(zip(subject.tables, subject.notes, strict=True))
-        for row, texts in ((row, cells(row, notes)) for row in rows)
-    ]
-    shown = [
-        column
-        for column in columns([row for _, row, _ in found])
-        if any(texts[column.key] != UNKNOWN for _, _, texts in found)
-    ]
-    shown.sort(key=lambda column: ("case", "outcome").index(column.key) if column.key in ("case", "outcome") else 2)
-    tests, groups = (list(dict.fromkeys(getattr(row, name) for _, row, _ in found)) for name in ("test", "group"))
+    found = _found(subject)
+    all_columns = _training_columns(subject) if _trains(subject) else columns([one.row for one in found])
+    shown = [column for column in all_columns if any(one.texts[column.key] != UNKNOWN for one in found)]
+    shown.sort(key=lambda column: _FIRST.index(column.key) if column.key in _FIRST else len(_FIRST))
+    tests, groups = (list(dict.fromkeys(getattr(one.row, name) for one in found)) for name in ("test", "group"))
     test_at, group_at = ({name: at for at, name in enumerate(names)} for names in (tests, groups))
     return {
         "sources": [source.name for source in subject.sources],
         "tests": list(map(plain, tests)),
         "groups": list(map(plain, groups)),
-        "source": [source for source, _, _ in found],
-        "test": [test_at[row.test] for _, row, _ in found],
-        "group": [group_at[row.group] for _, row, _ in found],
+        "source": [one.source for one in found],
+        "test": [test_at[one.row.test] for one in found],
+        "group": [group_at[one.row.group] for one in found],
         "columns": [_column(column, found) for column in shown],
     }
 
 
-def _column(column: Column, found: Sequence[tuple[int, Row, dict[str, str]]]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """One case: its source, its figures, their texts by column, and what of training sorts a column."""
+
+    source: int
+    row: Row
+    texts: Mapping[str, str]
+    more: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def _found(subject: Subject) -> list[_Line]:
+    found: list[_Line] = []
+    mixed = len({row.nouns for table in subject.tables for row in table}) > 1
+    for source, (of_source, notes) in enumerate(zip(subject.tables, subject.notes, strict=True)):
+        if _trains(subject):
+            of_training = training_rows(subject.measured[source].records.values())
+            found += [
+                _Line(source=source, row=one.row, texts=training_cells(one, notes), more=_sorting(one))
+                for one in of_training
+            ]
+        else:
+            texts = ((row, cells(row, notes, mixed=mixed)) for row in of_source)
+            found += [_Line(source=source, row=row, texts=of_row) for row, of_row in texts]
+    return found
+
+
+def _sorting(one: TrainingRow) -> Mapping[str, float | None]:
+    numbers = {"batches": one.batches, "epoch": one.epoch_s, "effective": one.effective}
+    return {**numbers, "accumulation": one.accumulation, "processes": one.processes}
+
+
+def _trains(subject: Subject) -> bool:
+    """Return whether there is nothing but training."""
+    return subject.nouns == TRAINING
+
+
+def _training_columns(subject: Subject) -> tuple[Column, ...]:
+    records = (record for measured in subject.measured for record in measured.records.values())
+    return training_columns(training_rows(records))
+
+
+def _column(column: Column, found: Sequence[_Line]) -> dict[str, Any]:
     made: dict[str, Any] = {
         "title": plain(column.title),
         "left": column.left,
-        "texts": [plain(texts[column.key]) for _, _, texts in found],
+        "texts": [plain(one.texts[column.key]) for one in found],
     }
+    values: list[float | None] = []
     if column.key in _SORTED:
-        values = (getattr(row, _SORTED[column.key]) for _, row, _ in found)
+        values = [getattr(one.row, _SORTED[column.key]) for one in found]
+    elif column.key in ("case", "batch"):
+        made["by"] = [one.row.batch_size for one in found]
+    elif all(column.key in one.more for one in found):
+        values = [one.more[column.key] for one in found]
+    if values:
         made["by"] = [None if value is None else float(f"{value:.5g}") for value in values]
-    elif column.key == "case":
-        made["by"] = [row.batch_size for _, row, _ in found]
     return made
 
 

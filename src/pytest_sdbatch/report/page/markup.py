@@ -40,6 +40,16 @@ def bullets(texts: Iterable[str], kind: str = "") -> str:
     return f"<ul{_class(kind)}>{items}</ul>" if items else ""
 
 
+def tagged(word: str, kind: str, text: str) -> str:
+    """Return a paragraph of text behind a word that stands out."""
+    return f'<p><strong class="{f"tag {kind}".strip()}">{html(word)}</strong> {html(text)}</p>'
+
+
+def details(summary: str, content: str) -> str:
+    """Return *content*, HTML, behind a word that shows it."""
+    return f"<details><summary>{html(summary)}</summary>{content}</details>"
+
+
 def table(
     columns: Sequence[Column],
     lines: Iterable[Mapping[str, str]],

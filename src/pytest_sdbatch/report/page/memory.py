@@ -27,8 +27,8 @@ def stages(subject: Subject) -> Section:
         id="memory",
         title="Memory per stage",
         lead=(
-            "The highest memory of each stage of a call. The stage with the highest line runs out first;"
-            " where a line meets a limit is the largest batch that is predicted to fit."
+            f"The highest memory of each stage of {subject.nouns.a_call}. The stage with the highest line runs out"
+            " first; where a line meets a limit is the largest batch that is predicted to fit."
         ),
         blocks=tuple(
             tuple(figure for group in view.groups for figure in _stages(group, view, limit)) for view in subject.views

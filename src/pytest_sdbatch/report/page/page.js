@@ -52,7 +52,7 @@ const draws = {
     const readout = make("p", { class: "readout", role: "status" });
     svg.setAttribute("tabindex", 0);
     readable(svg, figure, scales, readout);
-    const heads = ["", "case", figure.x, figure.y, "low", "high"];
+    const heads = ["", figure.of || "case", figure.x, figure.y, "low", "high"];
     return [svg, readout, legend(namesOf(figure)), numbers(figure.title, heads, () => linesOf(figure))];
   },
   bars(bars, width) {
@@ -110,7 +110,7 @@ function drawView(at) {
       room.append(holder);
       if (block.x === "batch size" || block.kind === "panels") block.whole = true;
       const several = blocks.filter((other) => other.kind === block.kind).length > 1 && block.kind === "figure";
-      if (several) holder.append(make("h3", {}, block.title));
+      if (several || (blocks.length > 1 && block.title !== document.getElementById(`${id}-title`).textContent)) holder.append(make("h3", {}, block.title));
       holder.append(...draws[block.kind](block, widthOf(holder)).filter(Boolean));
       if (block.note) holder.append(make("p", { class: "dim" }, block.note));
     }

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_sdbatch.analysis.forecast import Growth, growths
-from pytest_sdbatch.analysis.scaling import Scaling
+from pytest_sdbatch.analysis.scaling import Scaling, fit
+from pytest_sdbatch.analysis.spread import Timing
 from pytest_sdbatch.analysis.sweet_spot import Choice, Point
+from pytest_sdbatch.nouns import Nouns, either
 from pytest_sdbatch.records import Record, short_name
 from pytest_sdbatch.report.answer import asked_of, choose, is_tiny
 from pytest_sdbatch.report.measured import Measured, of_runs
@@ -17,6 +19,7 @@ from pytest_sdbatch.report.table import Row, numbered_notes, rows
 
 _MANY_VIEWS = 50
 _MANY_CASES = 2000
+_FEWEST_SIZES = 3  # for a curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +34,27 @@ class Group:
     by_run: Mapping[str, tuple[Record, ...]]  # by case id, one record a run
     points: tuple[Point, ...]
     others: tuple[Point, ...]  # that keep no limit: they help to fit the curve, and are never named
-    choice: Choice | None  # None: no row answers
+    timed: tuple[tuple[Row, Timing], ...]  # the rows that answer, each with what its time was taken from
+    choice: Choice | None  # None: no row answers, or it trains, which has no splits to choose
     plan: Plan | None  # None: no splits are asked for
     growths: tuple[Growth, ...]
+    line: Scaling | None = None  # of a group that trains
 
     @property
     def scaling(self) -> Scaling | None:
-        """The curve through its times."""
-        return None if self.choice is None else self.choice.scaling
+        """The curve through its times; None: too few sizes."""
+        return self.line if self.choice is None else self.choice.scaling
+
+    @property
+    def nouns(self) -> Nouns:
+        """What is timed of it, and what it makes, in words."""
+        return self.rows[0].nouns
+
+    @property
+    def images_of_one(self) -> int:
+        """Images that a call makes for each unit of the batch size; of training that accumulates, several."""
+        case = next(iter(self.records.values())).case
+        return case.images // case.calls // case.batch_size
 
     @property
     def recommended(self) -> int | None:
@@ -58,6 +74,11 @@ class View:
     test: str
     group: str
     groups: tuple[Group, ...]
+
+    @property
+    def nouns(self) -> Nouns:
+        """What is timed of it, and what it makes, in words."""
+        return self.groups[0].nouns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +101,11 @@ class Subject:
         """Return what was decided on *points*."""
         known = self.choices.get((points, others, within))
         return choose(points, others, within) if known is None else known
+
+    @property
+    def nouns(self) -> Nouns:
+        """What is timed, and what is made, in words that hold for all of it."""
+        return either(row.nouns for table in self.tables for row in table)
 
     @property
     def cases(self) -> int:
@@ -150,6 +176,7 @@ def _groups(
         asked = source.question if trains else asked_of(found, source.question)
         points = () if trains else tuple(measured.points(found))
         others = () if trains else tuple(measured.points_over_limit(found))
+        timed = tuple(_timed(found, measured))
         yield (
             key,
             Group(
@@ -161,8 +188,21 @@ def _groups(
                 by_run={row.case: tuple(by_run[row.test, row.case]) for row in found},
                 points=points,
                 others=others,
+                timed=timed,
+                line=_line([timing for _, timing in timed]) if trains else None,
                 choice=choose(points, others, source.question.within) if points else None,
                 plan=plan_of(found, measured, asked) if asked.images is not None and not trains else None,
                 growths=growths(list(records.values())),
             ),
         )
+
+
+def _timed(members: Sequence[Row], measured: Measured) -> Iterator[tuple[Row, Timing]]:
+    for row in members:
+        if row.answers and row.s_per_image is not None:
+            yield row, measured.timings[row.test, row.case]
+
+
+def _line(timings: Sequence[Timing]) -> Scaling | None:
+    sizes = {timing.batch_size for timing in timings}
+    return fit(timings) if len(sizes) >= _FEWEST_SIZES else None

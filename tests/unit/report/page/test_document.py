@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pages import Reader, data_of
 from reported import HOSTILE, hostile_run, record, reported, run
 
 from pytest_sdbatch.records import Outcome, Reading, Record
@@ -21,41 +19,10 @@ from pytest_sdbatch.report.page import document
 from pytest_sdbatch.report.page.document import page
 
 
-class Reader(HTMLParser):
-    """Takes note of elements and of attributes that run or load something."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str, str | None]] = []
-        self.raw: dict[str, list[str]] = {"script": [], "style": []}
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take note of an element."""
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-
-    def handle_data(self, data: str) -> None:
-        """Take note of what a script or a style holds."""
-        if self.tags and self.tags[-1] in self.raw and self.get_starttag_text():
-            self.raw[self.tags[-1]].append(data)
-
-
 @pytest.fixture(scope="module")
 def text() -> str:
     """Return the page of a sweep."""
     return page(reported([run()]))
-
-
-def data_of(text: str) -> dict[str, Any]:
-    """Return the data of a page."""
-    found = re.search(r'<script type="application/(json|gzip)" id="data">(.*?)</script>', text, re.DOTALL)
-    assert found is not None
-    raw = found[2] if found[1] == "json" else gzip.decompress(base64.b64decode(found[2])).decode()
-    data: dict[str, Any] = json.loads(raw)
-    return data
 
 
 def test_a_policy_lets_nothing_but_the_own_script_and_style_run(text: str) -> None:
