@@ -33,8 +33,8 @@ class SizeRow:
     steps: Bounds | None
     examples: Bounds | None
     seconds: Bounds | None
-    step_s: float
-    examples_per_s: float
+    step_s: float | None  # None: all of its runs diverged before a step was timed
+    examples_per_s: float | None
     gap: float | None  # held-out minus train loss where the train loss was :attr:`Figures.gap_level`
     accuracy: Reading
     frechet: Reading
@@ -184,7 +184,7 @@ def _row(study: Study, size: int, level: float | None) -> SizeRow:
     runs = of_size(study.of(Part.TABLE), size)
     found = [took(run, study.target) for run in runs]
     seconds = [value for run in runs for value in step_seconds(run)]
-    step_s = math.exp(math.fsum(map(math.log, seconds)) / len(seconds)) if seconds else math.nan
+    step_s = math.exp(math.fsum(map(math.log, seconds)) / len(seconds)) if seconds else None
     gaps = [gap for run in runs if level is not None and (gap := gap_at(run.evaluations, level)) is not None]
     return SizeRow(
         batch_size=size,
@@ -198,7 +198,7 @@ def _row(study: Study, size: int, level: float | None) -> SizeRow:
         examples=over_seeds([one.examples for one in found if one.examples]),
         seconds=over_seeds([one.seconds for one in found if one.seconds]),
         step_s=step_s,
-        examples_per_s=size / step_s,
+        examples_per_s=None if step_s is None else size / step_s,
         gap=math.fsum(gaps) / len(gaps) if gaps else None,
         accuracy=_mean([run.quality.accuracy for run in runs if run.quality]),
         frechet=_mean([run.quality.frechet for run in runs if run.quality]),

@@ -229,7 +229,7 @@ def _cells(row: SizeRow) -> dict[str, Cell]:
         "steps": known(row.steps),
         "examples": known(row.examples),
         "seconds": known(row.seconds),
-        "speed": Cell(units.number(row.examples_per_s)),
+        "speed": Cell(_UNKNOWN if row.examples_per_s is None else units.number(row.examples_per_s)),
         "accuracy": Cell(_UNKNOWN if row.accuracy.value is None else f"{row.accuracy.value:.3f}"),
         "frechet": Cell(_UNKNOWN if row.frechet.value is None else units.number(row.frechet.value)),
         "gap": Cell(_UNKNOWN if row.gap is None else f"{row.gap:.4f}"),
