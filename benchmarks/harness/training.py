@@ -90,7 +90,7 @@ def _noise(task: DenoisingTask) -> Line:
 
 
 def _coverage(task: DenoisingTask) -> Line:
-    """Draw as many examples as a study takes, in its batches, again and again from gradients of single examples whose noise scale is known."""
+    """Draw what a study takes again and again from gradients of single examples whose noise scale is known."""
     learner = Learner(task, seed=0)
     learner.advance(_stage(learner, 40))
     products = _products(learner)

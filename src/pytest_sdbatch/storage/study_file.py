@@ -109,8 +109,11 @@ class StudyJournal:
         self.close()
 
     def close(self) -> None:
-        """Let other processes in."""
+        """Let other processes in; a folder in which nothing was kept goes."""
         if self._lock is not None:
+            with contextlib.suppress(OSError):
+                if [path.name for path in self.folder.iterdir()] == [self._LOCK]:
+                    shutil.rmtree(self.folder)
             self._lock.close()
             self._lock = None
 

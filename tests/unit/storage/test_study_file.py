@@ -156,7 +156,10 @@ def test_a_study_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:
             second.begin(resume=resume)
     first.close()
     assert second.begin(resume=True) == 1
-    second.close()
+    second.end()
+    first.begin(resume=False)
+    first.close()
+    assert not first.folder.exists(), "nothing was kept in it"
 
 
 def test_a_folder_that_leads_elsewhere_is_not_written_to(tmp_path: Path) -> None:

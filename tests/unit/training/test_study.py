@@ -81,7 +81,7 @@ def test_a_batch_that_does_not_fit_is_one_error(blobs: LearningData, monkeypatch
 
     monkeypatch.setattr(DenoisingTask, "loss", fails)
 
-    with pytest.raises(CannotRun, match="table-all-b2-.*: out of memory") as caught:
+    with pytest.raises(CannotRun, match=r"table-all-b2-.*: out of memory") as caught:
         made(plan_of(blobs, target=0.1))
     assert "--batch-sizes" in caught.value.fix
 
