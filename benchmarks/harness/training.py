@@ -8,10 +8,10 @@ import time
 import torch
 
 from benchmarks.harness.report import Line, ratio_of_pairs
-from pytest_sdbatch.analysis.noise_scale import noise_scale
+from pytest_sdbatch.analysis.noise_scale import FEWEST_EXAMPLES, noise_scale
 from pytest_sdbatch.training.datasets import digits
 from pytest_sdbatch.training.loop import Learner
-from pytest_sdbatch.training.noise_scale import read_noise
+from pytest_sdbatch.training.noise_scale import BATCHES, read_noise
 from pytest_sdbatch.training.schedules import Stage
 from pytest_sdbatch.training.task import DenoisingTask
 
@@ -90,7 +90,7 @@ def _noise(task: DenoisingTask) -> Line:
 
 
 def _coverage(task: DenoisingTask) -> Line:
-    """Draw 256 examples again and again from gradients of single examples whose noise scale is known."""
+    """Draw what a study takes again and again from gradients of single examples whose noise scale is known."""
     learner = Learner(task, seed=0)
     learner.advance(_stage(learner, 40))
     products = _products(learner)
@@ -98,16 +98,16 @@ def _coverage(task: DenoisingTask) -> Line:
     mean = float(products.mean())
     true = (float(products.diagonal().mean()) - mean) / mean
     random = torch.Generator().manual_seed(0)
-    inside = 0
+    inside, each = 0, FEWEST_EXAMPLES // BATCHES
     for _ in range(DRAWS):
-        mixes = torch.zeros(32, count, dtype=torch.float64)
-        chosen = torch.randint(0, count, (32, 8), generator=random)
-        mixes.scatter_add_(1, chosen, torch.full((32, 8), 1 / 8, dtype=torch.float64))
-        size = noise_scale((mixes @ products @ mixes.T).numpy(), batch_size=8).size
+        mixes = torch.zeros(BATCHES, count, dtype=torch.float64)
+        chosen = torch.randint(0, count, (BATCHES, each), generator=random)
+        mixes.scatter_add_(1, chosen, torch.full((BATCHES, each), 1 / each, dtype=torch.float64))
+        size = noise_scale((mixes @ products @ mixes.T).numpy(), batch_size=each).size
         inside += (size.low or 0.0) <= true <= (math.inf if size.high is None else size.high)
     return Line(
-        what=f"nominal 95 % intervals of 256 examples that hold the noise scale of the {count} one-example gradients "
-        f"of digits they were drawn from ({true:.0f}), {DRAWS} times",
+        what=f"nominal 95 % intervals of {BATCHES} batches of {each} examples that hold the noise scale of the {count} "
+        f"one-example gradients of digits they were drawn from ({true:.0f}), {DRAWS} times",
         figure=f"{inside / DRAWS:.1%}",
         goal=">= 92 %",
         met=inside / DRAWS >= 0.92,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.session import BenchSession
     from pytest_sdbatch.storage.journal import Entry, Journal, Stored
     from pytest_sdbatch.training.examples import Source
-    from pytest_sdbatch.training.folder import ImageFolder
+    from pytest_sdbatch.training.images import ImageFolder
     from pytest_sdbatch.training.together import Together
 
 _TRAINING_SUITE = "pytest_sdbatch.suite_training"
@@ -241,7 +241,7 @@ class Host:
     def examples(self, options: Options) -> Source:
         """Return what a test trains on: a folder that was looked at whole, or made-up images."""
         from pytest_sdbatch.training.examples import source_of
-        from pytest_sdbatch.training.folder import look_at
+        from pytest_sdbatch.training.images import look_at
 
         text, folder = options.text("train_data"), None
         if text is not None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.claims import Claim, Evidence, Standing, amount, standing_of, times
-from pytest_sdbatch.analysis.learning_curve import convergence_rate
-from pytest_sdbatch.analysis.learning_runs import NoiseReading, Part, Study
+from pytest_sdbatch.analysis.learning_curve import convergence_rate, last_spread
+from pytest_sdbatch.analysis.learning_runs import NoiseReading, Part, Study, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
-from pytest_sdbatch.analysis.study_figures import contrast, law_of, of_size, ratio_of, took
+from pytest_sdbatch.analysis.study_figures import contrast, law_of, of_size, over_seeds, ratio_of, took
 
 HEADING = "Finding the right balance"
 _SUBSETS = {"one-class": "one class", "three-classes": "three classes", "small": "a tenth of the images"}
@@ -18,6 +19,7 @@ _SUBSETS = {"one-class": "one class", "three-classes": "three classes", "small":
 def claims(evidence: Evidence) -> Iterator[Claim]:
     """Yield them in their order."""
     yield _ramp(evidence)
+    yield _sweet_spot(evidence)
     yield _data(evidence, wants_small=True)
     yield _data(evidence, wants_small=False)
 
@@ -56,6 +58,8 @@ def _ramp(evidence: Evidence) -> Claim:
         + "; ".join(f"{size}: {times(ratio)}" for size, ratio in ratios.items()),
         f"it went {', '.join(stages)}, and ended: {ramp[0].reason}",
     ]
+    jumps = contrast(ramp, of_size(table, best), lambda run: last_spread(run.evaluations))
+    figures.append(f"jumps of its held-out loss at the end, over those at a constant size of {best}: {times(jumps)}")
     if speed is not None:
         told = f", validation accuracy {units.number(accuracy)}" if accuracy is not None else ""
         figures.append(f"its held-out loss fell by a factor of e every {units.number(1 / speed)} s{told}")
@@ -67,6 +71,53 @@ def _ramp(evidence: Evidence) -> Claim:
         figures=tuple(figures),
         settles="more seeds: --seeds=9",
     )
+
+
+def _sweet_spot(evidence: Evidence) -> Claim:
+    figures, table = evidence.figures, evidence.study.of(Part.TABLE)
+    soonest = None if figures.fastest is None else figures.fastest.batch_size
+    halving = {size: over_seeds(_halving_s(of_size(table, size))) for size in evidence.study.sizes}
+    accuracies = {row.batch_size: row.accuracy.value for row in figures.rows if row.accuracy.value is not None}
+    steepest = min(halving, key=lambda size: (halving[size] or _NEVER).estimate or math.inf)
+    best = max(accuracies, key=lambda size: accuracies[size], default=None)
+    named = {"loss, soonest at the target": soonest, "convergence rate": steepest, "validation accuracy": best}
+    sizes = {size for size in named.values() if size is not None}
+    standing = Standing.CANNOT_TELL
+    sentence = "Loss, convergence rate and validation accuracy name different sizes, by less than their limits."
+    if soonest is None or not evidence.rates_are_fair:
+        sentence = "No size reached the target in all its runs, or rates were not tuned: there is no best size to show."
+    elif len(sizes) == 1:
+        standing, sentence = Standing.SUPPORTED, f"All of them that are known name one size, {soonest}."
+    elif _surely_more_accurate(of_size(table, best or soonest), of_size(table, soonest)):
+        standing = Standing.NOT_SUPPORTED
+        sentence = f"They do not agree: {soonest} reached the loss soonest, and {best} gave the better images at it."
+    told = [f"{name}: {'not known' if size is None else f'best at {size}'}" for name, size in named.items()]
+    seconds = "; ".join(f"{size}: {amount(found)}" for size, found in halving.items() if found is not None)
+    return Claim(
+        heading=HEADING,
+        claim="Convergence rate, loss and validation accuracy show which balance is the best.",
+        standing=standing,
+        sentence=sentence,
+        figures=(
+            "; ".join(told),
+            f"seconds in which the held-out loss halved, over the whole way, by batch size: {seconds or 'not known'}",
+        ),
+        settles="more seeds (--seeds=9); another measure of images may say otherwise",
+    )
+
+
+_NEVER = Bounds(estimate=None)
+
+
+def _halving_s(runs: Sequence[TrainingRun]) -> list[float]:
+    """Return the seconds in which the loss halved, of those of *runs* whose loss fell: by their convergence rates."""
+    rates = [convergence_rate(run.evaluations, lambda evaluation: evaluation.seconds) for run in runs]
+    return [math.log(2) / rate for rate in rates if rate is not None and rate > 0]
+
+
+def _surely_more_accurate(one: Sequence[TrainingRun], other: Sequence[TrainingRun]) -> bool:
+    ratio = contrast(one, other, lambda run: run.quality.accuracy.value if run.quality else None)
+    return standing_of(ratio, claimed_above=True) is Standing.SUPPORTED
 
 
 def _data(evidence: Evidence, *, wants_small: bool) -> Claim:

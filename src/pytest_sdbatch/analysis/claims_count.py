@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.claims import Claim, Evidence, Standing, standing_of, times
-from pytest_sdbatch.analysis.learning_curve import Evaluation, loss_at
+from pytest_sdbatch.analysis.learning_curve import End, Evaluation, last_spread, loss_at
 from pytest_sdbatch.analysis.learning_runs import Part, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import contrast, of_size, took
@@ -20,7 +20,7 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
     yield _updates(evidence)
     counted = evidence.study.of(Part.COUNT)
     if not counted:
-        for text in ("A higher count makes training more accurate.", "A higher count takes longer.", _TWO):
+        for text in (_STABLE, "A higher count makes training more accurate.", "A higher count takes longer.", _TWO):
             yield Claim(
                 heading=HEADING, claim=text, standing=Standing.CANNOT_TELL, sentence=f"{_NOTHING.capitalize()}.",
                 figures=(), settles="sdbatch study makes such runs",
@@ -28,11 +28,13 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
         return
     size, count = counted[0].batch_size, counted[0].batch_count or 1
     whole = of_size(evidence.study.of(Part.TABLE), size)
+    yield _stability(evidence, whole, counted, size=size, count=count)
     yield _accuracy(evidence, whole, counted, size=size, count=count)
     yield _time(evidence, whole, counted, size=size, count=count)
     yield _two_choices(evidence, whole, counted, size=size, count=count)
 
 
+_STABLE = "The count changes how stable training is."
 _TWO = "Size and count are two things to balance against each other."
 
 
@@ -46,6 +48,39 @@ def _updates(evidence: Evidence) -> Claim:
         sentence="By definition: the count is the number of updates in an epoch.",
         figures=(f"size x count of an epoch of {units.count(images, 'image')}: {rows}",),
         settles="nothing: it is arithmetic",
+    )
+
+
+def _stability(
+    evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
+) -> Claim:
+    full = -(-evidence.study.data.train_images // size)
+    ratio = contrast(low, whole, lambda run: last_spread(run.evaluations))
+    sides = {standing_of(ratio, claimed_above=above) for above in (True, False)}
+    standing = Standing.CANNOT_TELL
+    if Standing.SUPPORTED in sides:
+        standing = Standing.SUPPORTED
+    elif sides == {Standing.NOT_SUPPORTED}:
+        standing = Standing.NOT_SUPPORTED
+    sentence = {
+        Standing.SUPPORTED: f"At size {size} the held-out loss jumped by another amount at a count of {count} than at "
+        f"{full}.",
+        Standing.NOT_SUPPORTED: f"At size {size} the held-out loss jumped as much at a count of {count} as at {full}.",
+        Standing.CANNOT_TELL: f"Whether the held-out loss jumped by another amount at a count of {count} than at "
+        f"{full} is not decided by {evidence.seeds}.",
+    }[standing]
+    lost = [f"{name}: {sum(run.end is End.DIVERGED for run in runs)} of {len(runs)}"
+            for name, runs in ((f"count {count}", low), (f"count {full}", whole))]  # fmt: skip
+    return Claim(
+        heading=HEADING,
+        claim=_STABLE,
+        standing=standing,
+        sentence=sentence,
+        figures=(
+            f"jumps of the held-out loss at the end at size {size}, count {count} over count {full}: {times(ratio)}",
+            f"runs that diverged: {'; '.join(lost)}",
+        ),
+        settles="more seeds: --seeds=9",
     )
 
 
@@ -84,21 +119,23 @@ def _time(
 ) -> Claim:
     row = next(row for row in evidence.figures.rows if row.batch_size == size)
     target = evidence.study.target
-    ratio = contrast(whole, low, lambda run: took(run, target).seconds)
-    figures = [f"seconds to the target, count {row.batch_count} over count {count}: {times(ratio)}"]
+    epoch = "not known"
     if row.step_s is not None:
-        figures.insert(
-            0,
-            f"seconds of an epoch at size {size}: {units.number(count * row.step_s)} at count {count}, "
-            f"{units.number(row.batch_count * row.step_s)} at count {row.batch_count}",
+        epoch = (
+            f"{units.number(count * row.step_s)} at count {count}, {units.number(row.batch_count * row.step_s)} at "
+            f"count {row.batch_count}"
         )
+    ratio = contrast(whole, low, lambda run: took(run, target).seconds)
     return Claim(
         heading=HEADING,
         claim="A higher count takes longer.",
         standing=Standing.SUPPORTED if row.batch_count > count else Standing.CANNOT_TELL,
         sentence="For each epoch yes, in proportion. To the same loss it is not the count that takes the time, but the "
         "steps.",
-        figures=tuple(figures),
+        figures=(
+            f"seconds of an epoch at size {size}: {epoch}",
+            f"seconds to the target, count {row.batch_count} over count {count}: {times(ratio)}",
+        ),
         settles="nothing for an epoch; more seeds for the time to a loss",
     )
 

@@ -20,12 +20,30 @@ _TUNE = "learning rates tuned for each size on this data: sdbatch study --tune"
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
     """Yield them in their order."""
+    yield _updates(evidence)
+    yield _efficiency(evidence)
     yield _noise(evidence)
     yield from _convergence(evidence)
     yield _stability(evidence)
-    yield _efficiency(evidence)
     yield _generalization(evidence)
     yield _patterns(evidence)
+
+
+def _updates(evidence: Evidence) -> Claim:
+    rows = evidence.figures.rows
+    each = "; ".join(f"{row.batch_size}: {units.count(row.batch_count)}" for row in rows)
+    rates = [f"{row.batch_size}: {units.number(1 / row.step_s)}" for row in rows if row.step_s is not None]
+    return Claim(
+        heading=HEADING,
+        claim="Small batches update the parameters more often.",
+        standing=Standing.SUPPORTED,
+        sentence="By definition: the same images make more batches, and each of them is an update.",
+        figures=(
+            f"updates of an epoch of {units.count(evidence.study.data.train_images, 'image')} by batch size: {each}",
+            f"updates/s by batch size: {'; '.join(rates) or 'not known'}",
+        ),
+        settles="nothing: it is arithmetic; whether more updates learn more is asked below",
+    )
 
 
 def _noise(evidence: Evidence) -> Claim:
@@ -182,9 +200,12 @@ def _efficiency(evidence: Evidence) -> Claim:
         Standing.NOT_SUPPORTED: f"This machine works through a batch of {evidence.large} no faster for each example.",
         Standing.CANNOT_TELL: "The rates of examples are not told apart.",
     }[standing]
-    known = ((row.batch_size, row.examples_per_s) for row in evidence.figures.rows)
-    rates = "; ".join(f"{size}: {'not known' if rate is None else units.number(rate)}" for size, rate in known)
-    figures = [f"examples/s by batch size: {rates}", f"{evidence.large} over {evidence.small}: {times(ratio)}"]
+    known = [(row.batch_size, row.examples_per_s) for row in evidence.figures.rows if row.examples_per_s is not None]
+    rates = "; ".join(f"{size}: {units.number(rate)}" for size, rate in known)
+    figures = [
+        f"examples/s by batch size: {rates or 'not known'}",
+        f"{evidence.large} over {evidence.small}: {times(ratio)}",
+    ]
     if scaling is not None:
         figures.append(f"half of the largest rate is reached at a batch of {amount(scaling.half_saturation)}")
     return Claim(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sdbatch.commands.help import Wrapped
 from pytest_sdbatch.commands.screen import screen
+from pytest_sdbatch import units
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.grid.axes import parse_choice, parse_count, parse_integers, parse_number
 
@@ -53,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=_EPILOG,
         formatter_class=Wrapped,
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="your own images; sub-folders are classes")
+    parser.add_argument("--data", metavar="FOLDER", help="your own images; sub-folders are classes")
     parser.add_argument("--resolution", metavar="N", help="side, in pixels, that your images are cropped and scaled to")
     parser.add_argument("--batch-sizes", default=SIZES, metavar="SIZES", help=f"such as 8:512:x2 (default: {SIZES})")
     parser.add_argument("--seeds", default=SEEDS, metavar="N", help=f"runs of each (default: {SEEDS})")
@@ -82,12 +83,17 @@ def run(given: argparse.Namespace) -> int:
     from pytest_sdbatch.storage.study_file import read_study
 
     try:
+        if given.show is not None and given.output is not None:
+            raise OptionError("--show with -o", why="what is shown is kept already", fix="leave one of them out")
         study = read_study(given.show) if given.show is not None else _measure(given)
     except SdbatchError as error:
         if given.json:
             print(json.dumps({"exit_status": WRONG, "error": error.what, "why": error.why, "fix": error.fix}))
         print(f"ERROR: {error}", file=sys.stderr)
         return WRONG
+    except KeyboardInterrupt:
+        _tell("interrupted; the same command with --resume goes on")
+        raise SystemExit(130) from None
     print(_text(study, as_json=given.json))
     return exit_status(study)
 
@@ -114,26 +120,31 @@ def _measure(given: argparse.Namespace) -> Study:
     plan = _plan(given, data, options, device=device.name)
     facts = _facts(device, options["threads"])
     journal = StudyJournal(Path(".sdbatch") / f"study-{_key(plan, facts)}")
-    done = journal.begin(resume=given.resume)
-    if given.resume:
-        _tell(f"{done} runs had ended" if done else "no interrupted study of these options was found: it begins anew")
-    _tell(f"{data.name}: {data.train_count} images to train on, {len(data.held_out_images)} held out")
     try:
+        done = journal.begin(resume=given.resume)
+        if given.resume:
+            found = f"{units.count(done, 'run')} had ended" if done or journal.begun else ""
+            _tell(found or "no interrupted study of these options was found: it begins anew")
+        _tell(
+            f"{data.name}: {units.count(data.train_count, 'image')} to train on, {len(data.held_out_images)} held out, "
+            f"{len(data.class_names)} class{'es' if len(data.class_names) != 1 else ''}"
+        )
         study = StudyRunner(plan, journal, _tell).run(
             started_at=datetime.now(UTC).isoformat(timespec="seconds"), command=_command(given), facts=facts
         )
-    except KeyboardInterrupt:
-        _tell("interrupted; the same command with --resume goes on")
-        raise SystemExit(130) from None
-    if given.output is not None:
-        write_study(given.output, study)
-        _tell(f"kept in {given.output}")
-    journal.end()
+        if given.output is not None:
+            write_study(given.output, study)
+            _tell(f"kept in {given.output}")
+        journal.end()
+    finally:
+        journal.close()
     return study
 
 
 def _options(given: argparse.Namespace) -> dict[str, int]:
     """Return the whole numbers that were given, and refuse what cannot be meant."""
+    if given.data is not None and not given.data:
+        raise OptionError("--data is empty", fix="name a folder of images, or leave it out")
     if given.tune and given.rates is not None:
         raise OptionError("--tune with --rates", why="tuned rates follow no rule", fix="leave one of them out")
     if given.rates is not None:
@@ -168,10 +179,10 @@ def _data(given: argparse.Namespace) -> LearningData:
         from pytest_sdbatch.training.datasets import digits
 
         return digits()
-    from pytest_sdbatch.training.images import folder_data
+    from pytest_sdbatch.training.datasets import folder_data
 
     side = None if given.resolution is None else parse_count(given.resolution, option="--resolution")
-    return folder_data(given.data, side=side)
+    return folder_data(Path(given.data).expanduser(), side=side)
 
 
 def _plan(given: argparse.Namespace, data: LearningData, options: dict[str, int], *, device: str) -> StudyPlan:

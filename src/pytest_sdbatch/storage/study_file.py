@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import itertools
 import json
 import re
@@ -11,13 +12,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Study, TrainingRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.storage.exclusive import check_target, failure, place_new, read_whole, write_new
+from pytest_sdbatch.storage.journal import make_folder
 from pytest_sdbatch.storage.plain import convert, parse, to_plain
 
 if TYPE_CHECKING:
@@ -75,26 +77,39 @@ class StudyJournal:
 
     """
 
+    _LOCK = "lock"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.begun = False  # whether a run was interrupted in it
+        self._lock: IO[bytes] | None = None
 
     def begin(self, *, resume: bool) -> int:
-        """Make the folder, empty unless *resume*, and return how many runs it holds.
+        """Make the folder, empty unless *resume*, and return how many runs it holds; no other process may come in.
 
         Raises:
-            RunFileError: for runs that *resume* would keep, where it is not asked for: they may have taken hours.
+            RunFileError: for runs that *resume* would keep, where it is not asked for: they may have taken hours, and
+                so may one that has not ended. For a study that another process is making.
 
         """
-        found = len(list(self.folder.glob("run-*.json")))
-        if found and not resume:
-            raise RunFileError(
-                f"{units.count(found, 'run')} of an interrupted study of the same options are kept in {self.folder}",
-                fix="--resume goes on with it; to begin anew, remove that folder",
-            )
-        if not resume:
-            self.end()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder.parent)
+            if self.folder.is_symlink():  # as there: nobody else chooses where we write, and remove
+                raise OSError(errno.ELOOP, "")
+            self.folder.mkdir(exist_ok=True)
+            self._claim()
+            found = len(list(self.folder.glob("run-*.json")))
+            self.begun = any(self.folder.glob("state-*.safetensors"))
+            if not resume and (found or self.begun):
+                kept = f"{units.count(found, 'run')} of" if found else "a part of a run of"
+                raise RunFileError(
+                    f"{kept} an interrupted study of the same options {'are' if found > 1 else 'is'} kept in "
+                    f"{self.folder}",
+                    fix="--resume goes on with it; to begin anew, remove that folder",
+                )
+            for path in self.folder.iterdir() if not resume else ():
+                if path.name != self._LOCK:
+                    path.unlink()
         except OSError as error:
             raise failure(self.folder, error, fix="run in a folder that you may write") from None
         return found
@@ -102,6 +117,34 @@ class StudyJournal:
     def end(self) -> None:
         """Forget all parts."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes in; a folder in which nothing was kept goes."""
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                if [path.name for path in self.folder.iterdir()] == [self._LOCK]:
+                    shutil.rmtree(self.folder)
+            self._lock.close()
+            self._lock = None
+
+    def _claim(self) -> None:
+        """Keep other processes out until this one ends, however it ends; not all systems can."""
+        if self._lock is not None:
+            return
+        self._lock = (self.folder / self._LOCK).open("ab")
+        with contextlib.suppress(ImportError):
+            import fcntl
+
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.close()
+                raise RunFileError(
+                    f"another process is making this study, in {self.folder}", fix="wait for it, or interrupt it"
+                ) from None
+            except OSError:  # a file system that has no locks
+                return
 
     def run(self, name: str) -> TrainingRun | None:
         """Return the finished run called *name*; None: it has not ended."""

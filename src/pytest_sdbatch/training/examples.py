@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pytest_sdbatch.grid.plan_training import Epoch
 from pytest_sdbatch.training.families import Family, encode_images
-from pytest_sdbatch.training.folder import ImageFolder, read_images
+from pytest_sdbatch.training.images import ImageFolder, read_images
 
 _MOST_HELD = 8  # images that are read, and shown in turn: a step takes as long on any
 
@@ -55,7 +54,7 @@ def source_of(folder: ImageFolder | None, prompts: Sequence[str], *, images: int
         folder=folder,
         images=len(folder.paths),
         repeats=repeats,
-        name=f"{Path(folder.paths[0]).parent.name} ({len(folder.paths)} images)",
+        name=f"{folder.name} ({len(folder.paths)} images)",
     )
 
 

@@ -157,11 +157,12 @@ def train(learner: Learner, schedule: Schedule, *, keep: Keep | None = None, wat
         if stop is not None:
             return stop
         found = learner.evaluate(stage)
-        if not math.isfinite(found.held_out_loss):
+        if not math.isfinite(found.held_out_loss + found.train_loss):
             learner.evaluations.pop()
             return Stop(
                 end=End.DIVERGED,
-                reason=f"the held-out loss was no finite number at step {found.steps}; learning rate {stage.rate:.3g}",
+                reason=f"the loss of fixed triples was no finite number at step {found.steps}; "
+                f"learning rate {stage.rate:.3g}",
             )
         if watch is not None:
             watch(learner, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,8 @@ class OwnStepWorkload:
     """Calls of *step*. Implements :class:`pytest_sdbatch.measure.workload.Workload`.
 
     Args:
-        step: takes a batch, makes one optimizer step, and returns its loss, or nothing.
+        step: takes a batch, makes one optimizer step, and returns its loss (alone, first of several, or called
+            ``loss``), or nothing.
         batches: a callable that takes the batch size and returns a batch; or batches that are there, used in turn.
             None: the step takes none.
         case: with the batch size.
@@ -48,7 +50,6 @@ class OwnStepWorkload:
         self._together = together or Together()
         self._turn: Iterator[Any] | None = None
         self._losses: list[Any] = []
-        self._silent = False  # whether a step returned nothing
 
     @property
     def must_match(self) -> Mapping[str, Fact]:
@@ -89,9 +90,10 @@ class OwnStepWorkload:
     def judge(self, outputs: Sequence[object]) -> OutputVerdict:
         """Look at the loss of every step so far."""
         del outputs
-        if self._silent:
+        losses = [_number(loss) for loss in self._losses]
+        if None in losses:
             return OutputVerdict(status="unchecked: the step returned no loss")
-        return judge_losses(self._losses, "")
+        return judge_losses([loss for loss in losses if loss is not None], "")
 
     def agree(self, decided: bool) -> bool:
         """Return what the first of the processes that train together *decided*."""
@@ -115,9 +117,27 @@ class OwnStepWorkload:
         raise ModelError("batches is empty", fix="give at least one batch; an iterator that ended cannot begin again")
 
     def _call(self, *batch: Any) -> object:
-        loss: Any = self._step(*batch)
-        if loss is None or isinstance(loss, (str, bytes)):
-            self._silent = True
-        else:
-            self._losses.append(loss.detach() if hasattr(loss, "detach") else loss)
-        return loss
+        returned = self._step(*batch)
+        self._losses.append(_loss_of(returned))
+        return returned
+
+
+def _loss_of(returned: object) -> Any:
+    """Return the loss in what a step returned, without the graph behind it, which would stay in memory."""
+    if isinstance(returned, Mapping):
+        returned = returned.get("loss")
+    elif isinstance(returned, (tuple, list)):
+        returned = returned[0] if returned else None
+    loss = getattr(returned, "loss", returned)  # of the outputs of transformers' models
+    return loss.detach() if hasattr(loss, "detach") else loss
+
+
+def _number(loss: Any) -> float | None:
+    """Return a loss as a number, the mean of several; None: it is none."""
+    if isinstance(loss, (str, bytes)):
+        return None
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        return float(loss)
+    with contextlib.suppress(TypeError, ValueError, RuntimeError, AttributeError):
+        return float(loss.mean())
+    return None

@@ -22,8 +22,8 @@ class Judge:
         self._task = task
         self._classifier: Any = None
         self.reason: str | None = None  # why there is none
-        if len(task.data.class_names) < 2:
-            self.reason = "the images are of one class"
+        if len(task.data.labels.unique()) < 2:
+            self.reason = "the images to train on are of one class"
             return
         try:
             from sklearn.svm import SVC

@@ -69,6 +69,6 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
         raise RunFileError(
             f"{path} is no state of a run that this version can go on with",
             why=str(error),
-            fix="leave --resume out: all runs begin anew",
+            fix="remove it: that run begins anew, and what has ended is kept",
         ) from None
     return tensors, numbers

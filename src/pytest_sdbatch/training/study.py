@@ -19,9 +19,10 @@ from pytest_sdbatch.analysis.learning_runs import (
     TunedRate,
 )
 from pytest_sdbatch.analysis.noise_scale import NoiseSplit
-from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
+from pytest_sdbatch.errors import CannotRun, OptionError
 from pytest_sdbatch.records import Fact
-from pytest_sdbatch.training.datasets import SUBSETS, LearningData, subset
+from pytest_sdbatch.training.datasets import LearningData, parts_of, subset
 from pytest_sdbatch.training.loop import Learner, train
 from pytest_sdbatch.training.noise_scale import read_noise, split_noise
 from pytest_sdbatch.training.quality import Judge
@@ -140,6 +141,8 @@ class StudyRunner:
         self.task = self._task("all")
         self.judge = Judge(self.task)
         self._most = plan.most_examples or EPOCHS * plan.data.train_count
+        # The lowest held-out loss before any step.
+        self._start = min(self.task.judge(self.task.network(seed)).held_out for seed in plan.seeds)
         self._rates: dict[int, TunedRate] = {}
         self._runs: list[TrainingRun] = []
 
@@ -147,6 +150,12 @@ class StudyRunner:
         """Return the whole study."""
         plan = self._plan
         target = plan.target if plan.target is not None else self._pilot()
+        if plan.target is not None and target >= self._start:
+            raise OptionError(
+                f"--target={target:g} is reached before any step",
+                why=f"a network that has learned nothing has a held-out loss of {self._start:.3g}",
+                fix=f"name a lower one, or leave it out: a first run then finds one below {self._start:.3g}",
+            )
         goal = Goal(target=target, most_examples=self._most)
         if plan.tune:
             for size in plan.sizes:
@@ -182,21 +191,16 @@ class StudyRunner:
             yield self._constant(Part.TABLE, size, seed, goal)
         for seed in plan.seeds:
             yield self._ramp(seed, goal)
-        for seed in plan.seeds:
-            yield self._constant(Part.COUNT, plan.middle, seed, goal, count=LOW_COUNT)
+        low = min(LOW_COUNT, -(-plan.data.train_count // plan.middle) // 2)
+        for seed in plan.seeds if low else ():  # a single batch is all of the data: there is no lower count
+            yield self._constant(Part.COUNT, plan.middle, seed, goal, count=low)
         if plan.tune:
             ends = (plan.sizes[0], plan.sizes[-1])
-            for name in self._subsets():
+            for name in parts_of(plan.data):
                 sizes = ends if name == "rare" else plan.sizes
                 for size, seed in itertools.product(sizes, plan.seeds):
                     if size <= self._task(name).data.train_count:
                         yield self._constant(Part.SUBSET, size, seed, goal, data=name)
-
-    def _subsets(self) -> list[str]:
-        """Return the names of the parts that the data have."""
-        classes = len(self._plan.data.class_names)
-        needs = {"one-class": 2, "three-classes": 4, "small": 1, "rare": 2}
-        return [name for name in SUBSETS if name in needs and classes >= needs[name]]
 
     def _rate(self, size: int) -> float:
         """Return the learning rate of a batch size, by what was tuned or by the policy."""
@@ -230,12 +234,13 @@ class StudyRunner:
     def _ramp(self, seed: int, goal: Goal) -> _Job:
         size = self._plan.sizes[0]
         images = self._plan.data.train_count
+        count = min(_RAMP_COUNT, max(1, images // size))
         schedule = Ramp(
             batch_size=size,
-            batch_count=_RAMP_COUNT,
+            batch_count=count,
             rate_of=self._rate,
             goal=goal,
-            rungs=rungs_of(goal.target or 0.0),
+            rungs=rungs_of(goal.target or self._start, self._start),
             largest=min(8 * size, images),
             images=images,
         )
@@ -244,7 +249,7 @@ class StudyRunner:
             batch_size=size,
             rate=self._rate(size),
             seed=seed,
-            batch_count=_RAMP_COUNT,
+            batch_count=count,
             schedule=schedule,
         )
 
@@ -256,7 +261,15 @@ class StudyRunner:
             raise OptionError(
                 f"no target: the first run diverged: {found.reason}", fix="give a smaller learning rate: --rate=0.0005"
             )
-        return _PILOT_SLACK * min(evaluation.held_out_loss for evaluation in found.evaluations)
+        lowest = min(evaluation.held_out_loss for evaluation in found.evaluations)
+        start = min(self._start, found.evaluations[0].held_out_loss)
+        if _PILOT_SLACK * lowest >= start:
+            raise OptionError(
+                "no target: the first run learned next to nothing",
+                why=f"its lowest held-out loss was {lowest:.3g}, and {start:.3g} before any step",
+                fix="give another learning rate (--rate) or more examples (--most-examples)",
+            )
+        return _PILOT_SLACK * lowest
 
     def _tune(self, size: int, goal: Goal) -> None:
         def trial(rate: float) -> Trial:
@@ -278,7 +291,16 @@ class StudyRunner:
         """Return the run of *job*: a finished one, one that goes on, or a new one."""
         done = None if watch else self._keeper.run(job.name)
         if done is None:
-            done = self._learn(job, watch)
+            try:
+                done = self._learn(job, watch)
+            except (RuntimeError, MemoryError) as error:
+                if not says_out_of_memory(error):
+                    raise
+                raise CannotRun(
+                    f"{job.name}: out of memory",
+                    why=str(error).partition("\n")[0] or type(error).__name__,
+                    fix="use smaller batch sizes (--batch-sizes) or smaller images (--resolution)",
+                ) from None
             self._keeper.keep_run(done)
         self._runs.append(done)
         self._tell(_line(done))
@@ -325,7 +347,7 @@ class StudyRunner:
         learner, evaluation = last[0], run.evaluations[-1]
         readings += [
             read_noise(self._task(name), learner.network, learner.optimizer, evaluation, seed=TUNING_SEED, data=name)
-            for name in ("all", *self._subsets())
+            for name in ("all", *parts_of(self._plan.data))
             if name != "rare"
         ]
         noise = NoisePart(readings=tuple(readings), split=split_noise(self.task, learner.network, seed=TUNING_SEED))

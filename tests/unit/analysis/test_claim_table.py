@@ -10,25 +10,29 @@ from studies import TARGET, made_noise, made_run, made_study
 from pytest_sdbatch.analysis.claim_table import claim_table, measured_on, recommendation
 from pytest_sdbatch.analysis.claims import Claim, Standing
 from pytest_sdbatch.analysis.learning_curve import End
-from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, Study, TunedRate
+from pytest_sdbatch.analysis.learning_runs import Part, Quality, RatePolicy, Study, TunedRate
 from pytest_sdbatch.analysis.noise_scale import NoiseScale
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import figures_of
+from pytest_sdbatch.records import Reading
 
-ORDER = [
+ORDER = [  # as the claims are made, one after another
+    ("Understanding batch size", "more often"),
+    ("Understanding batch size", "efficiently"),
     ("Understanding batch size", "noisy"),
     ("Understanding batch size", "examples"),
     ("Understanding batch size", "steps"),
     ("Understanding batch size", "seconds"),
     ("Understanding batch size", "unstably"),
-    ("Understanding batch size", "efficiently"),
     ("Understanding batch size", "generalize"),
     ("Understanding batch size", "small patterns"),
     ("The impact of batch count", "more updates"),
+    ("The impact of batch count", "how stable"),
     ("The impact of batch count", "accurate"),
     ("The impact of batch count", "longer"),
     ("The impact of batch count", "two things"),
     ("Finding the right balance", "raise both"),
+    ("Finding the right balance", "validation accuracy"),
     ("Finding the right balance", "Small or highly varied"),
     ("Finding the right balance", "Large data"),
 ]
@@ -67,6 +71,9 @@ def test_known_runs_give_the_verdicts_that_they_were_made_for() -> None:
     assert standings["accurate"] is Standing.SUPPORTED
     assert standings["two things"] is Standing.NOT_SUPPORTED
     assert standings["raise both"] is Standing.NOT_SUPPORTED
+    assert standings["more often"] is Standing.SUPPORTED
+    assert standings["how stable"] is Standing.NOT_SUPPORTED, "short epochs were made to jump as much"
+    assert standings["validation accuracy"] is Standing.CANNOT_TELL, "all sizes were made to be as accurate"
 
 
 @pytest.mark.parametrize("policy", [RatePolicy.FIXED, RatePolicy.SQRT, RatePolicy.LINEAR])
@@ -74,7 +81,7 @@ def test_untuned_rates_say_nothing_of_large_batches(policy: RatePolicy) -> None:
     """An untuned rate makes them look bad; the verdict is open, and names what would settle it."""
     claims = table(made_study(policy=policy))
 
-    for word in ("examples", "steps", "seconds", "generalize", "small patterns", "raise both"):
+    for word in ("examples", "steps", "seconds", "generalize", "small patterns", "raise both", "validation accuracy"):
         assert claims[word].standing is Standing.CANNOT_TELL, word
     assert "--tune" in claims["generalize"].settles
     assert claims["efficiently"].standing is Standing.SUPPORTED, "a rate changes no speed"
@@ -172,3 +179,50 @@ def test_it_says_on_what_it_was_measured() -> None:
     assert text.startswith("digits: 1,438 images of 8x8 to train on, 165 k parameters, A CPU, 1 thread")
     assert "not that it holds" in text
     assert made_study().target == TARGET
+
+
+def with_accuracy(study: Study, by_size: dict[int, float]) -> Study:
+    """Return *study* with networks whose images are as good as that, seeds hardly apart."""
+    runs = tuple(
+        dataclasses.replace(
+            run,
+            quality=Quality(
+                accuracy=Reading(value=by_size[run.batch_size] + 0.001 * run.seed), frechet=Reading(value=1.0), images=9
+            ),
+        )
+        for run in study.runs
+    )
+    return dataclasses.replace(study, runs=runs)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "standing", "said"),
+    [
+        ({16: 0.5, 64: 0.7, 256: 0.6}, Standing.SUPPORTED, "name one size, 64"),
+        ({16: 0.5, 64: 0.6, 256: 0.8}, Standing.NOT_SUPPORTED, "64 reached the loss soonest, and 256 gave the better"),
+    ],
+)
+def test_what_is_watched_names_one_size_or_several(accuracies: dict[int, float], standing: Standing, said: str) -> None:
+    """Loss and convergence rate say 64; the images may say otherwise."""
+    claim = table(with_accuracy(made_study(), accuracies))["validation accuracy"]
+
+    assert claim.standing is standing
+    assert said in claim.sentence
+
+
+def test_a_size_of_which_nothing_was_timed_has_its_row() -> None:
+    """All its runs diverged within their first steps: no rate is made up, and nothing fails."""
+    study = made_study()
+    runs = tuple(
+        dataclasses.replace(run, end=End.DIVERGED, reason="no number", evaluations=run.evaluations[:1], quality=None)
+        if run.part is Part.TABLE
+        else run
+        for run in study.runs
+    )
+    study = dataclasses.replace(study, runs=runs)
+    claims = table(study)
+
+    assert figures_of(study).rows[0].examples_per_s is None
+    assert claims["efficiently"].standing is Standing.CANNOT_TELL
+    assert "not known" in claims["efficiently"].figures[0]
+    assert "none" in recommendation(study, figures_of(study), tuple(claims.values())).sentence

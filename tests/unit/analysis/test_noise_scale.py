@@ -91,7 +91,8 @@ def test_a_gradient_that_is_not_seen_gives_a_lower_limit_only() -> None:
 
 
 @pytest.mark.parametrize("size", [3.0, 30.0, 300.0, 3000.0])
-def test_limits_cover_the_noise_scale_of_a_population(size: float) -> None:
+@pytest.mark.parametrize(("batches", "batch_size"), [(32, 8), (16, 16)])
+def test_limits_cover_the_noise_scale_of_a_population(size: float, batches: int, batch_size: int) -> None:
     """256 examples of 3,000, drawn 400 times: at least 92 % of the nominal 95 % intervals hold the population's own."""
     random = np.random.default_rng(int(size))
     gradients = population(random, size=size)
@@ -99,7 +100,9 @@ def test_limits_cover_the_noise_scale_of_a_population(size: float) -> None:
     true = gradients.var(axis=0).sum() / (mean @ mean)
     inside = 0
     for _ in range(400):
-        found = noise_scale(drawn(random, gradients), batch_size=8).size
+        found = noise_scale(
+            drawn(random, gradients, batches=batches, batch_size=batch_size), batch_size=batch_size
+        ).size
         inside += (found.low or 0) <= true <= (np.inf if found.high is None else found.high)
 
     assert inside / 400 >= 0.92

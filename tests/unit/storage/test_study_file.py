@@ -126,7 +126,51 @@ def test_a_journal_gives_back_what_had_ended(tmp_path: Path) -> None:
     journal.end()
     assert journal.begin(resume=False) == 0
     journal.end()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".gitignore"]
+
+
+def test_a_run_that_was_interrupted_is_not_begun_anew_unasked(tmp_path: Path) -> None:
+    """It may have taken an hour, though none has ended yet."""
+    torch = pytest.importorskip("torch")
+    journal = StudyJournal(tmp_path / "study")
+    journal.begin(resume=False)
+    journal.keep_state("x", {"a": torch.arange(3)}, {"steps": 4})
+
+    with pytest.raises(RunFileError, match="a part of a run of an interrupted study"):
+        journal.begin(resume=False)
+    assert journal.begin(resume=True) == 0
+    assert journal.begun
+    assert journal.state("x") is not None
+    journal.close()
+
+
+def test_a_study_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:
+    """A second one would remove what the first has kept."""
+    pytest.importorskip("fcntl")
+    first, second = StudyJournal(tmp_path / "study"), StudyJournal(tmp_path / "study")
+    first.begin(resume=False)
+    first.keep_run(made_study().runs[0])
+
+    for resume in (False, True):
+        with pytest.raises(RunFileError, match="another process is making this study"):
+            second.begin(resume=resume)
+    first.close()
+    assert second.begin(resume=True) == 1
+    second.end()
+    first.begin(resume=False)
+    first.close()
+    assert not first.folder.exists(), "nothing was kept in it"
+
+
+def test_a_folder_that_leads_elsewhere_is_not_written_to(tmp_path: Path) -> None:
+    """Whoever sent the project does not choose where files are removed."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "noise.json").write_text("mine")
+    (tmp_path / "study").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(RunFileError, match="cannot be written"):
+        StudyJournal(tmp_path / "study").begin(resume=False)
+    assert (tmp_path / "elsewhere" / "noise.json").read_text() == "mine"
 
 
 def test_a_state_that_is_damaged_is_refused(tmp_path: Path) -> None:
@@ -136,7 +180,7 @@ def test_a_state_that_is_damaged_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RunFileError, match="no state of a run") as caught:
         journal.state("x")
-    assert "--resume" in caught.value.fix
+    assert "remove it" in caught.value.fix
 
 
 def test_a_diverged_run_says_where(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pytest_sdbatch.errors import CannotRun, OptionError
-from pytest_sdbatch.training.datasets import LearningData, digits, split_data, subset
+from pytest_sdbatch.training.datasets import LearningData, digits, parts_of, split_data, subset
 
 
 def test_digits_are_split_the_same_way_every_time() -> None:
@@ -64,3 +64,17 @@ def test_parts_that_are_not_there_are_refused(blobs: LearningData) -> None:
     one = split_data("x", torch.zeros(20, 1, 8, 8), torch.zeros(20, dtype=torch.long), class_names=("a",))
     with pytest.raises(OptionError, match="no class to make rare"):
         subset(one, "rare")
+
+
+def test_a_part_needs_images_on_both_sides(blobs: LearningData) -> None:
+    """Of a class with two images nothing may be held out, and nothing judged."""
+    assert parts_of(blobs) == ("one-class", "small", "rare")
+    labels = torch.arange(40) // 2  # 20 classes of two images
+    many = split_data("x", torch.zeros(40, 1, 8, 8), labels, class_names=tuple(map(str, range(20))))
+
+    for name in parts_of(many):
+        part = subset(many, name)
+        assert part.train_count
+        assert len(part.held_out_images)
+        assert name != "rare" or int((part.held_out_labels == part.rare_class).sum())
+    assert set(parts_of(many)) < {"one-class", "three-classes", "small", "rare"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -74,6 +76,25 @@ def test_what_says_too_little_or_does_not_fit_is_refused() -> None:
     assert "LoRA" in caught.value.fix
     with pytest.raises(SdbatchError, match="not finite"):
         measure_noise_scale(lambda batch: loss(batch) * float("nan"), [parameter], batches, batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda loss: loss.item(), "is a float"),
+        (lambda loss: loss.detach(), "a tensor without a gradient"),
+        (lambda loss: loss.expand(8), "a tensor of 8 values"),
+        (lambda loss: {"loss": loss}, "is a dict"),
+    ],
+)
+def test_a_loss_that_has_no_gradient_is_told(wrong: Callable[[torch.Tensor], object], said: str) -> None:
+    """Instead of what torch says of it."""
+    parameter, batches = regression(noise=1.0)
+
+    with pytest.raises(SdbatchError, match=said):
+        measure_noise_scale(
+            lambda batch: wrong((batch - parameter).square().mean()), [parameter], batches, batch_size=8
+        )
 
 
 def test_the_noise_of_the_task_is_read_and_split(task: DenoisingTask) -> None:

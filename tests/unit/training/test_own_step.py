@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_sdbatch.errors import ModelError
@@ -68,3 +69,47 @@ def test_the_loss_that_a_step_returns_is_looked_at(losses: list[Any], outcome: O
     assert verdict.status.startswith(status)
     assert (verdict.outcome if verdict.problem else None) is outcome
     assert made.trained.effective_batch == 8
+
+
+class Output:
+    """What models of transformers return."""
+
+    loss = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("returned", "status", "diverged"),
+    [
+        ({"loss": 0.5}, "checked", False),
+        ({"loss": float("nan")}, "checked", True),
+        ((float("inf"), "logits"), "checked", True),
+        (Output(), "checked", True),
+        (np.array([0.5, 0.25]), "checked", False),
+        (np.array([0.5, np.nan]), "checked", True),
+        ({"logits": 1}, "unchecked", False),
+        ((), "unchecked", False),
+        (object(), "unchecked", False),
+        (1j, "unchecked", False),
+    ],
+    ids=repr,
+)
+def test_a_loss_may_come_in_any_dress(returned: Any, status: str, diverged: bool) -> None:
+    """As models and training scripts return it; what is no loss is unchecked, and never an error after the work."""
+    made = workload(lambda: returned)
+    (call,) = made.prepare()
+
+    assert call() is returned
+    verdict = made.judge(())
+    assert verdict.status.partition(":")[0] == status
+    assert (verdict.problem is not None) is diverged
+
+
+def test_no_step_is_kept_in_memory_by_its_loss() -> None:
+    """A loss holds the graph of its step, and with it the activations."""
+    torch = pytest.importorskip("torch")
+    weight = torch.ones(3, requires_grad=True)
+    made = workload(lambda: {"loss": (2 * weight).sum()})
+    (call,) = made.prepare()
+    call()
+
+    assert [loss.grad_fn for loss in made._losses] == [None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,4 +96,14 @@ def test_a_stage_always_goes_on_and_never_beyond_the_data(losses: list[float]) -
 
 def test_the_rungs_of_digits_are_those_that_were_measured() -> None:
     """0.30, 0.25 and 0.20 on the way to 0.195."""
-    assert [round(rung, 2) for rung in rungs_of(0.195)] == [0.3, 0.25, 0.2]
+    assert [round(rung, 2) for rung in rungs_of(0.195, 1.09)] == [0.3, 0.25, 0.2]
+
+
+@given(st.floats(1e-3, 10), st.floats(1.001, 100))
+def test_a_ramp_begins_where_it_says(target: float, way: float) -> None:
+    """However little there is to be learned, no rung is passed before the first step, and they fall."""
+    rungs = rungs_of(target, target * way)
+    schedule = replace(ramp(), goal=Goal(target=target, most_examples=50_000), rungs=rungs)
+
+    assert stage(schedule, target * way).batch_size == 16
+    assert target * way > rungs[0] > rungs[1] > rungs[2] > target

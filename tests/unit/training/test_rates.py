@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.learning_runs import RatePolicy
 from pytest_sdbatch.errors import OptionError
-from pytest_sdbatch.training.rates import RECORDED, Trial, are_recorded, rate_of, tune
+from pytest_sdbatch.training.rates import RECORDED, TRIED, Trial, are_recorded, rate_of, tune
 
 
 def bowl(best: float, *, diverges_at: float = math.inf) -> Callable[[float], Trial]:
@@ -40,6 +40,14 @@ def test_recorded_rates_are_given_back_and_lie_between_their_neighbours() -> Non
     assert rate_of(RatePolicy.TUNED, 4096) == RECORDED[max(RECORDED)]
     assert are_recorded([min(RECORDED), 100])
     assert not are_recorded([64, 2 * max(RECORDED)])
+
+
+def test_each_recorded_rate_has_two_worse_neighbours() -> None:
+    """The claim of an optimum is recorded with what proves it."""
+    assert dict(RECORDED) == {16: 4e-3, 64: 8e-3, 256: 8e-3}
+    for size, best in RECORDED.items():
+        tried = TRIED[size]
+        assert all(tried[best * factor] > tried[best] for factor in (0.5, 2)), size
 
 
 def test_a_tuned_rate_takes_no_reference() -> None:

@@ -1,0 +1,99 @@
+"""The plan of a study: what is told instead of measured, and what few images allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, Study, TrainingRun
+from pytest_sdbatch.errors import CannotRun, OptionError
+from pytest_sdbatch.training import quality
+from pytest_sdbatch.training.datasets import LearningData, parts_of, split_data
+from pytest_sdbatch.training.study import NoisePart, StudyPlan, StudyRunner
+from pytest_sdbatch.training.task import DenoisingTask
+
+
+class Forgetful:
+    """A keeper that keeps nothing, as if each part were made for the first time."""
+
+    def run(self, name: str) -> TrainingRun | None:
+        """Know no run."""
+
+    def keep_run(self, run: TrainingRun) -> None:
+        """Forget it."""
+
+    def noise(self) -> NoisePart | None:
+        """Know nothing of gradients."""
+
+    def keep_noise(self, noise: NoisePart) -> None:
+        """Forget it."""
+
+    def state(self, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+        """Know no state."""
+
+    def keep_state(self, name: str, tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+        """Forget it."""
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge few generated images."""
+    monkeypatch.setattr(quality, "IMAGES", 12)
+
+
+def plan_of(data: LearningData, **changes: Any) -> StudyPlan:
+    """Return a plan of a few steps."""
+    plan = StudyPlan(data=data, sizes=(2, 4), seeds=(0,), policy=RatePolicy.SQRT, reference=4e-3, most_examples=16)
+    return replace(plan, **changes)
+
+
+def made(plan: StudyPlan, told: list[str] | None = None) -> Study:
+    """Make the study of *plan*."""
+    lines: list[str] = [] if told is None else told
+    return StudyRunner(plan, Forgetful(), lines.append).run(started_at="", command="", facts={})
+
+
+def test_a_target_that_an_untrained_network_meets_is_refused(blobs: LearningData) -> None:
+    """Before any run: whatever was said of it would be made up."""
+    told: list[str] = []
+
+    with pytest.raises(OptionError, match="--target=50 is reached before any step"):
+        made(plan_of(blobs, target=50.0), told)
+    assert told == []
+
+
+def test_a_first_run_that_learns_nothing_gives_no_target(blobs: LearningData) -> None:
+    """It would be reached before any step."""
+    with pytest.raises(OptionError, match="learned next to nothing") as caught:
+        made(plan_of(blobs, reference=1e-12))
+    assert "--rate" in caught.value.fix
+
+
+def test_a_batch_that_does_not_fit_is_one_error(blobs: LearningData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the run, what torch said, and what to do."""
+
+    def fails(*given: object) -> object:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(DenoisingTask, "loss", fails)
+
+    with pytest.raises(CannotRun, match=r"table-all-b2-.*: out of memory") as caught:
+        made(plan_of(blobs, target=0.1))
+    assert "--batch-sizes" in caught.value.fix
+
+
+def test_few_images_of_many_classes_are_studied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts are no higher than the data allow, and classes of which nothing is held out are no parts."""
+    images = torch.randn((20, 1, 8, 8), generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+    data = split_data("few", images, torch.arange(20), class_names=tuple(map(str, range(20))))
+    study = made(plan_of(data, sizes=(8, 16), target=0.1, most_examples=8))
+
+    (ramp,) = study.of(Part.RAMP)
+    assert (ramp.batch_size, ramp.batch_count) == (8, 2), "two batches are all of the data"
+    assert study.of(Part.COUNT) == (), "one batch is all of the data"
+    assert {reading.data for reading in study.noise} <= {"all", *parts_of(data)}
+    assert [run.quality.accuracy.reason for run in study.of(Part.TABLE) if run.quality] == [None, None]
