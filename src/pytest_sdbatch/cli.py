@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; that of ``sweep`` is pytest's."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
+        return sweep(words[1:])
+    if words[:1] == ["ab"]:  # a part of what is behind it does
+        from pytest_sdbatch.commands.ab.job import ab
+
+        return ab(words[1:])
+    if words[:1] == ["calibrate"]:  # and of its words most
+        return calibrate(words[1:])
+    given = command_parser().parse_args(words)
+    given.words = words
+    return int(given.run(given))
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Return what reads the command line, but for the words of those commands that hand theirs on to pytest."""
     parser = argparse.ArgumentParser(
         prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see."
     )
@@ -53,18 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_help=False,
         help="what can this machine detect? Runs the same code in several processes (sdbatch calibrate --help)",
     )
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
-        return sweep(words[1:])
-    if words[:1] == ["ab"]:  # a part of what is behind it does
-        from pytest_sdbatch.commands.ab.job import ab
-
-        return ab(words[1:])
-    if words[:1] == ["calibrate"]:  # and of its words most
-        return calibrate(words[1:])
-    given = parser.parse_args(words)
-    given.words = words
-    return int(given.run(given))
+    return parser
 
 
 def models(folders: Sequence[str] = ()) -> int:
