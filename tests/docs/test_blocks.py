@@ -23,7 +23,7 @@ def of(page: str) -> tuple[Block, ...]:
 
 
 RUN = [
-    pytest.param(page, marks=[pytest.mark.slow] if any(block.is_slow for block in of(page)) else [])
+    pytest.param(page, marks=[pytest.mark.slow] if any(block.has("slow") for block in of(page)) else [])
     for page in PAGES
     if any(block.is_run for block in of(page))
 ]

@@ -9,6 +9,8 @@ A block runs unless a comment right above it, which no reader sees, says otherwi
 ``<!-- exit status N -->``                 that the last command ends with
 ``<!-- file PATH -->``                     where a block lies that does not begin with ``# PATH``
 ``<!-- columns N -->``                     of the terminal that its output is from; 80 unless said
+``<!-- in miniature -->``                  models of the catalog are the tiny ones of their families
+``<!-- on a pretended device, in one process -->``  and ``--processes`` is left out: as many would take minutes
 ``<!-- slow -->``                          takes more than a few seconds
 =========================================  ==========================================================================
 """
@@ -38,6 +40,8 @@ _NOTES = {
     "exit status": r"exit status (?P<number>\d+)",
     "file": r"file (?P<path>\S+)",
     "columns": r"columns (?P<number>\d+)",
+    "miniature": r"in miniature",
+    "pretended": r"on a pretended device, in one process",
     "slow": r"slow",
 }
 _COMMENT = re.compile(r"<!--\s*(.*?)\s*-->", re.DOTALL)
@@ -74,10 +78,9 @@ class Block:
         found = [match[group] for text in self.notes if (match := re.fullmatch(_NOTES[kind], text, re.DOTALL))]
         return found[0] if found else None
 
-    @property
-    def is_slow(self) -> bool:
-        """Whether it takes more than a few seconds."""
-        return "slow" in self.notes
+    def has(self, kind: str) -> bool:
+        """Whether there is a note of a *kind*."""
+        return any(re.fullmatch(_NOTES[kind], text, re.DOTALL) for text in self.notes)
 
     @property
     def is_run(self) -> bool:

@@ -7,9 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import benchmark_run  # noqa: F401 - which imports what cannot be imported twice
@@ -22,10 +22,13 @@ from pytest_sdbatch.cli import main
 from pytest_sdbatch.commands.sweep import pytest_arguments, split
 from pytest_sdbatch.pipelines import build
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
+from pytest_sdbatch.pipelines.catalog import ModelCatalog
 from pytest_sdbatch.storage.run_file import write_run
 
 # On the CPU whatever the machine has, and few rounds: how fast it is, is no matter of these tests.
-QUICK = "-p no:cacheprovider -p no:randomly --sd-device=cpu -o sd_max_seconds=0.05 -o sd_warmup_calls=1"
+QUICK = (
+    "-p no:cacheprovider -p no:randomly --sd-device=cpu -o sd_max_seconds=0.05 -o sd_min_rounds=3 -o sd_warmup_calls=1"
+)
 PROJECT = '[tool.pytest.ini_options]\ntestpaths = ["tests"]\n'
 # A reader's own application, for pages that time one.
 APP = """
@@ -34,6 +37,34 @@ import numpy
 
 def generate(prompts, generators):
     return numpy.random.default_rng(0).random((len(prompts), 8, 8, 3))
+"""
+# By whose leave a command that names a large model runs here: with the tiny one of the family.
+MINIATURES = {"sd15": "tiny-sd", "sdxl": "tiny-sdxl", "flux-dev": "tiny-flux"}
+# A device on which nothing takes time, and a pipeline for it: runs differ in nothing, as fast as Python goes.
+PRETENDED = """
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_sdbatch.devices.fake import FakeDevice
+
+DEVICE = FakeDevice(seconds_per_call=0.02, seconds_per_image=0.01)
+
+
+def pytest_sdbatch_make_device(name):
+    return DEVICE
+
+
+class Pipeline:
+    components = {}
+
+    def __call__(self, prompt, num_inference_steps=1, generator=None, output_type="pt"):
+        return SimpleNamespace(images=DEVICE.generate(len(prompt)))
+
+
+@pytest.fixture
+def sd_pipeline(sd_case):
+    return Pipeline()
 """
 _GIT = ("-c", "user.name=reader", "-c", "user.email=reader@localhost", "-c", "init.defaultBranch=main")
 # What differs from machine to machine and from run to run.
@@ -67,13 +98,15 @@ def stable(line: str) -> list[str]:
 def missing(shown: Sequence[str], printed: str) -> list[str]:
     """Return the lines that a page shows and whose words are not printed in this order, wherever lines are broken.
 
-    Notes below a table are left out: whether there are any depends on the machine.
+    Notes below a table and what an answer says are left out: they depend on the machine.
     """
     words = [word for line in printed.splitlines() for word in stable(line)]
-    at, lost = 0, []
+    at, lost, answers = 0, [], False
     for line in shown:
-        if re.match(r"\(\d+\) ", line):
+        if re.match(r"\(\d+\) ", line) or (answers and line.startswith("  ")):
             continue
+        answers = ": fastest is " in line
+        line = line.partition(": fastest is ")[0]
         end = at
         try:
             for word in stable(line):
@@ -131,11 +164,28 @@ class Reader:
         for block in blocks(page):
             if not block.is_run:
                 continue
-            self._env.setenv("COLUMNS", block.note("columns", "number") or "80")
-            if block.language == "console":
-                self._console(block)
-            else:
-                self._file(block)
+            with self._settings(block):
+                if block.language == "console":
+                    self._console(block)
+                else:
+                    self._file(block)
+
+    @contextmanager
+    def _settings(self, block: Block) -> Iterator[None]:
+        """Let a block run under what its notes say."""
+        conftest, before = self.folder / "conftest.py", None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", block.note("columns", "number") or "80")
+            if block.has("miniature"):
+                small = {name: replace(ARCHITECTURES[tiny], name=name) for name, tiny in MINIATURES.items()}
+                defaults = ModelCatalog.__init__.__kwdefaults__
+                patch.setitem(defaults, "architectures", {**ARCHITECTURES, **small})
+            if block.has("pretended"):
+                before = conftest.read_text() if conftest.exists() else None
+                conftest.write_text(PRETENDED)
+            yield
+        if block.has("pretended"):
+            conftest.unlink() if before is None else conftest.write_text(before)
 
     def _run_text(self, page: str) -> str:
         return "\n".join(
@@ -156,7 +206,7 @@ class Reader:
                 shown = [line for line in command.shown if line]
                 assert shown == [str(self._last)], f"{at}: exit status {self._last}"
                 continue
-            ended = self.run(command)
+            ended = self.run(command, one_process=block.has("pretended"))
             self._last = ended.status
             status = block.note("exit status", "number")
             told = any(other.words[:1] == ("echo",) for other in given)
@@ -195,14 +245,16 @@ class Reader:
         """Run pytest in this process and in the reader's folder."""
         return self._pytester.runpytest_inprocess(*words, plugins=list(plugins), no_reraise_ctrlc=True)
 
-    def run(self, command: Command) -> Ended:
+    def run(self, command: Command, *, one_process: bool = False) -> Ended:
         """Run *command*: in this process where it can be, since another one would import torch again."""
         words = before_redirect(command.words)
         rest = command.words[len(words) :]
+        if one_process:
+            words = [word for word in words if not word.startswith("--processes=")]
         program, arguments = words[0], list(words[1:])
         if program == "pytest":
             ended = _ended(self.run_pytest(*arguments))
-        elif program == "sdbatch" and arguments[0] == "sweep" and "--processes" not in command.text:
+        elif program == "sdbatch" and arguments[0] == "sweep" and not any("--processes" in word for word in words):
             ended = _ended(self.run_pytest(*pytest_arguments(*split(arguments[1:]))))
         elif program == "sdbatch" and arguments[0] not in ("sweep", "ab", "calibrate"):
             ended = self._main(arguments)
