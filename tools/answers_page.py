@@ -116,7 +116,7 @@ def _figures(runs: Sequence[Run]) -> Iterator[str]:
     yield ""
     yield f"{IMAGES} images, from the calls above:"
     yield ""
-    yield "```"
+    yield "```text"
     asked = Question(images=IMAGES)
     yield from plan_table(measured.records.values(), asked, width=100, color=False).splitlines()
     yield "```"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from reference_code import cell, commands_page, files_page, python_page
+
 from pytest_sdbatch import units
 from pytest_sdbatch.options import GROUPS, TABLE, flag_of
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
@@ -91,15 +93,13 @@ def variants_page() -> str:
     return VARIANTS_HEAD + "".join(f"| `{row.name}` | {cell(row.what)} |\n" for row in VARIANTS.values())
 
 
-def cell(text: str) -> str:
-    """Return *text* for a table, where a bar would begin the next column."""
-    return text.replace("|", r"\|")
-
-
 PAGES: Mapping[str, Callable[[], str]] = {
     "options.md": options_page,
     "models.md": models_page,
     "variants.md": variants_page,
+    "commands.md": commands_page,
+    "python.md": python_page,
+    "files.md": files_page,
 }
 
 

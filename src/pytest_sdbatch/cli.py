@@ -42,6 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
+    if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
+        return sweep(words[1:])
+    if words[:1] == ["ab"]:  # a part of what is behind it does
+        from pytest_sdbatch.commands.ab.job import ab
+
+        return ab(words[1:])
+    if words[:1] == ["calibrate"]:  # and of its words most
+        return calibrate(words[1:])
+    given = command_parser().parse_args(words)
+    given.words = words
+    return int(given.run(given))
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Return what reads the command line, but for the words of those commands that hand theirs on to pytest."""
     parser = _Parser(prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see.")
     parser.add_argument("--version", action="version", version=f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -71,17 +86,7 @@ def _main(words: list[str]) -> int:
         add_help=False,
         help="what can this machine detect? Runs the same code in several processes (sdbatch calibrate --help)",
     )
-    if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
-        return sweep(words[1:])
-    if words[:1] == ["ab"]:  # a part of what is behind it does
-        from pytest_sdbatch.commands.ab.job import ab
-
-        return ab(words[1:])
-    if words[:1] == ["calibrate"]:  # and of its words most
-        return calibrate(words[1:])
-    given = parser.parse_args(words)
-    given.words = words
-    return int(given.run(given))
+    return parser
 
 
 def models(folders: Sequence[str] = ()) -> int:

@@ -8,15 +8,31 @@ from types import ModuleType
 
 import pytest
 
+import pytest_sdbatch
+from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.options import TABLE
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
 from pytest_sdbatch.pipelines.variants import VARIANTS
+from pytest_sdbatch.report.exports import EXPORTS
+from pytest_sdbatch.storage.report_file import Kind
 
 ROOT = Path(__file__).parents[2]
 NAMES = {
     "options.md": [f"`sd_{row.name}`" for row in TABLE],
     "models.md": [f"`{name}`" for name in ARCHITECTURES],
     "variants.md": [f"`{name}`" for name in VARIANTS],
+    "commands.md": [
+        *(f"`sdbatch {name}`" for name in ("sweep", "ab", "models", "compare", "report", "study", "calibrate")),
+        *(f"| {int(status)} |" for status in ExitStatus),
+        *("`--processes K`", "`--base REF`", "`--candidate NEW.json`", "`-o FILE`, `--output FILE`", "`--keep-traces"),
+    ],
+    "python.md": [
+        *(f"`{name}`" for name in ("sd_case", "sd_pipeline", "sd_benchmark", "sd_training")),
+        *(f"`pytest_sdbatch_{name}(" for name in ("models", "variants", "make_device")),
+        *(f"`{name}`" for name in pytest_sdbatch.__all__),
+        *("`peak_allocated_bytes` | `int \\| None` | of torch's allocator", "`call_arguments()`", "`images` | `int`"),
+    ],
+    "files.md": [*(f"`NAME{kind}`" for kind in Kind), *(f"`{name}`" for name in EXPORTS)],
 }
 
 
@@ -38,7 +54,7 @@ def test_the_tool_writes_every_page(tool: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_up_to_date(tool: ModuleType, name: str) -> None:
-    """Whoever changes an option, a model or a variant runs ``python tools/reference.py``."""
+    """Whoever changes an option, a model, a command or a record runs ``python tools/reference.py``."""
     text = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
 
     assert text == tool.PAGES[name](), "out of date: run python tools/reference.py"

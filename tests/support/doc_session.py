@@ -1,0 +1,294 @@
+"""A reader who follows a page from its first block to its last, in a folder with a project of their own."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import benchmark_run  # noqa: F401 - which imports what cannot be imported twice
+import pytest
+from doc_blocks import Block, Command, blocks, commands
+from doc_checks import before_redirect
+from reported import record, run
+
+from pytest_sdbatch.cli import main
+from pytest_sdbatch.commands.sweep import pytest_arguments, split
+from pytest_sdbatch.pipelines import build
+from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
+from pytest_sdbatch.pipelines.catalog import ModelCatalog
+from pytest_sdbatch.storage.run_file import write_run
+
+# On the CPU whatever the machine has, and few rounds: how fast it is, is no matter of these tests.
+QUICK = (
+    "-p no:cacheprovider -p no:randomly --sd-device=cpu -o sd_max_seconds=0.05 -o sd_min_rounds=3 -o sd_warmup_calls=1"
+)
+PROJECT = '[tool.pytest.ini_options]\ntestpaths = ["tests"]\n'
+# A reader's own application, for pages that time one.
+APP = """
+import numpy
+
+
+def generate(prompts, generators):
+    return numpy.random.default_rng(0).random((len(prompts), 8, 8, 3))
+"""
+# By whose leave a command that names a large model runs here: with the tiny one of the family.
+MINIATURES = {"sd15": "tiny-sd", "sdxl": "tiny-sdxl", "flux-dev": "tiny-flux"}
+# A device on which nothing takes time, and a pipeline for it: runs differ in nothing, as fast as Python goes.
+PRETENDED = """
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_sdbatch.devices.fake import FakeDevice
+
+DEVICE = FakeDevice(seconds_per_call=0.02, seconds_per_image=0.01)
+
+
+def pytest_sdbatch_make_device(name):
+    return DEVICE
+
+
+class Pipeline:
+    components = {}
+
+    def __call__(self, prompt, num_inference_steps=1, generator=None, output_type="pt"):
+        return SimpleNamespace(images=DEVICE.generate(len(prompt)))
+
+
+@pytest.fixture
+def sd_pipeline(sd_case):
+    return Pipeline()
+"""
+_GIT = ("-c", "user.name=reader", "-c", "user.email=reader@localhost", "-c", "init.defaultBranch=main")
+# What differs from machine to machine and from run to run.
+_VARIES = (r"\(.* threads?\)", r"about .* left", r"\bin \d.*", r"[^\w\s]*\d[\d.,%]*(?= (?:ns|us|µs|ms|s|min|h)\b)")
+_UNITS = {"ns", "us", "µs", "ms", "s", "min", "h", "KiB", "MiB", "GiB"}
+_CASE = re.compile(r"(?:[\w.+:-]+-)?b\d+x\d+")
+_WORD = re.compile(r"[A-Za-z][A-Za-z_-]+[A-Za-z]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    text: str
+
+
+def stable(line: str) -> list[str]:
+    """Return the words of an output line that are the same everywhere: names of cases, and those without digits."""
+    for pattern in _VARIES:
+        line = re.sub(pattern, " ", line)
+    words = []
+    for token in line.split():
+        if case := _CASE.search(token):
+            words.append(case[0])
+        elif not re.search(r"\d", token):
+            words += [word for word in _WORD.findall(token) if word not in _UNITS]
+    return words
+
+
+def missing(shown: Sequence[str], printed: str) -> list[str]:
+    """Return the lines that a page shows and whose words are not printed in this order, wherever lines are broken.
+
+    Notes below a table and what an answer says are left out: they depend on the machine.
+    """
+    words = [word for line in printed.splitlines() for word in stable(line)]
+    at, lost, answers = 0, [], False
+    for line in shown:
+        if re.match(r"\(\d+\) ", line) or (answers and line.startswith("  ")):
+            continue
+        answers = ": fastest is " in line
+        line = line.partition(": fastest is ")[0]
+        end = at
+        try:
+            for word in stable(line):
+                end = words.index(word, end) + 1
+        except ValueError:
+            lost.append(line)
+        else:
+            at = end
+    return lost
+
+
+class Reader:
+    """Follows pages; what is wrong with one is an AssertionError that names page and line."""
+
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = pytester.path
+        self._pytester = pytester
+        self._env = monkeypatch
+        self._last = 0
+        monkeypatch.setenv("PYTEST_ADDOPTS", QUICK)
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # a file is written anew within the second
+        monkeypatch.syspath_prepend(self.folder)
+
+    def prepare(self, page: str) -> None:
+        """Make the project that a reader of *page* is taken to have."""
+        (self.folder / "benchmarks").mkdir()
+        (self.folder / "pyproject.toml").write_text(PROJECT)
+        (self.folder / "app.py").write_text(APP)
+        if not any((block.file or "").startswith("benchmarks/test_") for block in blocks(page)):
+            (first,) = (block for block in blocks("README.md") if block.file == "benchmarks/test_generation.py")
+            self.write("benchmarks/test_generation.py", first.text)
+        if "./my-model" in "".join(block.text for block in blocks(page)):
+            pipeline = build.build(ARCHITECTURES["tiny-sd"], device="cpu", dtype="fp32", seed=0)
+            pipeline.save_pretrained(self.folder / "my-model")
+
+    def _keep_runs(self, page: str) -> None:
+        """Store the runs that commands of *page* read and none of them writes."""
+        slower, other = {"commit": "ffff0000"}, {"device_name": "NVIDIA L4"}
+        files = {
+            "base.json": [run(number=k) for k in range(4)],
+            "new.json": [run(*(record(size, number=9) for size in (1, 2, 4)), number=9, where=slower)],
+            "h100.json": [run(number=20)],
+            "l4.json": [run(*(record(size, c_s=0.4) for size in (1, 2, 4)), number=21, where=other)],
+            "run.json": [run(number=22)],
+        }
+        text = self._run_text(page)
+        for name, runs in files.items():
+            if re.search(rf"(?<!report=)\b{name}\b", text) and f"--sd-report={name}" not in text:
+                write_run(self.folder / name, runs)
+
+    def follow(self, page: str) -> None:
+        """Run what is to be run of *page*, in order."""
+        self.prepare(page)
+        self._keep_runs(page)
+        for block in blocks(page):
+            if not block.is_run:
+                continue
+            with self._settings(block):
+                if block.language == "console":
+                    self._console(block)
+                else:
+                    self._file(block)
+
+    @contextmanager
+    def _settings(self, block: Block) -> Iterator[None]:
+        """Let a block run under what its notes say."""
+        conftest, before = self.folder / "conftest.py", None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", block.note("columns", "number") or "80")
+            if block.has("miniature"):
+                small = {name: replace(ARCHITECTURES[tiny], name=name) for name, tiny in MINIATURES.items()}
+                defaults = ModelCatalog.__init__.__kwdefaults__
+                patch.setitem(defaults, "architectures", {**ARCHITECTURES, **small})
+            if block.has("pretended"):
+                before = conftest.read_text() if conftest.exists() else None
+                conftest.write_text(PRETENDED)
+            yield
+        if block.has("pretended"):
+            conftest.unlink() if before is None else conftest.write_text(before)
+
+    def _run_text(self, page: str) -> str:
+        return "\n".join(
+            command.text
+            for block in blocks(page)
+            if block.language == "console"
+            for command in commands(block)
+            if block.runs(command)
+        )
+
+    def _console(self, block: Block) -> None:
+        given = commands(block)
+        for command in given:
+            at = f"{block.page}:{command.line}: $ {command.text}"
+            if not block.runs(command):
+                continue
+            if command.words[:1] == ("echo",):
+                shown = [line for line in command.shown if line]
+                assert shown == [str(self._last)], f"{at}: exit status {self._last}"
+                continue
+            ended = self.run(command, one_process=block.has("pretended"))
+            self._last = ended.status
+            status = block.note("exit status", "number")
+            told = any(other.words[:1] == ("echo",) for other in given)
+            if not told:
+                wanted = int(status) if status and command is given[-1] else 0
+                assert ended.status == wanted, f"{at}: exit status {ended.status}\n{ended.text}"
+            lost = missing(command.shown, ended.text)
+            assert not lost, f"{at}: does not print\n" + "\n".join(lost) + f"\nbut\n{ended.text}"
+
+    def _file(self, block: Block) -> None:
+        """Write the file that a block is, and let pytest read it: tests run, a conftest with all beside it."""
+        name = block.file
+        assert name is not None, f"{block.at}: which file is this? begin it with # PATH, or note it: <!-- file PATH -->"
+        path = self.write(name, block.text)
+        if path.name == "conftest.py":
+            ended = self.run_pytest(str(path.parent.relative_to(self.folder)))
+        elif path.name.startswith("test_"):
+            ended = self.run_pytest(name)
+        elif path.suffix == ".py":  # code that what comes below uses
+            return
+        else:
+            ended = self.run_pytest("--collect-only", "--strict-config", *self._benchmarks())
+        assert ended.ret == 0, f"{block.at}: exit status {ended.ret}\n{ended.stdout}\n{ended.stderr}"
+
+    def _benchmarks(self) -> list[str]:
+        return ["benchmarks/"] if (self.folder / "benchmarks").exists() else []
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the reader's project."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def run_pytest(self, *words: str, plugins: Sequence[object] = ()) -> pytest.RunResult:
+        """Run pytest in this process and in the reader's folder."""
+        return self._pytester.runpytest_inprocess(*words, plugins=list(plugins), no_reraise_ctrlc=True)
+
+    def run(self, command: Command, *, one_process: bool = False) -> Ended:
+        """Run *command*: in this process where it can be, since another one would import torch again."""
+        words = before_redirect(command.words)
+        rest = command.words[len(words) :]
+        if one_process:
+            words = [word for word in words if not word.startswith("--processes=")]
+        program, arguments = words[0], list(words[1:])
+        if program == "pytest":
+            ended = _ended(self.run_pytest(*arguments))
+        elif program == "sdbatch" and arguments[0] == "sweep" and not any("--processes" in word for word in words):
+            ended = _ended(self.run_pytest(*pytest_arguments(*split(arguments[1:]))))
+        elif program == "sdbatch" and arguments[0] not in ("sweep", "ab", "calibrate"):
+            ended = self._main(arguments)
+        else:
+            own = {
+                "sdbatch": [sys.executable, "-m", "pytest_sdbatch"],
+                "pytest-benchmark": [sys.executable, "-m", "pytest_benchmark"],
+                "python": [sys.executable],
+                "git": ["git", *_GIT],
+            }
+            started = [*own.get(program, [shutil.which(program) or program]), *arguments]
+            done = subprocess.run(
+                started, cwd=self.folder, text=True, timeout=300, check=False,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            ended = Ended(status=done.returncode, text=done.stdout)
+        if rest[:1] == (">",):
+            (self.folder / rest[1]).write_text(ended.text, encoding="utf-8")
+        return ended
+
+    def _main(self, arguments: list[str]) -> Ended:
+        said = io.StringIO()
+        modules = dict(sys.modules)
+        try:
+            with redirect_stdout(said), redirect_stderr(said):
+                status = main(arguments)
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        finally:
+            for name in set(sys.modules) - set(modules):
+                if name.startswith("conftest"):
+                    del sys.modules[name]
+        return Ended(status=status, text=said.getvalue())
+
+
+def _ended(result: pytest.RunResult) -> Ended:
+    return Ended(status=int(result.ret), text=f"{result.stdout}\n{result.stderr}")
