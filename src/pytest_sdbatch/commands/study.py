@@ -14,9 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sdbatch import units
 from pytest_sdbatch.commands.help import Wrapped
 from pytest_sdbatch.commands.screen import screen
-from pytest_sdbatch import units
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.grid.axes import parse_choice, parse_count, parse_integers, parse_number
 
