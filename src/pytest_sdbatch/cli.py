@@ -57,7 +57,9 @@ def _main(words: list[str]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """Return what reads the command line, but for the words of those commands that hand theirs on to pytest."""
-    parser = _Parser(prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see.")
+    parser: argparse.ArgumentParser = _Parser(
+        prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see."
+    )
     parser.add_argument("--version", action="version", version=f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser(
