@@ -1,0 +1,83 @@
+"""Where the baseline lies that a run names, and what is said where it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from configured import host_with
+from reported import run
+
+from pytest_sdbatch.bridges import baseline
+from pytest_sdbatch.errors import BaselineError
+from pytest_sdbatch.storage.run_file import write_run
+
+
+def test_a_file_is_taken_by_its_suffix(pytester: pytest.Pytester) -> None:
+    """From where pytest was called; its runs are those of a side, in the words of its file."""
+    write_run(pytester.path / "then.json", [run()])
+
+    (found,) = baseline.read(host_with(pytester, "--sd-baseline=then.json"), "then.json")
+
+    assert found.file.endswith("then.json")
+    assert found.cases
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "fix"),
+    [
+        ("then.json", "no baseline ", "record one: sdbatch sweep --processes=5 --sd-report=then.json -- "),
+        ("main", "no baseline main of this device", "record one: sdbatch sweep --processes=5 --sd-save=main -- "),
+        (":main", "--sd-baseline=:main names no commit before its colon", "write --sd-baseline=REF:main"),
+    ],
+)
+def test_what_is_missing_says_how_it_is_recorded(pytester: pytest.Pytester, name: str, what: str, fix: str) -> None:
+    """With the arguments of this run, so that the command can be copied; a commit that is empty is no commit."""
+    host = host_with(pytester, f"--sd-baseline={name}", "-k", "fast")
+
+    for refuse in (lambda: baseline.look_for(host), lambda: baseline.read(host, name)):
+        with pytest.raises(BaselineError) as caught:
+            refuse()
+        assert caught.value.what.startswith(what)
+        assert caught.value.fix.startswith(fix)
+    assert name == ":main" or "-k fast" in caught.value.fix
+
+
+def test_what_is_stored_for_some_device_is_named(pytester: pytest.Pytester) -> None:
+    """A name that was mistyped is seen beside those that are there; which device it was is known later."""
+    stored = pytester.path / "benchmarks" / "baselines" / "main" / "other-device.json"
+    stored.parent.mkdir(parents=True)
+    stored.touch()
+
+    baseline.look_for(host_with(pytester, "--sd-baseline=main"))
+    with pytest.raises(BaselineError) as caught:
+        baseline.look_for(host_with(pytester, "--sd-baseline=mian"))
+
+    assert caught.value.why.endswith("stored for some device: main")
+
+
+def test_a_name_that_only_a_file_gives_is_not_looked_for_early(pytester: pytest.Pytester) -> None:
+    """A project's unit tests must not fail over a baseline that they do not need."""
+    pytester.makeini("[pytest]\nsd_baseline = nowhere.json\n")
+
+    baseline.look_for(host_with(pytester))
+
+
+@pytest.mark.parametrize("text", ["{}", "no json", '{"benchmarks": []}'])
+def test_a_file_that_holds_nothing_is_named_with_its_option(pytester: pytest.Pytester, text: str) -> None:
+    """Whatever is wrong with it, who typed the name is told."""
+    Path("then.json").write_text(text)
+
+    with pytest.raises(BaselineError, match=r"--sd-baseline=then\.json: "):
+        baseline.read(host_with(pytester), "then.json")
+
+
+def test_outside_of_ci_the_tree_may_bring_its_baseline(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under CI one that git tracks may be the pull request's; a file or a commit was chosen by who typed it."""
+    host = host_with(pytester)
+    monkeypatch.delenv("CI", raising=False)
+    assert list(baseline.own_words(host, "main")) == []
+    monkeypatch.setenv("CI", "true")
+    assert [word for name in ("a.json", "HEAD:main") for word in baseline.own_words(host, name)] == []
