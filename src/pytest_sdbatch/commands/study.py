@@ -136,6 +136,9 @@ def _measure(given: argparse.Namespace) -> Study:
             write_study(given.output, study)
             _tell(f"kept in {given.output}")
         journal.end()
+    except OptionError:  # with these options there is nothing to go on with
+        journal.end()
+        raise
     finally:
         journal.close()
     return study

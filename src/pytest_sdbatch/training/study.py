@@ -20,7 +20,7 @@ from pytest_sdbatch.analysis.learning_runs import (
 )
 from pytest_sdbatch.analysis.noise_scale import NoiseSplit
 from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
-from pytest_sdbatch.errors import CannotRun, OptionError
+from pytest_sdbatch.errors import CannotRun, OptionError, SdbatchError
 from pytest_sdbatch.records import Fact
 from pytest_sdbatch.training.datasets import LearningData, parts_of, subset
 from pytest_sdbatch.training.loop import Learner, train
@@ -74,7 +74,7 @@ class NoisePart:
     """What was read of gradients along one run."""
 
     readings: tuple[NoiseReading, ...]
-    split: NoiseSplit
+    split: NoiseSplit | None  # None: the run diverged
 
 
 class Keeper(Protocol):
@@ -339,18 +339,22 @@ class StudyRunner:
         def watch(learner: Learner, evaluation: Evaluation) -> None:
             last[:] = [learner]
             if len(readings) < len(places) and evaluation.examples >= places[len(readings)]:
-                readings.append(
-                    read_noise(self.task, learner.network, learner.optimizer, evaluation, seed=len(readings))
-                )
+                read(self.task, evaluation, seed=len(readings), data="all")
 
-        run = self._make(job, watch)
-        learner, evaluation = last[0], run.evaluations[-1]
-        readings += [
-            read_noise(self._task(name), learner.network, learner.optimizer, evaluation, seed=TUNING_SEED, data=name)
-            for name in ("all", *parts_of(self._plan.data))
-            if name != "rare"
-        ]
-        noise = NoisePart(readings=tuple(readings), split=split_noise(self.task, learner.network, seed=TUNING_SEED))
+        def read(task: DenoisingTask, evaluation: Evaluation, *, seed: int, data: str) -> None:
+            network, optimizer = last[0].network, last[0].optimizer
+            try:
+                readings.append(read_noise(task, network, optimizer, evaluation, seed=seed, data=data))
+            except SdbatchError as error:  # gradients of a network that is about to diverge
+                self._tell(f"{job.name}: {error.what}")
+
+        run, split = self._make(job, watch), None
+        if run.end is not End.DIVERGED:
+            for name in ("all", *parts_of(self._plan.data)):
+                if name != "rare":
+                    read(self._task(name), run.evaluations[-1], seed=TUNING_SEED, data=name)
+            split = split_noise(self.task, last[0].network, seed=TUNING_SEED)
+        noise = NoisePart(readings=tuple(readings), split=split)
         self._keeper.keep_noise(noise)
         return noise
 

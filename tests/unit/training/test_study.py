@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,8 +11,12 @@ from typing import Any
 import pytest
 import torch
 
+from pytest_sdbatch.analysis.claim_table import claim_table
+from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, Study, TrainingRun
+from pytest_sdbatch.analysis.study_figures import figures_of
 from pytest_sdbatch.errors import CannotRun, OptionError
+from pytest_sdbatch.report.study import render_study, study_data
 from pytest_sdbatch.training import quality
 from pytest_sdbatch.training.datasets import LearningData, parts_of, split_data
 from pytest_sdbatch.training.study import NoisePart, StudyPlan, StudyRunner
@@ -84,6 +90,22 @@ def test_a_batch_that_does_not_fit_is_one_error(blobs: LearningData, monkeypatch
     with pytest.raises(CannotRun, match=r"table-all-b2-.*: out of memory") as caught:
         made(plan_of(blobs, target=0.1))
     assert "--batch-sizes" in caught.value.fix
+
+
+def test_a_study_whose_runs_diverge_ends_and_says_so(blobs: LearningData) -> None:
+    """Each run with its step and rate; of gradients that are no numbers nothing is read, and every claim has a row."""
+    told: list[str] = []
+    study = made(plan_of(blobs, reference=1e9, target=0.1), told)
+
+    assert {run.end for run in study.runs} == {End.DIVERGED}
+    assert all(re.search(r"at step \d+; learning rate", run.reason) for run in study.runs)
+    assert study.split is None
+    figures = figures_of(study)
+    assert [row.examples_per_s for row in figures.rows] == [None, None]
+    assert len(claim_table(study, figures)) == 18
+    text = render_study(study, width=100, color=False)
+    assert "Recommended: none" in text
+    json.dumps(study_data(study), allow_nan=False)
 
 
 def test_few_images_of_many_classes_are_studied(monkeypatch: pytest.MonkeyPatch) -> None:
