@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _parser() -> argparse.ArgumentParser:
+    return _Parser(prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see.")
+
+
 def _main(words: list[str]) -> int:
     parser = _Parser(prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see.")
     parser.add_argument("--version", action="version", version=f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")
