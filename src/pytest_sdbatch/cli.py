@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _main(words: list[str]) -> int:
-    parser = _Parser(prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see.")
+    parser = _parser()
     parser.add_argument("--version", action="version", version=f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser(
