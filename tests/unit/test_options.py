@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.grid.shards import Shard
 from pytest_sdbatch.options import BY_SPELLING, GROUPS, TABLE, Option, Options, Origin, flag_of, resolve
 
 # A text each kind admits, what it means, and one that it refuses.
@@ -28,6 +29,7 @@ VALUES: Mapping[str, tuple[str, object, str]] = {
     "budget": ("time:3%", {"time": 0.03}, "time:3"),
     "limit": ("latency:4s", {"latency": 4.0}, "latency:4"),
     "price": ("3.6/h", {"": 0.001}, "3.6"),
+    "shard": ("2/4", Shard(2, 4), "0/4"),
 }
 FLAGS = [row for row in TABLE if row.flag is not None]
 MARKERS = [row for row in TABLE if row.marker]

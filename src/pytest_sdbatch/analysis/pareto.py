@@ -32,14 +32,18 @@ def pareto_front(choices: Mapping[T, Sequence[Limits]]) -> tuple[T, ...]:
         for low, high in figures:
             if math.isnan(low) or math.isnan(high) or low > high:
                 raise ValueError(f"{key}: {low!r} to {high!r} is no interval")
-    return tuple(
-        key
-        for key, figures in choices.items()
-        if not any(_dominates(other, figures) for rival, other in choices.items() if rival != key)
-    )
+    # Who goes is dominated by one that stays, and whoever dominates comes before in this order.
+    best: dict[T, Sequence[Limits]] = {}
+    for key, figures in sorted(choices.items(), key=lambda choice: tuple(choice[1])):
+        if not any(_dominates(other, figures) for other in best.values()):
+            best[key] = figures
+    return tuple(key for key in choices if key in best)
 
 
 def _dominates(one: Sequence[Limits], other: Sequence[Limits]) -> bool:
-    pairs = list(zip(one, other, strict=True))
-    no_larger = all(mine[0] <= theirs[0] and mine[1] <= theirs[1] for mine, theirs in pairs)
-    return no_larger and any(mine[1] < theirs[0] for mine, theirs in pairs)
+    surely = False
+    for mine, theirs in zip(one, other, strict=True):
+        if mine[0] > theirs[0] or mine[1] > theirs[1]:
+            return False
+        surely = surely or mine[1] < theirs[0]
+    return surely

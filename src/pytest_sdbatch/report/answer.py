@@ -24,6 +24,7 @@ from pytest_sdbatch.report.table import Row, rows, throughput
 from pytest_sdbatch.report.training import training_sentences
 
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
+_MOST_CHOICES = 500  # of which the ones that are worth choosing from are told
 _QUANTILE = 0.95  # of the calls, within how long they end
 _SWEEP = Question()
 # Of the points to choose from, those that only help to fit the curve, and how many fewer images/s will do.
@@ -102,6 +103,8 @@ def answers_of(
     for test, name in names.items():
         works = _works([row for row in table if row.test == test], measured)
         for work, members in works.items():
+            if len(members) > _MOST_CHOICES:  # each is compared with each, and nobody reads so long a list
+                continue
             front = front_of_rows(members, measured, price_per_s=question.price_per_s)
             said = worth_choosing(front, [measured.records[row.test, row.case].case for row in members])
             owner = f"{name} " if work.model is None or len(names) > 1 else ""

@@ -28,14 +28,15 @@ def capacity(records: Sequence[Record]) -> str:
     found = growths(records)
     predicted = largest_that_fits(found)
     most = None if predicted is None else predicted.estimate
+    larger = [record for record in records if record.case.batch_size > measured]
+    failed = min((record.case.batch_size for record in larger if record.outcome.did_not_fit), default=None)
     would = ""
     if predicted is not None and most is not None and most > measured:
         would = f", about {most}{_between(predicted)} would{_first_out(found, most + 1)}"
-    larger = [record for record in records if record.case.batch_size > measured]
-    ended = any(
-        record.outcome.did_not_fit
-        or (record.outcome is Outcome.SKIPPED and most is not None and record.case.batch_size > most)
-        for record in larger
+        if failed is not None and failed <= most:
+            would = f"; {failed} did not, though about {most}{_between(predicted)} were predicted to"
+    ended = failed is not None or any(
+        record.outcome is Outcome.SKIPPED and most is not None and record.case.batch_size > most for record in larger
     )
     if ended:
         return f"{measured} is the largest measured that fits{would}"

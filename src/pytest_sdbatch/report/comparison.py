@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Moved, Weight
@@ -49,6 +49,22 @@ _COUNTED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCO
 _BESIDE = (Verdict.NEW, Verdict.MISSING, Verdict.INCOMPARABLE)
 _ALARMING = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE)  # the first there is colours the count
 _EXPLAINED = (Verdict.ACCEPTED, Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
+
+
+class Told(Protocol):
+    """The verdict on time or memory of a case, be it of a comparison or of what one has printed."""
+
+    @property
+    def estimate(self) -> float | None:
+        """The relative change; None: not known, as below."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Of the change, 95 %."""
+
+    @property
+    def minimum_detectable_effect(self) -> float | None:
+        """The smallest slowdown that would have been found."""
 
 
 def render_comparison(
@@ -185,16 +201,21 @@ def _row(case: CaseComparison, notes: Mapping[str, int], config: Config | None) 
 
 def figures(case: CaseComparison) -> dict[str, str]:
     """Return the figures of a case by column, in the order of the table."""
-    time, detectable = case.time, detectable_of(case)
+    return figures_of(case.base_call_s, case.candidate_call_s, time=case.time, memory=case.memory)
+
+
+def figures_of(base_s: float | None, now_s: float | None, *, time: Told | None, memory: Told | None) -> dict[str, str]:
+    """Return the figures of a case by column: seconds per call of both sides, and what is known of the change."""
     estimate, interval = (None, None) if time is None else (time.estimate, time.interval)
-    memory = None if case.memory is None else case.memory.estimate
+    detectable = None if time is None else time.minimum_detectable_effect
+    grown = None if memory is None else memory.estimate
     return {
-        "base": _UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
-        "now": _UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
+        "base": _UNKNOWN if base_s is None else units.duration(base_s),
+        "now": _UNKNOWN if now_s is None else units.duration(now_s),
         "change": _UNKNOWN if estimate is None else change_text(estimate),
         "interval": _UNKNOWN if interval is None else interval_text(interval),
         "detects": _UNKNOWN if detectable is None else change_text(detectable),
-        "memory": _UNKNOWN if memory is None else units.change(memory),
+        "memory": _UNKNOWN if grown is None else units.change(grown),
     }
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.verdict import Verdict, worst_first
 from pytest_sdbatch.analysis.verdict_list import ListedCase, ListedRun, VerdictList
-from pytest_sdbatch.report.comparison import change_text, counted_line, finds_line, interval_text, moved_lines
+from pytest_sdbatch.report.comparison import counted_line, figures_of, finds_line, moved_lines
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Column
-from pytest_sdbatch.report.table import UNKNOWN
 
 COLUMNS = (
     Column("case", "case", left=True),
@@ -19,7 +18,7 @@ COLUMNS = (
     Column("now", "now"),
     Column("change", "change"),
     Column("interval", "95 % interval"),
-    Column("finds", "finds"),
+    Column("detects", "finds"),
     Column("memory", "memory"),
     Column("why", "why", left=True),
 )
@@ -57,17 +56,10 @@ def ranked(verdicts: VerdictList) -> list[ListedCase]:
 
 def cells(case: ListedCase) -> dict[str, str]:
     """Return the text of each column of *case*."""
-    time, memory = case.time, case.peak_memory
-    detectable = None if time is None else time.minimum_detectable_effect
     return {
         "case": plain(case.name),
         "verdict": case.verdict.value,
-        "base": UNKNOWN if case.base_call_s is None else units.duration(case.base_call_s),
-        "now": UNKNOWN if case.candidate_call_s is None else units.duration(case.candidate_call_s),
-        "change": UNKNOWN if time is None or time.estimate is None else change_text(time.estimate),
-        "interval": UNKNOWN if time is None or time.interval is None else interval_text(time.interval),
-        "finds": UNKNOWN if detectable is None else change_text(detectable),
-        "memory": UNKNOWN if memory is None or memory.estimate is None else units.change(memory.estimate),
+        **figures_of(case.base_call_s, case.candidate_call_s, time=case.time, memory=case.peak_memory),
         "why": why(case),
     }
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.splits import Call, plan_splits
 from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.report import answer
 from pytest_sdbatch.report.answer import answer_sentences, plan_table
 from pytest_sdbatch.report.front import Front, front_of_rows, front_of_splits
 from pytest_sdbatch.report.measured import of_records
@@ -167,3 +168,14 @@ def test_a_split_whose_remainder_is_not_known_is_neither(cold: bool, sd15: Maker
     lines = plan_table(records, Question(images=10, cold=cold), width=120, color=False).splitlines()
 
     assert not any("predicted, " in line for line in lines)
+
+
+def test_of_very_many_choices_no_list_is_told(sd15: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would be compared with each, and nobody reads it: ten thousand took minutes."""
+    tiled = sd15.group(variant="vae-tiling")
+    records = [record(sd15, 1, call_s=0.5), record(sd15, 8, call_s=2.0), record(tiled, 1, call_s=0.9)]
+    assert "worth choosing from" in answer_sentences(records)[-1]
+
+    monkeypatch.setattr(answer, "_MOST_CHOICES", 2)
+
+    assert "worth choosing from" not in " ".join(answer_sentences(records))

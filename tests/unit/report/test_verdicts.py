@@ -43,7 +43,7 @@ def test_a_case_without_times_has_signs_for_unknown() -> None:
     found = told(side("b", [measured(2), measured(1)]), side("n", [ended(2, "oom", "no room"), measured(1)]))
 
     cells = verdicts.cells(verdicts.ranked(found)[0])
-    assert (cells["verdict"], cells["now"], cells["change"], cells["finds"]) == ("regressed", "-", "-", "-")
+    assert (cells["verdict"], cells["now"], cells["change"], cells["detects"]) == ("regressed", "-", "-", "-")
 
 
 def test_what_moved_says_what_that_means() -> None:

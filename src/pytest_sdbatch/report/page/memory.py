@@ -59,7 +59,7 @@ def _stages(group: Group, view: View, limit: float | None) -> Iterator[Block]:
         x="batch size",
         y=f"peak memory ({unit})",
         series=(*_points(peaks, factor), *(() if growth is None else _lines(growth, peaks, end, factor))),
-        marks=tuple(_marks(limits, largest, end, top, factor)),
+        marks=(*_marks(limits, largest, end, top, factor), *_failed(group)),
         note="; ".join(filter(None, (MEMORY_SOURCES.get(measure or "", ""), capacity(list(group.records.values()))))),
     )
 
@@ -149,6 +149,13 @@ def _marks(
             if found.low is not None and found.low != found.high:
                 between = f" ({found.low} or more)" if found.high is None else f" ({found.low} to {found.high})"
             yield Mark(name=f"predicted: {found.estimate}{between}", x=found.estimate)
+
+
+def _failed(group: Group) -> Iterator[Mark]:
+    """Yield the smallest size that ran out of memory: what is predicted has to be seen beside it."""
+    sizes = [row.batch_size for row in group.rows if row.outcome.did_not_fit]
+    if sizes:
+        yield Mark(name=f"{min(sizes)} does not fit", x=min(sizes))
 
 
 def time_line(subject: Subject) -> Section:

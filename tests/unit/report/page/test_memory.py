@@ -29,6 +29,14 @@ def test_each_stage_has_points_a_line_and_the_limit_that_it_meets(two: Subject) 
     assert any(name.startswith("predicted: 22") for name in names)
 
 
+def test_the_size_that_ran_out_is_marked(one: Subject) -> None:
+    """Beside what was predicted."""
+    (figure,) = stages(one).blocks[0]
+    assert isinstance(figure, Figure)
+
+    assert [mark.x for mark in figure.marks if mark.name == "32 does not fit"] == [32]
+
+
 def test_without_stages_the_whole_is_drawn() -> None:
     """The peak of the rounds, as far as it is known."""
     made = subject_of(reported([run(*(record(size, memory_round=None) for size in (1, 2, 4)))]))
