@@ -12,7 +12,7 @@ from pytest_sdbatch.report.table import COLUMNS
 from pytest_sdbatch.storage.codec import encode_record
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "measurement.md").read_text(encoding="utf-8")
-WORDS = set(re.findall(r"`([^`]+)`", PAGE))
+WORDS = set(re.findall(r"`([^`]+)`", PAGE.replace("```", "")))
 # A round that knows everything: 1 of each figure.
 ROUND = Round(
     **{field.name: 1 for field in dataclasses.fields(Round) if field.name not in ("call_s", "stage_s")},

@@ -50,7 +50,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _merge(files: list[Path], output: Path) -> None:
-    from pytest_sdbatch.analysis.merging import merge
+    from pytest_sdbatch.storage.merging import merge
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.run_file import MOST_BYTES, read_run_file, write_run
 

@@ -20,7 +20,7 @@ _STEP_OF_TRAINING = 3  # a pass forward and one backward, which costs twice as m
 K = TypeVar("K", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
     """One of *count* parts of a grid; *number* counts from 1."""
 
@@ -39,7 +39,7 @@ def parse_shard(text: str, *, option: str) -> Shard:
 
     """
     found = _FORM.fullmatch(text.strip())
-    shard = None if found is None else Shard(int(found[1]), int(found[2]))
+    shard = None if found is None else Shard(number=int(found[1]), count=int(found[2]))
     if shard is None or not 1 <= shard.number <= shard.count:
         raise OptionError(
             f"{option}={text}: no shard",

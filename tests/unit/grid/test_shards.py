@@ -20,7 +20,7 @@ PARTS = st.lists(st.tuples(st.integers(0, 8), SECONDS), min_size=1, max_size=30)
 @given(st.integers(1, 999_999), st.integers(1, 999_999))
 def test_a_shard_is_read_as_it_is_written(number: int, count: int) -> None:
     """The text of every shard names it."""
-    shard = Shard(min(number, count), max(number, count))
+    shard = Shard(number=min(number, count), count=max(number, count))
     assert parse_shard(f" {shard} ", option="sd_shard") == shard
 
 

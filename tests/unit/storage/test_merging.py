@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_sdbatch.analysis.merging import merge
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
+from pytest_sdbatch.storage.merging import merge
 
 WHERE = Environment(must_match={"device_name": "Card"}, drift={}, shown={})
 

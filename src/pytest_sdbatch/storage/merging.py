@@ -84,5 +84,5 @@ def _check_apart(shards: Iterable[tuple[Shard, str, Run]]) -> None:
 def _missing(shards: Sequence[Shard]) -> tuple[str, ...]:
     there = set(shards)
     counts = dict.fromkeys(shard.count for shard in shards)
-    wanted = [Shard(number, count) for count in counts for number in range(1, count + 1)]
+    wanted = [Shard(number=number, count=count) for count in counts for number in range(1, count + 1)]
     return tuple(str(shard) for shard in wanted if shard not in there)
