@@ -101,10 +101,12 @@ def _along(evidence: Evidence) -> str:
 
 
 def _share(bounds: Bounds) -> str:
-    if bounds.estimate is None or bounds.low is None or bounds.high is None:
+    known = [value for value in (bounds.estimate, bounds.low, bounds.high) if value is not None]
+    if len(known) < 3:
         return "not known"
-    low, high = max(bounds.low, 0.0), min(bounds.high, 1.0)
-    return f"{units.whole_percent(bounds.estimate)} % [{units.whole_percent(low)}, {units.whole_percent(high)}]"
+    # A share that is small comes out below 0 as often as not.
+    estimate, low, high = (units.whole_percent(min(max(value, 0.0), 1.0)) for value in known)
+    return f"{estimate} % [{low}, {high}]"
 
 
 def _convergence(evidence: Evidence) -> Iterator[Claim]:
@@ -170,10 +172,11 @@ def _stability(evidence: Evidence) -> Claim:
         runs = of_size(table, size)
         ends = [min(evaluation.held_out_loss for evaluation in run.evaluations) for run in runs]
         diverged = sum(run.end is End.DIVERGED for run in runs)
-        spread = statistics.stdev(ends) / statistics.mean(ends) if len(ends) > 1 else 0.0
+        spread = "an amount that one seed does not tell"
+        if len(ends) > 1:
+            spread = f"{units.share(statistics.stdev(ends) / statistics.mean(ends))} (stdev)"
         figures.append(
-            f"{size}: {diverged} of {len(runs)} runs diverged; between seeds lowest losses differ by "
-            f"{units.share(spread)} (stdev)"
+            f"{size}: {diverged} of {len(runs)} runs diverged; between seeds lowest losses differ by {spread}"
         )
     rates = {rate.batch_size: rate.largest_stable for rate in evidence.study.rates if rate.largest_stable is not None}
     if rates:
@@ -245,10 +248,11 @@ def _generalization(evidence: Evidence) -> Claim:
             f"held-out minus training loss at a training loss of {units.number(level)}, {evidence.large} minus "
             f"{evidence.small}: {units.number(apart.estimate)}{limits}"
         )
+    when = "at the target" if all(row.reached == row.runs for row in evidence.figures.rows) else "when runs had ended"
     for name, unit in (("accuracy", "validation accuracy of generated images"), ("frechet", "Frechet distance")):
         readings = [(row.batch_size, getattr(row, name)) for row in evidence.figures.rows]
         known = "; ".join(f"{size}: {units.number(found.value)}" for size, found in readings if found.value is not None)
-        figures.append(f"{unit} at the target: {known}" if known else f"{unit}: not known ({readings[0][1].reason})")
+        figures.append(f"{unit} {when}: {known}" if known else f"{unit}: not known ({readings[0][1].reason})")
     return Claim(
         heading=HEADING,
         claim="Batches that are too large lose the ability to generalize.",

@@ -11,7 +11,7 @@ from pytest_sdbatch.analysis.claim_table import claim_table, measured_on, recomm
 from pytest_sdbatch.analysis.claims import Claim, Standing
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Part, Quality, RatePolicy, Study, TunedRate
-from pytest_sdbatch.analysis.noise_scale import NoiseScale
+from pytest_sdbatch.analysis.noise_scale import NoiseScale, NoiseSplit
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import figures_of
 from pytest_sdbatch.records import Reading
@@ -226,3 +226,30 @@ def test_a_size_of_which_nothing_was_timed_has_its_row() -> None:
     assert claims["efficiently"].standing is Standing.CANNOT_TELL
     assert "not known" in claims["efficiently"].figures[0]
     assert "none" in recommendation(study, figures_of(study), tuple(claims.values())).sentence
+
+
+def test_one_seed_tells_no_spread() -> None:
+    """A figure of 0 would be made up."""
+    text = " ".join(table(made_study(seeds=(0,)))["unstably"].figures)
+
+    assert "differ by an amount that one seed does not tell" in text
+    assert "0 %" not in text
+
+
+def test_images_are_not_said_to_be_of_a_target_that_was_missed() -> None:
+    """They were made when the runs had ended."""
+    study = made_study()
+    reached, missed = table(study)["generalize"], table(dataclasses.replace(study, target=0.01))["generalize"]
+
+    assert any("generated images at the target: " in figure for figure in reached.figures)
+    assert not any("at the target" in figure for figure in missed.figures)
+    assert any("generated images when runs had ended: " in figure for figure in missed.figures)
+
+
+def test_a_share_lies_between_nothing_and_all() -> None:
+    """An estimate of what is small comes out below 0 as often as not."""
+    small, large = Bounds(estimate=-0.19, low=-0.7, high=0.38), Bounds(estimate=1.1, low=0.6, high=1.6)
+    split = NoiseSplit(image=small, timestep=small, noise=large)
+    text = " ".join(table(dataclasses.replace(made_study(), split=split))["noisy"].figures)
+
+    assert "drawn noise 100 % [60, 100], timestep 0 % [0, 38], image 0 % [0, 38]" in text
