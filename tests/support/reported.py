@@ -150,7 +150,12 @@ def out_of_memory(batch_size: int, **changes: Any) -> Record:
 def environment(**changes: Fact) -> Environment:
     """Return the environment of a GPU; what *changes* names is put where it belongs."""
     parts: dict[str, dict[str, Fact]] = {
-        "must_match": {"device_kind": "cuda", "device_name": "NVIDIA H100 80GB HBM3", "torch": "2.13.0"},
+        "must_match": {
+            "device_kind": "cuda",
+            "device_name": "NVIDIA H100 80GB HBM3",
+            "device_uuid": "0123abcd",
+            "torch": "2.13.0",
+        },
         "drift": {"driver": "580.65.06", "power_limit_w": 700},
         "shown": {"commit": "0123abcdef0123", "dirty": False, "diffusers": "0.42.1"},
     }

@@ -11,7 +11,7 @@ from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.capacity import fits_within
 from pytest_sdbatch.report.layout import Block, Cell, encodable, lay_out, to_string
 from pytest_sdbatch.report.measured import of_runs
-from pytest_sdbatch.report.places import cut_short
+from pytest_sdbatch.report.places import cut_short, side_by_side
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import split_table
 from pytest_sdbatch.report.table import rows
@@ -23,6 +23,8 @@ def look(reported: Reported, *, width: int, color: bool, encoding: str = "utf-8"
     blocks = [
         "\n".join(_source(source, reported, width=width, color=color, encoding=encoding)) for source in reported.sources
     ]
+    apart = [line for text in side_by_side(reported.sources) for line in _wrapped(text, width, encoding)]
+    blocks += ["\n".join(apart)] if apart else []
     if reported.verdicts is not None:
         blocks.append("\n".join(_verdicts(reported, width=width, color=color, encoding=encoding)))
     return "\n\n".join(blocks)

@@ -12,7 +12,7 @@ from pytest_sdbatch.report.capacity import fits_within
 from pytest_sdbatch.report.escape import markdown
 from pytest_sdbatch.report.layout import Block, Column
 from pytest_sdbatch.report.measured import of_runs
-from pytest_sdbatch.report.places import fact_rows, origin
+from pytest_sdbatch.report.places import fact_rows, origin, side_by_side
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import split_blocks, split_notes
 from pytest_sdbatch.report.table import Row, cells, columns, numbered_notes, rows
@@ -95,7 +95,7 @@ def _texts(block: Block) -> list[Mapping[str, str]]:
 
 def _places(sources: Sequence[Source]) -> Iterator[str]:
     yield from ("", "## Where", "")
-    yield from (f"- {markdown(origin(source))}" for source in sources)
+    yield from (f"- {markdown(text)}" for text in (*map(origin, sources), *side_by_side(sources)))
     yield ""
     names = [Column("fact", "", left=True), *(Column(str(k), source.name) for k, source in enumerate(sources))]
     facts = [row for row in fact_rows(sources) if row.differs or len(sources) == 1]

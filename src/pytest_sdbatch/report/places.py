@@ -42,6 +42,18 @@ def origin(source: Source) -> str:
     return f"{source.name}: {runs} of {plain(', '.join(source.files))}, {plain(began)}{cut_short(source)}"
 
 
+def side_by_side(sources: Sequence[Source]) -> Iterator[str]:
+    """Yield how far devices of one kind lie apart on the cases that several of them measured: a sentence a kind."""
+    from pytest_sdbatch.analysis.fleet import fleets
+
+    for fleet in fleets(run for source in sources for run in source.runs):
+        same = "the same case" if fleet.cases == 1 else f"the same {units.count(fleet.cases, 'case')}"
+        apart = f"{units.share(fleet.median_spread)} between the fastest and the slowest"
+        if fleet.cases > 1:
+            apart += f" (median), {units.share(fleet.worst_spread)} at worst: {fleet.worst_case}"
+        yield plain(f"{fleet.device_name}: {same} on {fleet.devices} of them: {apart}")
+
+
 def cut_short(source: Source) -> str:
     """Return what the reader must know of a source that has a run which was interrupted; empty: it has none."""
     return "; interrupted: cases are missing" if any(run.interrupted for run in source.runs) else ""

@@ -26,7 +26,7 @@ def test_the_screen_shows_the_table_the_laws_the_claims_and_one_advice(width: in
     ]
     assert places == sorted(places)
     assert max(map(len, text.splitlines())) <= max(width, 87), "the columns that are never dropped take 87"
-    assert flat.count("what would settle it") == 15
+    assert flat.count("what would settle it") == 18
     assert flat.endswith("not that it holds for another model.")
 
 
@@ -92,7 +92,7 @@ def test_machines_read_the_same() -> None:
     assert data["schema"] == 1
     assert [row["batch_size"] for row in data["sizes"]] == [16, 64, 256]
     assert (data["sizes"][0]["accuracy"], data["sizes"][0]["accuracy_reason"]) == (None, "one class")
-    assert len(data["claims"]) == 15
+    assert len(data["claims"]) == 18
     assert {claim["standing"] for claim in data["claims"]} <= {"supported", "not supported", "cannot tell"}
     assert data["law"]["critical_batch"]["estimate"] == pytest.approx(82, rel=0.03)
     assert len(data["runs"]) == 15

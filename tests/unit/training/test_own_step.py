@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ class Output:
         (object(), "unchecked", False),
         (1j, "unchecked", False),
     ],
-    ids=repr,
+    ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", repr(value)),
 )
 def test_a_loss_may_come_in_any_dress(returned: Any, status: str, diverged: bool) -> None:
     """As models and training scripts return it; what is no loss is unchecked, and never an error after the work."""

@@ -12,7 +12,7 @@ from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
 from pytest_sdbatch.report.page.subject import Subject
-from pytest_sdbatch.report.places import fact_rows, origin, unknown
+from pytest_sdbatch.report.places import fact_rows, origin, side_by_side, unknown
 from pytest_sdbatch.report.table import UNKNOWN, Row, cells, columns
 from pytest_sdbatch.report.training import TrainingRow, training_cells, training_columns, training_rows
 
@@ -127,6 +127,7 @@ def _column(column: Column, found: Sequence[_Line]) -> dict[str, Any]:
 def where(subject: Subject) -> Section:
     """Show where the runs were made: what differs first."""
     parts = [paragraph(origin(source)) for source in subject.sources]
+    parts += [paragraph(sentence) for sentence in side_by_side(subject.sources)]
     facts = fact_rows(subject.sources)
     names = [Column("fact", "fact", left=True), Column("weight", "for a comparison", left=True)]
     names += [Column(str(k), source.name, left=True) for k, source in enumerate(subject.sources)]
