@@ -166,7 +166,7 @@ class Host:
         """
         if self.is_worker or all(s.origin < Origin.COMMAND_LINE for s in self.options.settings.values()):
             return
-        from pytest_sdbatch.bridges import refusals
+        from pytest_sdbatch.bridges import refusals, sharding
         from pytest_sdbatch.grid.plan import Defaults, plan
         from pytest_sdbatch.measure.stopping import Rules
         from pytest_sdbatch.storage.names import check_name
@@ -181,6 +181,7 @@ class Host:
         self._check_reports()
         if self.options.text("save") is not None:
             check_name(self.options.text("save") or "")
+        sharding.check(self)
         refusals.check(self)
 
     def cases_of(self, options: Options, *, with_model: bool) -> Sequence[Case]:

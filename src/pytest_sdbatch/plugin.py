@@ -258,8 +258,9 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """End the run where a worker found its benchmarks wrong; else the process of the worker, where it has measured."""
-    from pytest_sdbatch.bridges import xdist
+    from pytest_sdbatch.bridges import sharding, xdist
 
+    sharding.hear(node, node.config.stash[HOST])
     said = xdist.handed_up(node)
     if said is not None:
         raise pytest.UsageError(said)

@@ -58,6 +58,7 @@ class BenchSession:
         self.started_at = datetime.now(UTC)
         self.id = f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
         self.resumed_from: str | None = None
+        self.shard_plan: str | None = None  # what shards that were planned alike have in common; None: no shard
         self.tell: Callable[[str], None] = _tell_nobody  # what is being done, in words, outside timed regions
         self.own_facts: Mapping[str, Fact] = {}  # of this process, where several of one run have different ones
         self._records: dict[tuple[str, str], Record] = {}
@@ -245,7 +246,7 @@ class BenchSession:
             id=self.id,
             started_at=self.started_at.isoformat(timespec="seconds"),
             environment=self.environment,
-            options=self.options.given(),
+            options={**self.options.given(), **({} if self.shard_plan is None else {"shard_plan": self.shard_plan})},
             records=self.records,
             interrupted=interrupted,
             resumed_from=self.resumed_from,

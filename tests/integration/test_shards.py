@@ -68,9 +68,9 @@ def test_shards_measure_the_grid_together_and_are_merged(shard: RunShard, tmp_pa
     assert held(merged) == held(files[0]) | held(files[1])
 
 
-def test_recorded_seconds_decide_where_there_are_some(shard: RunShard) -> None:
+def test_recorded_seconds_decide_where_there_are_some(shard: RunShard, run_benchmark: RunBenchmark) -> None:
     """A pipeline that took long when it was last measured has a machine for itself."""
-    shard("1/1", "--sd-save=main")
+    run_benchmark("-o", "sd_rounds=3", SIZES, "--sd-save=main", source=BENCHMARK)
 
     assert {record.case.model for record in shard("1/2").records.values()} == {"three"}
 
@@ -98,6 +98,26 @@ def test_a_shard_that_is_none_is_refused_before_collection(shard: RunShard) -> N
 
     assert result.run.ret == pytest.ExitCode.USAGE_ERROR
     assert "sd_shard=0/4: no shard" in result.text
+
+
+def test_a_shard_is_no_baseline(shard: RunShard) -> None:
+    """What one of them stored would change the plan of those that start later."""
+    result = shard("1/2", "--sd-save=main")
+
+    assert result.run.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--sd-save and -o sd_shard do not go together" in result.text
+
+
+def test_shards_of_other_stored_runs_are_not_merged(
+    shard: RunShard, run_benchmark: RunBenchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A baseline that came between the first and the second changes what is whose."""
+    shard("1/2", f"--sd-report={tmp_path / '1.json'}")
+    run_benchmark("-o", "sd_rounds=3", SIZES, "--sd-save=main", source=BENCHMARK)
+    shard("2/2", f"--sd-report={tmp_path / '2.json'}")
+
+    assert main(["merge", str(tmp_path / "1.json"), str(tmp_path / "2.json"), "-o", str(tmp_path / "all.json")]) == 1
+    assert "were not planned alike" in capsys.readouterr().err
 
 
 def test_a_shard_goes_on_with_its_own_run(shard: RunShard) -> None:
@@ -129,6 +149,8 @@ def test_workers_measure_their_shard_alone(pytester: pytest.Pytester, few_plugin
     pytester.runpytest_subprocess(*arguments, "-o", "sd_shard=2/2", f"--sd-report={path}").assert_outcomes(passed=2)
     assert held(path) == {("two", 1), ("two", 4)}
     assert pytester.runpytest_subprocess(*arguments, "-o", "sd_shard=3/3").ret == 0
+    mistyped = pytester.runpytest_subprocess(*arguments, "-o", "sd_shard=1/3", "-k", "nothing_of_that_name")
+    assert mistyped.ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "many-machines.md"

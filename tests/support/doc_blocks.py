@@ -32,7 +32,7 @@ PAGES = (
     "CONTRIBUTING.md",
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
 )
-LANGUAGES = {"console", "python", "toml", "ini", "yaml", "text"}
+LANGUAGES = {"bash", "console", "python", "toml", "ini", "yaml", "text"}
 _NOTES = {
     "not run": r"not run: (?P<reason>.+)",
     "not run where": r"not run where (?P<words>[^:]+): (?P<reason>.+)",
@@ -86,7 +86,7 @@ class Block:
     def is_run(self) -> bool:
         """Whether something of it runs here."""
         whole = self.note("not run", "reason") or self.note("run by", "path")
-        return whole is None and self.language not in ("text", "yaml")
+        return whole is None and self.language not in ("bash", "text", "yaml")
 
     @property
     def not_run_where(self) -> tuple[str, ...]:
@@ -146,8 +146,9 @@ def _check(block: Block) -> None:
     for note in block.notes:
         if not _is_note(note):
             raise PageError(f"{block.at}: a comment above a block that is no note on it: {note}")
-    if block.language == "yaml" and block.note("not run", "reason") is None and block.note("run by", "path") is None:
-        raise PageError(f"{block.at}: YAML is for others to run: say why it is not run, or what runs it")
+    is_explained = block.note("not run", "reason") is not None or block.note("run by", "path") is not None
+    if block.language in ("bash", "yaml") and not is_explained:
+        raise PageError(f"{block.at}: {block.language} is for others to run: say why it is not run, or what runs it")
     if block.language == "text" and re.search(r"^\s*(?:\$ |sdbatch |pytest |pip |python )", block.text, re.MULTILINE):
         raise PageError(f"{block.at}: a command in a block of text escapes the tests: make it a console block")
     if block.language == "console":

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
 from pytest_sdbatch.bridges import pytest_items
-from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.errors import OptionError, SdbatchError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pytest
+    from xdist.workermanage import WorkerController
 
     from pytest_sdbatch.grid.case import Case, PoolKey
-    from pytest_sdbatch.grid.shards import Shard
     from pytest_sdbatch.host import Host
+
+_FOUND = "sdbatch_shard"  # key of xdist's workeroutput: the plan that a worker made, and whether its shard is empty
+
+
+def check(host: Host) -> None:
+    """Refuse a shard that is to be stored as a baseline.
+
+    Raises:
+        OptionError: a part of a grid is none, and what one shard stores would change the plan of later ones.
+
+    """
+    if host.options.text("shard") is not None and host.options.text("save") is not None:
+        raise OptionError(
+            f"{host.options.spelled('save')} and {host.options.spelled('shard')} do not go together",
+            why="a part of a grid is no baseline of it",
+            fix="keep each part by --sd-report=FILE.json and put them together by sdbatch merge: "
+            "--sd-baseline takes that file",
+        )
 
 
 def leave_others(items: list[pytest.Item], host: Host) -> None:
     """Take the benchmarks of other shards out of *items*, in place; of tests that measure nothing, all but shard 1's.
 
     Raises:
-        OptionError: for a text that is no shard.
+        OptionError: as :func:`check`.
 
     """
-    if host.options.text("shard") is None or not any(pytest_items.case_of_item(item, host) for item in items):
+    if host.options.text("shard") is None:
         return
+    cases = [pytest_items.case_of_item(item, host) for item in items]
+    planned = [case for case in cases if case is not None]
+    if not planned:
+        return
+    check(host)
     shard = host.options.shard()
-    dealt = _dealt(items, host, shard)
-    ours: list[pytest.Item] = []
-    others: list[pytest.Item] = []
-    for item in items:
-        case = pytest_items.case_of_item(item, host)
-        number = 1 if case is None else dealt[case.pool_key]
-        (ours if number == shard.number else others).append(item)
+    dealt = _dealt(planned, host, shard.count)
+    numbers = [1 if case is None else dealt[case.pool_key] for case in cases]
+    others = [item for item, number in zip(items, numbers, strict=True) if number != shard.number]
+    host.session.shard_plan = _digest(dealt)
     host.shard_is_empty = shard.number not in dealt.values()
+    if host.is_worker:
+        found = {"plan": host.session.shard_plan, "empty": host.shard_is_empty}
+        host.config.workeroutput[_FOUND] = found  # type: ignore[attr-defined]
     pipelines = units.count(len(dealt), "pipeline")
     if host.shard_is_empty:
         host.hints.append(
@@ -44,48 +70,43 @@ def leave_others(items: list[pytest.Item], host: Host) -> None:
         host.hints.append(f"shard {shard}: {of_these} of {pipelines}")
     if others:
         host.config.hook.pytest_deselected(items=others)
-        items[:] = ours
+        items[:] = [item for item, number in zip(items, numbers, strict=True) if number == shard.number]
 
 
-def _dealt(items: list[pytest.Item], host: Host, shard: Shard) -> dict[PoolKey, int]:
-    from pytest_sdbatch.grid.shards import deal, seconds_of
-
-    cases = [case for item in items if (case := pytest_items.case_of_item(item, host)) is not None]
-    stored = _stored_seconds(host)
-    seconds = seconds_of([_work(case, host) for case in cases], [stored.get(case.id) for case in cases])
-    return dict(deal(zip((case.pool_key for case in cases), seconds, strict=True), shard.count))
-
-
-def _work(case: Case, host: Host) -> float:
-    from pytest_sdbatch.grid.shards import work
-
-    return work(
-        images=case.images,
-        steps=case.steps,
-        height=case.height,
-        width=case.width,
-        frames=case.frames,
-        parameters=_parameters(case, host),
-        training=case.training is not None,
-    )
+def hear(node: WorkerController, host: Host) -> None:
+    """Take in what a worker that has ended knew of the shard; its controller collects nothing."""
+    found = getattr(node, "workeroutput", {}).get(_FOUND)
+    if found is not None and not host.shard_is_empty:
+        host.session.shard_plan = found["plan"]
+        host.shard_is_empty = found["empty"]
+        if host.shard_is_empty:
+            host.notes.append(f"shard {host.options.shard()}: nothing to measure here")
 
 
-def _parameters(case: Case, host: Host) -> int | None:
-    if case.model is None or case.weights == "own":  # a label of the test's own
-        return None
+def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, int]:
+    """Return the shard of each pipeline.
+
+    By what cases took in the runs that are stored with the project, on whatever device: every machine of a fleet must
+    plan the same shards, though each has runs of its own stored.
+    """
+    from pytest_sdbatch.grid.shards import deal, seconds_of, work
+    from pytest_sdbatch.storage.baselines import recorded_seconds
+
+    stored, unreadable = recorded_seconds(sorted(host.baselines_folder.glob("*/*.json")))
+    host.notes += unreadable
+    parameters = {model: _parameters(model, host) for model in {case.model for case in cases if case.weights != "own"}}
+    works = [work(case, parameters.get(case.model)) for case in cases]
+    seconds = seconds_of(works, [stored.get(case.id) for case in cases])
+    return deal(zip((case.pool_key for case in cases), seconds, strict=True), count)
+
+
+def _parameters(model: str | None, host: Host) -> int | None:
     try:
-        return host.catalog.facts(case.model).parameters
+        return None if model is None else host.catalog.facts(model).parameters
     except SdbatchError:
         return None
 
 
-def _stored_seconds(host: Host) -> dict[str, float]:
-    """Return what cases took in the runs that are stored with the project, on whatever device, by case id.
-
-    Of whatever device: every machine of a fleet must plan the same shards, though each has runs of its own stored.
-    """
-    from pytest_sdbatch.storage.baselines import recorded_seconds
-
-    seconds, unreadable = recorded_seconds(sorted(host.baselines_folder.glob("*/*.json")))
-    host.notes += unreadable
-    return seconds
+def _digest(dealt: Mapping[PoolKey, int]) -> str:
+    """Return what two shards have in common that were planned alike."""
+    return hashlib.sha256(repr(sorted(dealt.items())).encode("utf-8", "surrogatepass")).hexdigest()[:8]

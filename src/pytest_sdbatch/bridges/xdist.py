@@ -61,9 +61,6 @@ def begin(host: Host, node_ids: Sequence[str], reporter: pytest.TerminalReporter
         _expect(host, benchmarks)
         if host.config.stash.get(leasing.NO_GPUS, False):
             host.hints.append(_of_auto(host, node_ids))
-    elif host.options.text("shard") is not None:  # which workers looked at; of others they would have told
-        host.shard_is_empty = True
-        host.hints.append(f"shard {host.options.shard()}: nothing to measure here")
     if reporter is not None:
         for line in header.lines(host):
             reporter.write_line(line)

@@ -54,14 +54,15 @@ def _merge(files: list[Path], output: Path) -> None:
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.run_file import MOST_BYTES, read_run_file, write_run
 
+    size = sum(path.stat().st_size for path in dict.fromkeys(files) if path.is_file())
+    if size > MOST_BYTES:
+        raise RunFileError(
+            f"{output} would be too large",
+            why=f"a run file has at most {units.memory(MOST_BYTES)}, and these have {units.memory(size)} together",
+            fix="merge fewer of them; sdbatch report and compare take several files",
+        )
     with without_collector():
         merged = merge((str(path), read_run_file(path)) for path in files)
-        if sum(path.stat().st_size for path in dict.fromkeys(files)) > MOST_BYTES:
-            raise RunFileError(
-                f"{output} would be too large",
-                why=f"a run file has at most {units.memory(MOST_BYTES)}, and these have more together",
-                fix="merge fewer of them; sdbatch report and compare take several files",
-            )
         write_run(output, merged.runs)
     cases = len({record.key for run in merged.runs for record in run.records})
     print(f"run file: {output}: {units.count(len(merged.runs), 'run')}, {units.count(cases, 'case')}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.grid.case import Case
 
 _FORM = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _STEP_OF_TRAINING = 3  # a pass forward and one backward, which costs twice as much
@@ -49,23 +50,16 @@ def parse_shard(text: str, *, option: str) -> Shard:
     return shard
 
 
-def work(
-    *, images: int, steps: int, height: int, width: int, frames: int | None, parameters: int | None, training: bool
-) -> float:
-    """Return what one round of a case costs, in no unit: pixels made, times steps, times the size of the model.
+def work(case: Case, parameters: int | None) -> float:
+    """Return what one round of *case* costs, in no unit: pixels made, times steps, times the size of the model.
 
     Args:
-        images: of a round.
-        steps: of each image.
-        height: in pixels.
-        width: in pixels.
-        frames: of each video; None: images.
-        parameters: of the model; None: not known, and all models whose number is not known count as equal.
-        training: whether a round is an optimizer step.
+        case: of any kind; a step of training goes backward, too.
+        parameters: of its model; None: not known, and all models whose number is not known count as equal.
 
     """
-    made = float(images * steps * height * width * (frames or 1))
-    return made * (parameters or 1_000_000_000) * (_STEP_OF_TRAINING if training else 1)
+    made = float(case.images * case.steps * case.height * case.width * (case.frames or 1))
+    return made * (parameters or 1_000_000_000) * (1 if case.training is None else _STEP_OF_TRAINING)
 
 
 def seconds_of(works: Sequence[float], recorded: Sequence[float | None]) -> tuple[float, ...]:

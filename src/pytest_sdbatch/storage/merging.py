@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_sdbatch.errors import OptionError, RunFileError
@@ -23,8 +23,7 @@ def merge(files: Iterable[tuple[str, Sequence[Run]]]) -> Merged:
     """Return the runs of *files*, each a name and what it holds.
 
     Raises:
-        RunFileError: where two runs of one id differ, or two shards of one run hold the same case: they were planned
-            from other grids or other recorded seconds.
+        RunFileError: where two runs of one id differ, or shards of one sweep were not planned alike.
 
     """
     found: dict[str, tuple[str, Run]] = {}
@@ -37,12 +36,10 @@ def merge(files: Iterable[tuple[str, Sequence[Run]]]) -> Merged:
             found.setdefault(run.id, (name, run))
     gone_on = {run.resumed_from for _, run in found.values() if run.resumed_from is not None}
     kept = {run_id: held for run_id, held in found.items() if run_id not in gone_on}
-    shards = {run_id: _shard_of(name, run) for run_id, (name, run) in kept.items()}
-    _check_apart([(shard, *kept[run_id]) for run_id, shard in shards.items() if shard is not None])
     return Merged(
         runs=tuple(sorted((run for _, run in kept.values()), key=lambda run: (run.started_at, run.id))),
         twice=given - len(kept),
-        missing=_missing([shard for shard in shards.values() if shard is not None]),
+        missing=tuple(_missing(_plans(kept.values()))),
     )
 
 
@@ -50,7 +47,8 @@ def _disagree(one: tuple[str, Run], other: tuple[str, Run]) -> RunFileError:
     (first, before), (second, after) = one, other
     records = {record.key: record for record in before.records}
     keys = [record.key for record in after.records if records.get(record.key) != record]
-    keys += [key for key in records if key not in {record.key for record in after.records}]
+    there = {record.key for record in after.records}
+    keys += [key for key in records if key not in there]
     same_header = replace(before, records=()) == replace(after, records=())
     where = " at ".join(keys[0]) if keys else "its header" if not same_header else "the order of its cases"
     return RunFileError(
@@ -68,21 +66,36 @@ def _shard_of(name: str, run: Run) -> Shard | None:
         raise RunFileError(error.what, why=error.why) from None
 
 
-def _check_apart(shards: Iterable[tuple[Shard, str, Run]]) -> None:
-    first: dict[tuple[int, tuple[str, str]], tuple[Shard, str]] = {}
-    for shard, name, run in shards:
-        for record in run.records:
-            held, where = first.setdefault((shard.count, record.key), (shard, name))
-            if held != shard:
-                raise RunFileError(
-                    f"{where} (shard {held}) and {name} (shard {shard}) both hold {' at '.join(record.key)}",
-                    why="they were not planned alike: other options, other tests, or other stored runs",
-                    fix="run all shards from one commit with the same command",
-                )
+def _plans(runs: Iterable[tuple[str, Run]]) -> dict[tuple[int, str], dict[int, str]]:
+    """Return by count and plan the shards that are there, each with a file that holds it."""
+    plans: dict[tuple[int, str], dict[int, str]] = {}
+    for name, run in runs:
+        shard = _shard_of(name, run)
+        if shard is not None:
+            there = plans.setdefault((shard.count, run.options.get("shard_plan", "")), {})
+            there.setdefault(shard.number, name)
+    return plans
 
 
-def _missing(shards: Sequence[Shard]) -> tuple[str, ...]:
-    there = set(shards)
-    counts = dict.fromkeys(shard.count for shard in shards)
-    wanted = [Shard(number=number, count=count) for count in counts for number in range(1, count + 1)]
-    return tuple(str(shard) for shard in wanted if shard not in there)
+def _missing(plans: Mapping[tuple[int, str], Mapping[int, str]]) -> Iterator[str]:
+    """Yield the shards that are not there, in the order of the plans.
+
+    Raises:
+        RunFileError: where shards of one count have several plans, and not each of these is whole.
+
+    """
+    first: dict[int, tuple[int, str]] = {}
+    for (count, plan), there in plans.items():
+        of_first = plans[first.setdefault(count, (count, plan))]
+        if of_first is not there and not len(of_first) == len(there) == count:
+            one, other = (f"{name} (shard {number}/{count})" for number, name in map(_any, (of_first, there)))
+            raise RunFileError(
+                f"{one} and {other} were not planned alike, and shards of theirs are missing",
+                why="they had other options, other tests or other stored runs: cases may be in two of them, or in none",
+                fix="run all shards of a sweep from one commit with the same command; merge each sweep by itself",
+            )
+        yield from (f"{number}/{count}" for number in range(1, count + 1) if number not in there)
+
+
+def _any(there: Mapping[int, str]) -> tuple[int, str]:
+    return next(iter(there.items()))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sdbatch.errors import OptionError
+from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.grid.shards import Shard, deal, parse_shard, seconds_of, work
+from pytest_sdbatch.grid.training import Training
 
 SECONDS = st.floats(min_value=0.001, max_value=1e6)
 PARTS = st.lists(st.tuples(st.integers(0, 8), SECONDS), min_size=1, max_size=30)
@@ -83,9 +86,11 @@ def test_without_records_the_works_themselves_are_compared() -> None:
 
 def test_work_grows_with_all_that_a_round_makes() -> None:
     """Twice the images, steps, pixels, frames or parameters are twice the work; training goes backward too."""
-    usual = {"images": 2, "steps": 5, "height": 64, "width": 32, "frames": None, "parameters": 10, "training": False}
-    base = work(**usual)  # type: ignore[arg-type]
+    usual = Case(
+        model="m", dtype="fp32", device="cpu", height=64, width=32, frames=2, steps=5, batch_size=2, batch_count=3
+    )
+    twice = ({"batch_size": 4}, {"batch_count": 6}, {"steps": 10}, {"height": 128}, {"width": 64}, {"frames": 4})
 
-    twice = {"images": 4, "steps": 10, "height": 128, "width": 64, "frames": 2, "parameters": 20}
-    assert {work(**{**usual, name: value}) for name, value in twice.items()} == {2 * base}  # type: ignore[arg-type]
-    assert work(**{**usual, "training": True}) == 3 * base  # type: ignore[arg-type]
+    assert {work(replace(usual, **changes), 10) for changes in twice} == {work(usual, 20)} == {2 * work(usual, 10)}
+    trains = replace(usual, batch_count=1, training=Training())
+    assert work(trains, 10) == 3 * work(replace(usual, batch_count=1), 10)

@@ -21,9 +21,11 @@ def record(size: int, seconds: float = 1.0) -> Record:
     return Record(test="test_x.py::test_it", case=case, outcome=Outcome.OK, rounds=rounds)
 
 
-def run(name: str, *sizes: int, shard: str | None = None, began: str = "2026-11-28T10:00:00+00:00") -> Run:
+def run(
+    name: str, *sizes: int, shard: str | None = None, plan: str = "p", began: str = "2026-11-28T10:00:00+00:00"
+) -> Run:
     """Return a run of these batch sizes."""
-    options = {} if shard is None else {"shard": shard}
+    options = {} if shard is None else {"shard": shard, "shard_plan": plan}
     return Run(
         id=name, started_at=began, environment=WHERE, options=options, records=tuple(record(size) for size in sizes)
     )
@@ -76,9 +78,18 @@ def test_a_run_that_was_gone_on_with_counts_in_the_one_that_did() -> None:
 
 
 def test_shards_that_were_planned_otherwise_are_refused() -> None:
-    """Where two shards of a run hold the same case, another one is held by none."""
-    with pytest.raises(RunFileError, match=r"a\.json \(shard 1/2\) and b\.json \(shard 2/2\) both hold .*-b1x1"):
-        merge([("a.json", [run("1", 1, shard="1/2")]), ("b.json", [run("2", 1, 4, shard="2/2")])])
+    """Cases are in two of them, or in none, and nobody would see which."""
+    with pytest.raises(RunFileError, match=r"a\.json \(shard 1/2\) and b\.json \(shard 2/2\) were not planned alike"):
+        merge([("a.json", [run("1", 1, shard="1/2", plan="p")]), ("b.json", [run("2", 1, 4, shard="2/2", plan="q")])])
+
+
+def test_two_whole_sweeps_are_merged() -> None:
+    """Stored runs changed in between, and with them the plan; nothing is missing of either."""
+    runs = [run(f"{plan}{number}", number, shard=f"{number}/2", plan=plan) for plan in "pq" for number in (1, 2)]
+
+    assert merge([("all.json", runs)]).missing == ()
+    with pytest.raises(RunFileError, match="shards of theirs are missing"):
+        merge([("all.json", runs[:3])])
 
 
 def test_a_shard_that_was_measured_again_stands_beside_the_first() -> None:
