@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.parity import Parity
+    from pytest_sdbatch.bridges.measuring import SdBenchmark, SdTraining
     from pytest_sdbatch.errors import SdbatchError
-    from pytest_sdbatch.fixtures import SdBenchmark, SdTraining
     from pytest_sdbatch.grid.case import Case
     from pytest_sdbatch.pipelines.catalog import Model
     from pytest_sdbatch.pipelines.dtypes import torch_dtype
@@ -31,8 +31,8 @@ _HOMES = {
     "Record": "records",
     "Round": "records",
     "Run": "records",
-    "SdBenchmark": "fixtures",
-    "SdTraining": "fixtures",
+    "SdBenchmark": "bridges.measuring",
+    "SdTraining": "bridges.measuring",
     "SdbatchError": "errors",
     "Variant": "pipelines.variants",
     "check_parity": "pipelines.parity",

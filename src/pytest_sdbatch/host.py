@@ -127,6 +127,18 @@ class Host:
         """What was kept. A run without benchmarks has none, and must not open a device to know it."""
         return self.session.records if "session" in vars(self) else ()
 
+    @cached_property
+    def is_asked(self) -> bool:
+        """Whether the command line, or another process, asks for something of the plugin."""
+        return self.hand_in is not None or any(
+            setting.origin is Origin.COMMAND_LINE for setting in self.options.settings.values()
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether this run, as far as is known yet, has nothing to do with the plugin: nobody asks, no benchmark."""
+        return not (self.cases or self.grid or self.is_asked or self.error is not None)
+
     @property
     def parallel(self) -> int:
         """How many workers share this machine."""
@@ -164,7 +176,7 @@ class Host:
         Raises:
             SdbatchError: the first problem.
         """
-        if self.is_worker or all(s.origin < Origin.COMMAND_LINE for s in self.options.settings.values()):
+        if self.is_worker or not self.is_asked:
             return
         from pytest_sdbatch.bridges import refusals, sharding
         from pytest_sdbatch.grid.plan import Defaults, plan

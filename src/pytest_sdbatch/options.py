@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from pytest_sdbatch.errors import OptionError, did_you_mean
-from pytest_sdbatch.grid import axes, limits, prices, shards
-from pytest_sdbatch.grid.training import OPTIMIZERS
+from pytest_sdbatch.grid import axes
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.grid.shards import Shard
 
 
 class Origin(IntEnum):
@@ -76,7 +79,7 @@ TABLE: tuple[Option, ...] = (
     Option("weights_seed", "count0", "seed of random weights", "0"),
     Option("train_method", "choice", "what a training step trains: lora (adapters) or full (all of the denoiser)", "lora", choices=("lora", "full")),
     Option("train_rank", "count", "rank of LoRA", "16"),
-    Option("train_optimizer", "choice", "adamw, adamw8bit (needs bitsandbytes), adafactor or sgd", "adamw", choices=OPTIMIZERS),
+    Option("train_optimizer", "choice", "adamw, adamw8bit (needs bitsandbytes), adafactor or sgd", "adamw", choices=("adamw", "adamw8bit", "adafactor", "sgd")),
     Option("train_rate", "seconds", "learning rate; left out: 1e-4 for LoRA, 1e-5 for all weights"),
     Option("train_checkpointing", "switch", "compute activations again in the backward pass instead of keeping them", "yes"),
     Option("train_accumulation", "integers", "batches per optimizer step: 1,4", "1"),
@@ -197,18 +200,26 @@ class Options:
 
     def budget(self, name: str = "budget") -> Mapping[str, float]:
         """Return by how much each metric may grow, shares of 1; nothing where it was not given."""
+        from pytest_sdbatch.grid import limits
+
         return {} if self.text(name) is None else limits.parse_budgets(self._text(name), option=self.spelled(name))
 
     def limit(self, name: str = "limit") -> Mapping[str, float]:
         """Return what each metric must keep, in seconds, bytes or images; nothing where it was not given."""
+        from pytest_sdbatch.grid import limits
+
         return {} if self.text(name) is None else limits.parse_limits(self._text(name), option=self.spelled(name))
 
     def prices(self, name: str = "price") -> Mapping[str, float]:
         """Return dollars per second by a part of the device's name; nothing where no price was given."""
+        from pytest_sdbatch.grid import prices
+
         return {} if self.text(name) is None else prices.parse_prices(self._text(name), option=self.spelled(name))
 
-    def shard(self, name: str = "shard") -> shards.Shard:
+    def shard(self, name: str = "shard") -> Shard:
         """Return which part of the grid is measured."""
+        from pytest_sdbatch.grid import shards
+
         return shards.parse_shard(self._text(name), option=self.spelled(name))
 
     def switch(self, name: str) -> bool:

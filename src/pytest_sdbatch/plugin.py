@@ -1,9 +1,12 @@
-"""Every pytest hook of the plugin. It calls, it never computes; every pytest run imports it, so it stays light."""
+"""Every pytest hook of the plugin. It calls, it never computes; every pytest run imports it, so it stays light.
+
+A run that has nothing to do with us (:attr:`Host.is_idle`) imports none of what the hooks would call.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,6 +49,10 @@ def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Gen
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """End here where what was typed has nothing to be compared with: nothing is set up for it."""
+    from pytest_sdbatch.bridges import pytest_options
+
+    if not any(pytest_options.is_typed(config, name) for name in ("baseline", "gate")):
+        return None
     from pytest_sdbatch.bridges import refusals
 
     return refusals.end_early(config)
@@ -73,6 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # so that an id begins with the case
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each benchmark the grid."""
+    if "sd_case" not in metafunc.fixturenames:
+        return
     from pytest_sdbatch.bridges import pytest_items
 
     pytest_items.parametrize(metafunc, metafunc.config.stash[HOST])
@@ -81,9 +90,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the benchmarks so that each pipeline is loaded once; end here where the grid was wrong."""
+    host = config.stash[HOST]
+    if host.is_idle:
+        return
     from pytest_sdbatch.bridges import gate, pytest_items, refusals, resuming, sharding, xdist
 
-    host = config.stash[HOST]
     try:
         pytest_items.accept(items, host)
         sharding.leave_others(items, host)
@@ -100,27 +111,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(tryfirst=True)  # before the terminal asks for the header
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Take note of what will run."""
+    host = session.config.stash[HOST]
+    if host.is_idle:
+        return
     from pytest_sdbatch.bridges import pytest_items
 
-    pytest_items.expect(session.items, session.config.stash[HOST])
+    pytest_items.expect(session.items, host)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say where and what will be measured: device, versions, defaults, cases; under --sd-plan the cases."""
+    host = config.stash[HOST]
+    if host.is_idle and not host.hints:
+        return []
     from pytest_sdbatch.bridges import header
 
-    return header.lines(config.stash[HOST])
+    return header.lines(host)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Run nothing under --sd-plan; else begin the journal."""
-    from pytest_sdbatch.bridges import live, resuming
-
     host = session.config.stash[HOST]
     if host.options.switch("plan"):
         return True
     if host.grid:
+        from pytest_sdbatch.bridges import live, resuming
+
         resuming.begin(host)
         live.begin(host)
     return None
@@ -129,9 +146,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Let nobody else use the device, watch the time, and free what a benchmark used once pytest holds none of it."""
+    host = item.config.stash[HOST]
+    if host.is_idle:
+        return (yield)
     from pytest_sdbatch.bridges import faults, leasing, pytest_items
 
-    host = item.config.stash[HOST]
     leasing.hold(item, host)
     with faults.watched(item, host):
         try:
@@ -146,18 +165,23 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a benchmark that breaks by itself what the run is held to."""
+    host = item.config.stash[HOST]
+    if host.gate is None:
+        return (yield)
     from pytest_sdbatch.bridges import gate
 
-    with gate.held(item, item.config.stash[HOST]):
+    with gate.held(item, host):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a benchmark that measured nothing, or breaks by itself what the run is held to."""
+    host = item.config.stash[HOST]
+    if host.is_idle:
+        return (yield)
     from pytest_sdbatch.bridges import gate, pytest_items
 
-    host = item.config.stash[HOST]
     with gate.held(item, host):
         result = yield
     pytest_items.refuse_idle(item, host)
@@ -169,18 +193,23 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let the report of a benchmark carry its record, as plain builtins."""
+    report = yield
+    host = item.config.stash[HOST]
+    if host.is_idle:
+        return report
     from pytest_sdbatch.bridges import carrying, faults, gate, live
 
-    report = yield
-    live.clear(item.config.stash[HOST])
+    live.clear(host)
     gate.insist(item, report)
     carrying.attach(item, call, report)
     faults.look_at_device(item, report)
     return report
 
 
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
     """Print no letter for a benchmark: it gets a line of its own."""
+    if config.stash[HOST].is_idle:
+        return None
     from pytest_sdbatch.bridges import screen
 
     return screen.status(report)
@@ -216,13 +245,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     """Refuse what does not go with workers before they start."""
-    from pytest_sdbatch.bridges import leasing, xdist
+    from pytest_sdbatch.bridges import leasing, refusals, xdist
 
     leasing.share_gpus(config.stash[HOST], specs)
     try:
         xdist.prepare(config.stash[HOST], len(specs))
     except BaselineError as error:
-        _end(error, config)
+        refusals.end_run(error, config)
     except SdbatchError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -246,13 +275,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """Take note of what the workers will run."""
-    from pytest_sdbatch.bridges import xdist
+    from pytest_sdbatch.bridges import refusals, xdist
 
     reporter = node.config.pluginmanager.get_plugin("terminalreporter")
     try:
         xdist.begin(node.config.stash[HOST], ids, reporter)
     except BaselineError as error:
-        _end(error, node.config)
+        refusals.end_run(error, node.config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -276,12 +305,6 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport) -> None:
     xdist.attach_crash(report.node.config.stash[HOST], crashitem, report)
 
 
-def _end(error: BaselineError, config: pytest.Config) -> NoReturn:
-    from pytest_sdbatch.bridges import refusals
-
-    refusals.end_run(error, config)
-
-
 class Recorder:
     """The hooks that take records in and judge them. A class, because pytest gives some of them no config."""
 
@@ -291,6 +314,8 @@ class Recorder:
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Fail a benchmark whose device is in use elsewhere; inside what pytest puts around every set-up."""
+        if self._host.no_lease is None:
+            return
         from pytest_sdbatch.bridges import leasing
 
         leasing.refuse(item, self._host)
@@ -298,6 +323,8 @@ class Recorder:
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # the outermost: first it is decided whether the case hung
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         """Keep the record that a report carries, and print its line."""
+        if self._host.is_idle:
+            return (yield)
         from pytest_sdbatch.bridges import carrying, faults, gate
 
         with faults.told(report, self._host):
@@ -309,6 +336,8 @@ class Recorder:
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Take note of what was not asked for."""
+        if self._host.is_idle:
+            return
         from pytest_sdbatch.bridges import gate
 
         gate.leave_out(items, self._host)
@@ -325,6 +354,8 @@ class Recorder:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write run files and the summary of a job, end the journal, make the exit status, give the device back."""
+        if self._host.is_idle:
+            return
         from pytest_sdbatch.bridges import leasing, live, run_files
 
         live.end(self._host)
@@ -344,6 +375,8 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode) -> None:
         """Show the table, the answer and the comparison."""
+        if self._host.is_idle and not self._host.notes:
+            return
         from pytest_sdbatch.bridges import screen
 
         screen.summary(terminalreporter, self._host, exitstatus)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ assert status in {statuses!r}, status
 """
 
 
-def loaded_by(code: str, folder: Path) -> set[str]:
-    """Return which of HEAVY a fresh interpreter has loaded after running *code* in *folder*."""
-    report = f"\nimport json, sys\nprint(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+def loaded_by(code: str, folder: Path, names: str = repr(HEAVY)) -> set[str]:
+    """Return which of *names* a fresh interpreter has loaded after running *code* in *folder*."""
+    report = f"\nimport json, sys\nprint(json.dumps([name for name in {names} if name in sys.modules]))"
     result = subprocess.run(
         [sys.executable, "-c", code + report],
         cwd=folder,
@@ -54,6 +55,33 @@ def test_a_run_without_benchmarks_loads_nothing_heavy(arguments: list[str], tmp_
     (tmp_path / "test_plain.py").write_text("def test_plain():\n    pass\n", encoding="utf-8")
 
     assert loaded_by(START.format(arguments=arguments, statuses=(0,)), tmp_path) == set()
+
+
+# What every run pays for, a few tenths of a millisecond each: the hooks, the options, the fixtures.
+LIGHT = {
+    "pytest_sdbatch", "pytest_sdbatch.plugin", "pytest_sdbatch.errors", "pytest_sdbatch.hookspecs",
+    "pytest_sdbatch.options", "pytest_sdbatch.grid", "pytest_sdbatch.grid.axes", "pytest_sdbatch.host",
+    "pytest_sdbatch.fixtures", "pytest_sdbatch.bridges", "pytest_sdbatch.bridges.progress",
+    "pytest_sdbatch.bridges.pytest_options", "pytest_sdbatch.bridges.pytest_benchmark",
+}  # fmt: skip
+
+
+def test_a_run_without_benchmarks_loads_little_of_ours(tmp_path: Path) -> None:
+    """Not even where tests fail, are skipped or expected to fail, or are left out: no hook has anything to do."""
+    tests = """
+        import pytest
+        def test_passes(): pass
+        def test_fails(): assert False
+        def test_is_skipped(): pytest.skip("not here")
+        @pytest.mark.xfail
+        def test_is_known(): assert False
+        def test_is_left_out(): pass
+    """
+    (tmp_path / "test_plain.py").write_text(textwrap.dedent(tests), encoding="utf-8")
+    code = START.format(arguments=["--deselect=test_plain.py::test_is_left_out"], statuses=(1,))
+    ours = "[name for name in sys.modules if name.startswith('pytest_sdbatch')]"
+
+    assert loaded_by(code, tmp_path, ours) - LIGHT == set()
 
 
 def test_an_empty_folder_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_sdbatch.options import BY_SPELLING
+
 LORA, FULL, STEP = "lora", "full", "step"  # STEP is a step of the test's own, of which nothing more is known
-OPTIMIZERS = ("adamw", "adamw8bit", "adafactor", "sgd")
+OPTIMIZERS = BY_SPELLING["train_optimizer"].choices
 DEFAULT_OPTIMIZER = OPTIMIZERS[0]
 # As part of the pattern of an id, behind the resolution.
 ID_PATTERN = (
