@@ -71,7 +71,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--threads", default="1", metavar="N", help="of the CPU (default: 1; results depend on it)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted study of the same options")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE.json", help="keep all that was measured in a new file"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE.json",
+        help="keep all that was measured in a new file, of which sdbatch report makes a page",
     )
     parser.add_argument("--show", type=Path, metavar="FILE.json", help="measure nothing: show what -o kept")
     parser.add_argument("--json", action="store_true", help="print the same for machines, and all else on stderr")
