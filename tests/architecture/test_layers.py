@@ -30,6 +30,7 @@ LAYERS = {
     "devices.nvml": 2,  # alone knows the driver's library
     "measure": 3,
     "training.loop": 3,
+    "training.meter": 3,
     "training.study": 3,
     "session": 4,
     "storage": 4,
@@ -61,6 +62,7 @@ SIDEWAYS = {
     ("training", "devices"),
     ("training.loop", "measure"),
     ("training.study", "training.loop"),  # a study is made of runs
+    ("training.meter", "training.loop"),
     ("session", "storage"),  # the session keeps what it measured
     ("session", "report"),
 }

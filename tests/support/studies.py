@@ -13,6 +13,7 @@ from pytest_sdbatch.analysis.learning_runs import (
     Part,
     Quality,
     RatePolicy,
+    StepMemory,
     Study,
     TrainingRun,
     TunedRate,
@@ -82,6 +83,12 @@ def made_noise(scale: float = 60.0, examples: int = 0, data: str = "all") -> Noi
     return NoiseReading(examples=examples, held_out_loss=0.5, data=data, plain=found, adam=None, cpu_s=0.4)
 
 
+def made_memory(size: int) -> StepMemory:
+    """Return the peaks of a step on a GPU."""
+    peaks = {"forward": (100 + size) * 2**20, "backward": (120 + 2 * size) * 2**20, "optimizer": 90 * 2**20}
+    return StepMemory(batch_size=size, measure="peak_allocated_bytes", phase_bytes=peaks)
+
+
 def made_study(
     *,
     sizes: tuple[int, ...] = (16, 64, 256),
@@ -92,11 +99,13 @@ def made_study(
     more: tuple[TrainingRun, ...] = (),
     policy: RatePolicy = RatePolicy.TUNED,
     facts: Mapping[str, str | int | float | None] | None = None,
+    metered: bool = False,
 ) -> Study:
     """Return a study as it might have been measured."""
     runs = [made_run(size, seed) for size in sizes for seed in seeds]
     runs += [made_run(sizes[0], seed, part=Part.RAMP, count=8, examples=ramp) for seed in seeds]
     runs += [made_run(sizes[len(sizes) // 2], seed, part=Part.COUNT, count=4) for seed in seeds]
+    all_runs = (*runs, *more)
     part = Bounds(estimate=0.1, low=0.05, high=0.15)
     return Study(
         started_at="2026-01-02T03:04:05+00:00",
@@ -109,13 +118,16 @@ def made_study(
         tuned_here=tuned,
         rates_fit=tuned or policy is RatePolicy.TUNED,
         most_examples=57_520,
-        runs=(*runs, *more),
+        runs=tuple(replace(run, joules=Reading(value=0.02 * run.evaluations[-1].examples)) for run in all_runs)
+        if metered
+        else all_runs,
         noise=(
             *(made_noise(20.0 * (index + 1), examples=1000 * index) for index in range(7)),
             *(made_noise(120.0, examples=9000, data=name) for name in ("all", "one-class", "three-classes", "small")),
         ),
         split=NoiseSplit(image=part, timestep=part, noise=Bounds(estimate=0.8, low=0.7, high=0.9)),
         rates=rates,
+        memory=tuple(made_memory(size) for size in sizes) if metered else (),
         facts=facts
         or {"device_kind": "cpu", "device_name": "A CPU", "threads": 1, "torch": "2.13.0", "classifier_accuracy": 0.98},
         command="sdbatch study",

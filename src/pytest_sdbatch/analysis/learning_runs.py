@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation
@@ -53,6 +53,7 @@ class TrainingRun:
     reason: str  # why it ended there
     evaluations: tuple[Evaluation, ...]  # the first one before any step
     quality: Quality | None = None
+    joules: Reading = field(default_factory=lambda: Reading(reason="it was not read"))  # of the device, in all steps
 
     @property
     def name(self) -> str:
@@ -85,6 +86,21 @@ class TunedRate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepMemory:
+    """The peaks of memory in one step of a batch size, which was made for this alone and is not timed."""
+
+    batch_size: int
+    measure: str  # the field of Round that "peak memory" means on the device
+    phase_bytes: Mapping[str, int] = field(default_factory=dict)  # by phase, in their order; empty: not known
+    reason: str = ""  # why it is not
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The highest of them."""
+        return max(self.phase_bytes.values(), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataFacts:
     """What was learned from."""
 
@@ -113,6 +129,7 @@ class Study:
     noise: tuple[NoiseReading, ...] = ()
     split: NoiseSplit | None = None
     rates: tuple[TunedRate, ...] = ()
+    memory: tuple[StepMemory, ...] = ()  # of the sizes of the table
     facts: Mapping[str, Fact]  # device, threads, versions
     command: str = ""
 

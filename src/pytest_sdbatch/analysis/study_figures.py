@@ -11,7 +11,7 @@ from pytest_sdbatch.analysis.best_batch import BestBatch, best_batch
 from pytest_sdbatch.analysis.convergence import Law, fit_law, points_of
 from pytest_sdbatch.analysis.estimate import estimate_of
 from pytest_sdbatch.analysis.learning_curve import End, ToTarget, gap_at, to_target
-from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
+from pytest_sdbatch.analysis.learning_runs import Part, StepMemory, Study, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds, Scaling, fit
 from pytest_sdbatch.analysis.spread import Timing
 from pytest_sdbatch.records import Reading
@@ -38,6 +38,13 @@ class SizeRow:
     gap: float | None  # held-out minus train loss where the train loss was :attr:`Figures.gap_level`
     accuracy: Reading
     frechet: Reading
+    joules_per_example: Reading
+    memory: StepMemory | None  # None: of a study that did not read it
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The highest memory of a step; None: not known."""
+        return None if self.memory is None else self.memory.peak_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +209,17 @@ def _row(study: Study, size: int, level: float | None) -> SizeRow:
         gap=math.fsum(gaps) / len(gaps) if gaps else None,
         accuracy=_mean([run.quality.accuracy for run in runs if run.quality]),
         frechet=_mean([run.quality.frechet for run in runs if run.quality]),
+        joules_per_example=_mean([_each(run) for run in runs]),
+        memory=next((one for one in study.memory if one.batch_size == size), None),
     )
+
+
+def _each(run: TrainingRun) -> Reading:
+    """Return the energy of *run* for each of its examples."""
+    examples = run.evaluations[-1].examples
+    if run.joules.value is None or not examples:
+        return Reading(reason=run.joules.reason or "no step was made")
+    return Reading(value=run.joules.value / examples)
 
 
 def _mean(readings: Sequence[Reading]) -> Reading:

@@ -8,7 +8,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -71,7 +71,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--threads", default="1", metavar="N", help="of the CPU (default: 1; results depend on it)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted study of the same options")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE.json", help="keep all that was measured in a new file"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE.json",
+        help="keep all that was measured in a new file, of which sdbatch report makes a page",
     )
     parser.add_argument("--show", type=Path, metavar="FILE.json", help="measure nothing: show what -o kept")
     parser.add_argument("--json", action="store_true", help="print the same for machines, and all else on stderr")
@@ -110,6 +114,7 @@ def _measure(given: argparse.Namespace) -> Study:
     from pytest_sdbatch.devices.detect import open_device
     from pytest_sdbatch.storage.exclusive import check_target
     from pytest_sdbatch.storage.study_file import StudyJournal, write_study
+    from pytest_sdbatch.training.meter import Meter
     from pytest_sdbatch.training.study import StudyRunner
 
     options = _options(given)  # all that can be wrong is found before anything is loaded
@@ -129,9 +134,12 @@ def _measure(given: argparse.Namespace) -> Study:
             f"{data.name}: {units.count(data.train_count, 'image')} to train on, {len(data.held_out_images)} held out, "
             f"{len(data.class_names)} class{'es' if len(data.class_names) != 1 else ''}"
         )
-        study = StudyRunner(plan, journal, _tell).run(
+        meter = Meter(device)
+        runner = StudyRunner(plan, journal, _tell, meter.energy)
+        study = runner.run(
             started_at=datetime.now(UTC).isoformat(timespec="seconds"), command=_command(given), facts=facts
         )
+        study = replace(study, memory=meter.memory_of(study, runner.task))
         if given.output is not None:
             write_study(given.output, study)
             _tell(f"kept in {given.output}")

@@ -17,11 +17,12 @@ from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, figures_of
 from pytest_sdbatch.report.escape import markdown, plain
 from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+from pytest_sdbatch.report.table import MEMORY_SOURCES
 
 SCHEMA = 1
 _UNKNOWN = "-"
 _SHARED = 1.2  # wall over CPU seconds of one thread; alone they agree
-SIZE_COLUMNS = (
+_COLUMNS = (
     Column("size", "batch\nsize"),
     Column("count", "batches of\nan epoch", drop=6),
     Column("rate", "learning\nrate"),
@@ -30,6 +31,8 @@ SIZE_COLUMNS = (
     Column("examples", "examples\nto target"),
     Column("seconds", "seconds\nto target"),
     Column("speed", "\nexamples/s", drop=5),
+    Column("peak", "peak\nmemory", drop=7),
+    Column("joules", "energy per\nexample", drop=8),
     Column("accuracy", "validation\naccuracy", drop=3),
     Column("frechet", "Frechet\ndistance", drop=4),
     Column("gap", "held-out\n- train loss", drop=2),
@@ -53,7 +56,7 @@ def render_study(study: Study, *, width: int, color: bool, encoding: str = "utf-
     claims = claim_table(study, figures)
     lines = [Text(line) for text in about(study) for line in _wrapped(text, width)]
     block = Block(heading=(), rows=tuple(size_cells(row) for row in figures.rows))
-    lines += lay_out(SIZE_COLUMNS, [block], width=width, encoding=encoding)
+    lines += lay_out(size_columns(figures), [block], width=width, encoding=encoding)
     lines += [Text(line, "dim") for text in legend(study, figures) for line in _wrapped(text, width)]
     lines += [Text(line) for text in laws(study, figures) for line in _wrapped(text, width)]
     for heading, group in groupby(claims, key=lambda claim: claim.heading):
@@ -113,10 +116,11 @@ def study_markdown(study: Study) -> str:
     figures = figures_of(study)
     claims = claim_table(study, figures)
     lines = [f"{markdown(text)}  " for text in about(study)]
-    lines += ["", f"| {' | '.join(column.title for column in SIZE_COLUMNS)} |", f"|{'---:|' * len(SIZE_COLUMNS)}"]
+    columns = size_columns(figures)
+    lines += ["", f"| {' | '.join(column.title for column in columns)} |", f"|{'---:|' * len(columns)}"]
     for row in figures.rows:
         shown = size_cells(row)
-        lines.append(f"| {' | '.join(markdown(shown[column.key].text) for column in SIZE_COLUMNS)} |")
+        lines.append(f"| {' | '.join(markdown(shown[column.key].text) for column in columns)} |")
     lines += ["", *(f"{markdown(text)}  " for text in (*legend(study, figures), *laws(study, figures)))]
     lines += ["", f"Measured on {markdown(measured_on(study))}.", ""]
     for heading, group in groupby(claims, key=lambda claim: claim.heading):
@@ -225,6 +229,7 @@ def legend(study: Study, figures: Figures) -> Iterator[str]:
         )
     if figures.gap_level is not None:
         yield f"held-out - train loss: where the training loss was {units.number(figures.gap_level)}"
+    yield from _legend_of_device(figures)
     known = study.facts.get("classifier_accuracy")
     if isinstance(known, float):
         yield (
@@ -241,11 +246,31 @@ def legend(study: Study, figures: Figures) -> Iterator[str]:
         yield f"batch size {rate.batch_size}: the best rate lies at the end of those tried, so it may not be the best"
 
 
+def _legend_of_device(figures: Figures) -> Iterator[str]:
+    """Yield what peak memory means here, and why memory or energy is not known."""
+    read = [row.memory for row in figures.rows if row.memory is not None]
+    meanings = dict.fromkeys(MEMORY_SOURCES.get(one.measure, "") for one in read if one.peak_bytes)
+    yield from (f"peak memory: {meaning}, in one more step that is not timed" for meaning in filter(None, meanings))
+    reasons = dict.fromkeys(one.reason for one in read if one.reason)
+    yield from (f"peak memory is not known: {plain(reason)}" for reason in reasons)
+    if read and figures.rows[0].joules_per_example.value is None:
+        yield f"energy is not known: {plain(figures.rows[0].joules_per_example.reason or 'the device does not tell')}"
+
+
 def _was_shared(study: Study) -> bool:
     """Return whether the steps of the table waited for a core: their wall time is longer than their CPU time."""
     ends = [run.evaluations[-1] for run in study.of(Part.TABLE)]
     wall_s, cpu_s = sum(last.wall_s for last in ends), sum(last.seconds for last in ends)
     return study.facts.get("device_kind") == "cpu" and study.facts.get("threads") == 1 and wall_s > _SHARED * cpu_s
+
+
+def size_columns(figures: Figures) -> tuple[Column, ...]:
+    """Return the columns of the table of sizes: without memory and energy where no size has them."""
+    rows = figures.rows
+    known: dict[str, list[float | None]] = {"peak": [row.peak_bytes for row in rows]}
+    known["joules"] = [row.joules_per_example.value for row in rows]
+    empty = {key for key, values in known.items() if not any(values)}
+    return tuple(column for column in _COLUMNS if column.key not in empty)
 
 
 def size_cells(row: SizeRow) -> dict[str, Cell]:
@@ -256,7 +281,7 @@ def size_cells(row: SizeRow) -> dict[str, Cell]:
             return Cell("not-reached", "yellow")
         return Cell(amount(bounds))
 
-    style = "" if row.reached == row.runs else "yellow"
+    style, joules = "" if row.reached == row.runs else "yellow", row.joules_per_example.value
     return {
         "size": Cell(str(row.batch_size), "bold"),
         "count": Cell(str(row.batch_count)),
@@ -266,6 +291,8 @@ def size_cells(row: SizeRow) -> dict[str, Cell]:
         "examples": known(row.examples),
         "seconds": known(row.seconds),
         "speed": Cell(_UNKNOWN if row.examples_per_s is None else units.number(row.examples_per_s)),
+        "peak": Cell(_UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes)),
+        "joules": Cell(_UNKNOWN if joules is None else units.energy(joules)),
         "accuracy": Cell(_UNKNOWN if row.accuracy.value is None else f"{row.accuracy.value:.3f}"),
         "frechet": Cell(_UNKNOWN if row.frechet.value is None else units.number(row.frechet.value)),
         "gap": Cell(_UNKNOWN if row.gap is None else f"{row.gap:.4f}"),
@@ -315,6 +342,11 @@ def _row_data(row: SizeRow) -> dict[str, Any]:
         "step_s": row.step_s,
         "examples_per_s": row.examples_per_s,
         "gap": row.gap,
+        "peak_bytes": row.peak_bytes,
+        "peak_bytes_by_phase": None if row.memory is None else dict(row.memory.phase_bytes),
+        "peak_measure": None if row.memory is None else row.memory.measure,
+        "joules_per_example": row.joules_per_example.value,
+        "joules_reason": row.joules_per_example.reason,
         "accuracy": row.accuracy.value,
         "accuracy_reason": row.accuracy.reason,
         "frechet": row.frechet.value,

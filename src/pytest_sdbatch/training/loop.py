@@ -6,9 +6,10 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation
+from pytest_sdbatch.records import Reading
 from pytest_sdbatch.training.sampler import Sampler
 from pytest_sdbatch.training.schedules import Schedule, Stage, Stop
 from pytest_sdbatch.training.task import DenoisingTask
@@ -19,6 +20,7 @@ KEEP_EVERY_S = 10.0  # between two states on the disk
 
 Keep = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 Watch = Callable[["Learner", Evaluation], None]
+Energy: TypeAlias = Callable[[], Reading] | None
 
 
 class Learner:
@@ -27,10 +29,11 @@ class Learner:
     Args:
         task: what is learned.
         seed: of weights, order, timesteps and noise.
+        energy: reads the energy counter of the device, millijoules; None: nobody asks.
 
     """
 
-    def __init__(self, task: DenoisingTask, *, seed: int) -> None:
+    def __init__(self, task: DenoisingTask, *, seed: int, energy: Energy = None) -> None:
         import torch
 
         self.task = task
@@ -41,6 +44,8 @@ class Learner:
         self.sampler = Sampler(task.data.train_count, self.random)
         self.evaluations: list[Evaluation] = []
         self.steps, self.examples, self.seconds, self.wall_s = 0, 0, 0.0, 0.0
+        self.joules = Reading(reason="it was not read") if energy is None else Reading(value=0.0)
+        self._energy = energy
         # On a CPU its own time: others on the machine do not count. A GPU has none.
         self._clock = time.process_time if task.device.type == "cpu" else time.perf_counter
 
@@ -54,6 +59,7 @@ class Learner:
         epoch = None if stage.batch_count is None else stage.batch_count * size
         losses: list[Any] = []
         self._wait()
+        counted = None if self._energy is None else self._energy()
         begun, wall = self._clock(), time.perf_counter()
         while self.examples < stage.until_examples:
             triples = self.task.draw(self.sampler.take(size, epoch_examples=epoch), self.random)
@@ -67,6 +73,7 @@ class Learner:
         self._wait()
         self.seconds += self._clock() - begun
         self.wall_s += time.perf_counter() - wall
+        self._count_energy(counted)
         finite = torch.isfinite(torch.stack(losses)).tolist() if losses else []
         if all(finite):
             return None
@@ -74,6 +81,28 @@ class Learner:
         return Stop(
             end=End.DIVERGED, reason=f"the loss was no finite number at step {step}; learning rate {stage.rate:.3g}"
         )
+
+    def step_by_phase(self, batch_size: int, ended: Callable[[str], None]) -> None:
+        """Make one step, and say behind each of its phases that it has ended."""
+        triples = self.task.draw(self.sampler.take(batch_size, epoch_examples=None), self.random)
+        loss = self.task.loss(self.network, triples)
+        ended("forward")
+        self.optimizer.zero_grad()
+        loss.backward()
+        ended("backward")
+        self.optimizer.step()
+        ended("optimizer")
+
+    def _count_energy(self, before: Reading | None) -> None:
+        """Add what the device used since *before*; where one reading is missing the sum is not known."""
+        so_far = self.joules.value
+        if before is None or self._energy is None or so_far is None:
+            return
+        after = self._energy()
+        if before.value is None or after.value is None:
+            self.joules = Reading(reason=before.reason or after.reason or "the device does not tell")
+        else:
+            self.joules = Reading(value=so_far + (after.value - before.value) / 1000)
 
     def evaluate(self, stage: Stage | None) -> Evaluation:
         """Judge the network; the seconds of that are not the run's."""
@@ -106,6 +135,7 @@ class Learner:
         return tensors, {
             **numbers,
             "place": self.sampler.place,
+            "joules": [self.joules.value, self.joules.reason],
             "evaluations": [dataclasses.asdict(evaluation) for evaluation in self.evaluations],
         }
 
@@ -125,6 +155,8 @@ class Learner:
         self.sampler.order, self.sampler.place = tensors.get("order"), int(numbers["place"])
         self.steps, self.examples = int(numbers["steps"]), int(numbers["examples"])
         self.seconds, self.wall_s = float(numbers["seconds"]), float(numbers["wall_s"])
+        value, reason = numbers.get("joules", (None, "it was not read"))
+        self.joules = Reading(value=value, reason=reason)
         self.evaluations = [Evaluation(**{**found, "bands": tuple(found["bands"])}) for found in numbers["evaluations"]]
 
     def _wait(self) -> None:

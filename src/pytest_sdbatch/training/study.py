@@ -23,7 +23,7 @@ from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
 from pytest_sdbatch.errors import CannotRun, OptionError, SdbatchError
 from pytest_sdbatch.records import Fact
 from pytest_sdbatch.training.datasets import LearningData, parts_of, subset
-from pytest_sdbatch.training.loop import Learner, train
+from pytest_sdbatch.training.loop import Energy, Learner, train
 from pytest_sdbatch.training.noise_scale import read_noise, split_noise
 from pytest_sdbatch.training.quality import Judge
 from pytest_sdbatch.training.ramp import Ramp, rungs_of
@@ -130,11 +130,12 @@ class StudyRunner:
         plan: what is to be found out.
         keeper: of finished parts.
         tell: given a line for each run.
+        energy: reads the energy counter of the device, millijoules; None: nobody asks.
 
     """
 
-    def __init__(self, plan: StudyPlan, keeper: Keeper, tell: Callable[[str], None]) -> None:
-        self._plan = plan
+    def __init__(self, plan: StudyPlan, keeper: Keeper, tell: Callable[[str], None], energy: Energy = None) -> None:
+        self._plan, self._energy = plan, energy
         self._keeper = keeper
         self._tell = tell
         self._tasks: dict[str, DenoisingTask] = {}
@@ -307,7 +308,7 @@ class StudyRunner:
         return done
 
     def _learn(self, job: _Job, watch: Callable[[Learner, Evaluation], None] | None) -> TrainingRun:
-        learner = Learner(self._task(job.data), seed=job.seed)
+        learner = Learner(self._task(job.data), seed=job.seed, energy=self._energy)
         state = None if watch else self._keeper.state(job.name)
         if state is not None:
             learner.restore(*state)
@@ -323,6 +324,7 @@ class StudyRunner:
             reason=reason,
             evaluations=tuple(learner.evaluations),
             quality=self.judge.quality(learner.network) if judged else None,
+            joules=learner.joules,
         )
 
     def _watched(self, job: _Job) -> NoisePart:

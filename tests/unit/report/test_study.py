@@ -30,6 +30,21 @@ def test_the_screen_shows_the_table_the_laws_the_claims_and_one_advice(width: in
     assert flat.endswith("not that it holds for another model.")
 
 
+def test_memory_and_energy_are_columns_where_they_were_read() -> None:
+    """With what they mean, or why they are not known; a study of before has neither."""
+    shown = " ".join(render_study(made_study(metered=True), width=200, color=False).split())
+    rows = study_data(made_study(metered=True))["sizes"]
+    none = study_markdown(made_study())
+
+    assert "peak memory: live tensors in torch's allocator, in one more step that is not timed" in shown
+    assert "152 MiB" in shown  # 120 + 2 x 16
+    assert "20.0 mJ" in shown
+    assert rows[2]["peak_bytes_by_phase"]["forward"] == 356 * 2**20
+    assert rows[2]["joules_per_example"] == pytest.approx(0.02)
+    assert "peak" not in none
+    assert "energy" not in none
+
+
 def test_where_the_rates_come_from_stands_beside_the_table() -> None:
     """An untuned rate makes large batches look bad."""
     assert "learning rates tuned elsewhere: recorded for digits" in " ".join(

@@ -17,6 +17,7 @@ from pytest_sdbatch.report.page.figures import Bars, Block, Figure, Grid, Look, 
 from pytest_sdbatch.report.page.learning import seconds_label
 from pytest_sdbatch.report.page.markup import Section
 from pytest_sdbatch.report.study import law_of_examples, law_of_seconds, soonest, unmeasured
+from pytest_sdbatch.report.table import MEMORY_SOURCES
 
 _SAMPLES = 33  # of a curve
 _DOUBLING_FROM = 8.0  # largest over smallest size: below it the sizes stand as they are
@@ -121,6 +122,43 @@ def speed(study: Study, figures: Figures) -> Section:
         lead="A step of b examples takes about a + c b seconds: a is paid per step, c per example.",
         blocks=(blocks,),
         none="No step was timed.",
+    )
+
+
+def memory(study: Study, figures: Figures) -> Section:
+    """Show the peaks of a step by phase and batch size."""
+    known = [row.memory for row in figures.rows if row.memory is not None and row.memory.phase_bytes]
+    blocks: tuple[Block, ...] = ()
+    if known:
+        unit, factor = units.scale_of_memory(max(one.peak_bytes or 0 for one in known))
+        series = tuple(
+            Series(
+                name=phase,
+                look=Look.POINTS,
+                color=color,
+                x=tuple(float(one.batch_size) for one in known if phase in one.phase_bytes),
+                y=tuple(one.phase_bytes[phase] / factor for one in known if phase in one.phase_bytes),
+            )
+            for color, phase in enumerate(dict.fromkeys(phase for one in known for phase in one.phase_bytes))
+        )
+        meaning = MEMORY_SOURCES.get(known[0].measure, "")
+        blocks = (
+            Figure(
+                title="Memory of a step",
+                x=_SIZE,
+                y=f"peak memory ({unit})",
+                series=series,
+                doubling=_doubles(study),
+                points_are="phase",
+                note=meaning,
+            ),
+        )
+    return Section(
+        id="memory",
+        title="Memory of a step",
+        lead="The peak of each phase, in one more step that is not timed.",
+        blocks=(blocks,),
+        none="Peak memory is not known here.",
     )
 
 

@@ -15,7 +15,7 @@ from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page import laws, learning
 from pytest_sdbatch.report.page.document import document
 from pytest_sdbatch.report.page.markup import Section, bullets, details, heading, paragraph, table, tagged
-from pytest_sdbatch.report.study import SIZE_COLUMNS, about, legend, size_cells
+from pytest_sdbatch.report.study import about, legend, size_cells, size_columns
 
 _MOST = 200  # rows or sentences of a part: beyond it nobody reads
 _TAGS = {Standing.SUPPORTED: "good", Standing.NOT_SUPPORTED: "differs", Standing.CANNOT_TELL: ""}
@@ -37,6 +37,7 @@ def study_page(study: Study, *, file: str) -> str:
         laws.examples(study, figures),
         laws.seconds(study, figures),
         laws.speed(study, figures),
+        *([laws.memory(study, figures)] if study.memory else []),
         laws.noise(study, figures),
         learning.ramp(study),
         learning.batch_count(study),
@@ -79,7 +80,7 @@ def _sizes(study: Study, figures: Figures) -> Section:
         title="What each batch size took",
         content="".join(
             (
-                table(SIZE_COLUMNS, lines, caption="What each batch size took", marked=marked),
+                table(size_columns(figures), lines, caption="What each batch size took", marked=marked),
                 paragraph(f"{units.count(hidden, 'more size')}: the figures show them") if hidden else "",
                 bullets(notes, "dim"),
             )

@@ -66,6 +66,15 @@ def test_searched_rates_have_a_section_of_their_own() -> None:
     assert "0.002: 900; 0.004: not reached" in text
 
 
+def test_memory_that_was_read_is_drawn_by_phase() -> None:
+    """On a page of a study that read it."""
+    ((figure,),) = data_of(study_page(made_study(metered=True), file="s.json"))["sections"]["memory"]
+
+    assert [series["n"] for series in figure["series"]] == ["forward", "backward", "optimizer"]
+    assert figure["series"][1]["y"] == [152, 248, 632]
+    assert figure["y"] == "peak memory (MiB)"
+
+
 def test_nothing_reached_is_a_page_that_says_so() -> None:
     """The losses are drawn; of examples and seconds there is nothing to draw, and no number is made up."""
     text = study_page(replace(made_study(), target=0.01), file="s.json")
