@@ -66,7 +66,7 @@ def _figures(source: Source, *, named: bool) -> Iterator[str]:
         groups.setdefault((row.test, row.group), []).append(cells(row, notes))
     shown = columns(table)
     for (test, group), members in groups.items():
-        yield from ("", f"{markdown(test)}: **{markdown(group)}**", "")
+        yield from ("", f"{markdown(f'{test}:')} **{markdown(group)}**", "")
         yield from _table(shown, members)
     if notes:
         yield ""
