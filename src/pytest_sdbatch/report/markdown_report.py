@@ -75,7 +75,7 @@ def _groups(shown: Sequence[Column], lines: Iterable[tuple[Row, Mapping[str, str
     for row, texts in lines:
         groups.setdefault((row.test, row.group), []).append(texts)
     for (test, group), members in groups.items():
-        yield from ("", f"{markdown(test)}: **{markdown(group)}**", "")
+        yield from ("", f"{markdown(f'{test}:')} **{markdown(group)}**", "")
         yield from _table(shown, members)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 from compared import quiet_side
+from hostile import markup_in
 from reported import hostile_run, out_of_memory, record, reported, run
 
 from pytest_sdbatch.analysis.comparison import compare
 from pytest_sdbatch.records import Environment, Outcome, Record
 from pytest_sdbatch.report.comparison_data import comparison_data
+from pytest_sdbatch.report.markdown import MARK
 from pytest_sdbatch.report.markdown_report import report_markdown
 from pytest_sdbatch.storage.verdict_file import verdicts_of
 
@@ -77,6 +80,8 @@ def test_hostile_text_is_shown_and_not_obeyed() -> None:
     assert "</script" not in text
     assert text.replace("\n", "").isprintable()
     assert "@team" not in text.replace("@<!-- -->team", "")
+    assert not markup_in(text.removeprefix(MARK))
+    assert not re.search(r":[\w+-]+:", report_markdown(reported([run(record(1, test="a.py::tada"))])))
     assert not [line for line in text.splitlines() if line.lstrip().startswith(("::", "##["))]
     assert len([line for line in text.splitlines() if line.startswith("| b")]) == 4
 

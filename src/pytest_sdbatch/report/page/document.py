@@ -119,7 +119,7 @@ def _body(title: str, about: str, parts: Sequence[Sequence[Section]]) -> Iterato
     yield "<div class=answers>"
     yield from map(_section, before)
     yield "</div>"
-    yield "<div class=choose><label for=view>Measurements of</label> <select id=view></select></div>"
+    yield "<div class=choose hidden><label for=view>Measurements of</label> <select id=view></select></div>"
     yield "<noscript><p>The figures and the table of all cases need JavaScript; the answers do not.</p></noscript>"
     yield from map(_section, drawn)
     yield from map(_section, after)

@@ -214,16 +214,16 @@ function roomOf(figure, box, scales) {
     const [[x0, y0], [x1, y1]] = [points[at - 1], points[at]];
     return within(where, x, x1 > x0 ? y0 + ((y1 - y0) * (x - x0)) / (x1 - x0) : y1, 2);
   });
-  const free = (where) => where.left >= box.left && where.right <= box.right + 8
-    && !taken.some((other) => where.left < other.right && other.left < where.right && where.top < other.bottom && other.top < where.bottom)
-    && !levels.some((y) => y > where.top && y < where.bottom) && !walls.some((x) => x > where.left && x < where.right)
+  const apart = (where) => where.left >= box.left && where.right <= box.right + 8
+    && !taken.some((other) => where.left < other.right && other.left < where.right && where.top < other.bottom && other.top < where.bottom);
+  const clear = (where) => apart(where) && !levels.some((y) => y > where.top && y < where.bottom) && !walls.some((x) => x > where.left && x < where.right)
     && !paths.some(([look, points]) => ["points", "faint", "trace"].includes(look) ? points.some(([x, y]) => within(where, x, y, 5)) : crosses(where, points));
   return {
     take: (x, y, text) => taken.push(around(x, y, text)),
     find: (x, sides, text) => {
       if (figure.marks.length > MANY_MARKS) return null;
-      for (const y of heights) for (const side of sides) {
-        if (free(around(side > 0 ? x + 5 : x - 5 - LETTER * text.length, y, text))) return [side, y];
+      for (const good of [clear, apart]) for (const y of heights) for (const side of sides) {
+        if (good(around(side > 0 ? x + 5 : x - 5 - LETTER * text.length, y, text))) return [side, y];
       }
       return null;
     },
