@@ -132,19 +132,20 @@ class StudyJournal:
         """Keep other processes out until this one ends, however it ends; not all systems can."""
         if self._lock is not None:
             return
-        self._lock = (self.folder / self._LOCK).open("ab")
+        lock = (self.folder / self._LOCK).open("ab")
         with contextlib.suppress(ImportError):
             import fcntl
 
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self.close()
+                lock.close()  # and nothing else: the folder is the other's, who may not have kept anything yet
                 raise RunFileError(
                     f"another process is making this study, in {self.folder}", fix="wait for it, or interrupt it"
                 ) from None
             except OSError:  # a file system that has no locks
-                return
+                pass
+        self._lock = lock
 
     def run(self, name: str) -> TrainingRun | None:
         """Return the finished run called *name*; None: it has not ended."""

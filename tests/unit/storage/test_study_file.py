@@ -162,6 +162,21 @@ def test_a_study_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:
     assert not first.folder.exists(), "nothing was kept in it"
 
 
+def test_who_comes_too_late_removes_nothing(tmp_path: Path) -> None:
+    """Between its beginning and its first run the other's folder holds nothing but the lock."""
+    pytest.importorskip("fcntl")
+    first, second = StudyJournal(tmp_path / "study"), StudyJournal(tmp_path / "study")
+    first.begin(resume=False)
+
+    with pytest.raises(RunFileError, match="another process is making this study"):
+        second.begin(resume=False)
+    second.close()
+    run = made_study().runs[0]
+    first.keep_run(run)
+    assert first.run(run.name) == run
+    first.close()
+
+
 def test_a_folder_that_leads_elsewhere_is_not_written_to(tmp_path: Path) -> None:
     """Whoever sent the project does not choose where files are removed."""
     (tmp_path / "elsewhere").mkdir()
