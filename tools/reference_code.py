@@ -14,7 +14,8 @@ from types import ModuleType
 import pytest
 
 import pytest_sdbatch
-from pytest_sdbatch import cli, fixtures, hookspecs, records
+from pytest_sdbatch import cli, hookspecs, records
+from pytest_sdbatch.bridges import measuring
 from pytest_sdbatch.commands import calibrate
 from pytest_sdbatch.commands.ab import command_line
 from pytest_sdbatch.grid import case
@@ -225,7 +226,7 @@ def python_page() -> str:
     parts.append(
         f"\nA test is parametrized by {', '.join(f'`{name}`' for name in axes)}, which a test may ask for, too.\n"
     )
-    for name, called in (("sd_benchmark", fixtures.SdBenchmark), ("sd_training", fixtures.SdTraining)):
+    for name, called in (("sd_benchmark", measuring.SdBenchmark), ("sd_training", measuring.SdTraining)):
         signature = re.sub(r"self, ", "", _signature(called.__call__))
         parts.append(f"\n### {name}{signature}\n\n{_prose(inspect.getdoc(called.__call__) or '')}\n")
     parts.append(MARKER.format(names=", ".join(f"`{row.name}`" for row in TABLE if row.marker)))

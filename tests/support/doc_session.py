@@ -179,6 +179,7 @@ class Reader:
             if block.has("miniature"):
                 small = {name: replace(ARCHITECTURES[tiny], name=name) for name, tiny in MINIATURES.items()}
                 defaults = ModelCatalog.__init__.__kwdefaults__
+                assert defaults is not None
                 patch.setitem(defaults, "architectures", {**ARCHITECTURES, **small})
             if block.has("pretended"):
                 before = conftest.read_text() if conftest.exists() else None

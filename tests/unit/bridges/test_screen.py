@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from configured import items_with, record_of, report_of, screen_of
@@ -50,7 +51,7 @@ def lines_of(item: pytest.Item, nodes: list[str], *, expected: int) -> str:
     text = screen_of(host)
     host.grid = [record_of(item).case]
     host.progress.expect([f"{name}{number}" for number, name in enumerate([*nodes, *["later"] * 9][:expected])])
-    reporter = host.config.pluginmanager.get_plugin("terminalreporter")
+    reporter: Any = host.config.pluginmanager.get_plugin("terminalreporter")
     for number, name in enumerate(nodes):
         host.progress.end(f"{name}{number}", 2.0)
         screen.write_line(reporter, record_of(item, *[1.0] * 5), f"{name}{number}", host)

@@ -143,7 +143,7 @@ def test_the_comparison_is_on_the_screen(pytester: pytest.Pytester) -> None:
     """With a block for what regressed where no test failed over it; else the failures have it."""
     host = gated(pytester, compared(1.2))
     screen = screen_of(host)
-    reporter = host.config.pluginmanager.get_plugin("terminalreporter")
+    reporter: Any = host.config.pluginmanager.get_plugin("terminalreporter")
     assert host.gate is not None
     for enforced in (True, False):
         host.gate.enforced = enforced

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -89,7 +90,14 @@ def test_work_grows_with_all_that_a_round_makes() -> None:
     usual = Case(
         model="m", dtype="fp32", device="cpu", height=64, width=32, frames=2, steps=5, batch_size=2, batch_count=3
     )
-    twice = ({"batch_size": 4}, {"batch_count": 6}, {"steps": 10}, {"height": 128}, {"width": 64}, {"frames": 4})
+    twice: tuple[dict[str, Any], ...] = (
+        {"batch_size": 4},
+        {"batch_count": 6},
+        {"steps": 10},
+        {"height": 128},
+        {"width": 64},
+        {"frames": 4},
+    )
 
     assert {work(replace(usual, **changes), 10) for changes in twice} == {work(usual, 20)} == {2 * work(usual, 10)}
     trains = replace(usual, batch_count=1, training=Training())
