@@ -90,9 +90,9 @@ def _accuracy(
     images = evidence.study.data.train_images
     full = -(-images // size)
     epochs = _common_epochs(whole, low, images=images, short=size * count)
-    at_epochs = _losses(low, whole, epochs * size * count, epochs * images)
+    at_epochs = None if epochs is None else _losses(low, whole, epochs * size * count, epochs * images)
     same = _common_examples(whole, low)
-    at_examples = _losses(low, whole, same, same)
+    at_examples = None if same is None else _losses(low, whole, same, same)
     standing = standing_of(at_epochs, claimed_above=True)
     sentence = {
         Standing.SUPPORTED: f"After as many epochs yes: one of {full} batches is more training than one of {count}. "
@@ -106,9 +106,9 @@ def _accuracy(
         standing=standing,
         sentence=sentence,
         figures=(
-            f"held-out loss at size {size}, count {count} over count {full}, after {units.number(epochs)} epochs of "
-            f"each: {times(at_epochs)}",
-            f"the same after {units.number(same)} examples, so as many steps: {times(at_examples)}",
+            f"held-out loss at size {size}, count {count} over count {full}, after {_known(epochs)} epochs of each: "
+            f"{times(at_epochs)}",
+            f"the same after {_known(same)} examples, so as many steps: {times(at_examples)}",
         ),
         settles="more seeds: --seeds=9",
     )
@@ -144,7 +144,7 @@ def _two_choices(
     evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
 ) -> Claim:
     same = _common_examples(whole, low)
-    ratio = _losses(low, whole, same, same)
+    ratio = None if same is None else _losses(low, whole, same, same)
     target = evidence.study.target
     steps = contrast(low, whole, lambda run: took(run, target).steps)
     # Within a tenth: what the count does by itself is then less than what the next batch size does.
@@ -178,23 +178,37 @@ def _losses(
     one: tuple[TrainingRun, ...], other: tuple[TrainingRun, ...], amount_one: float, amount_other: float
 ) -> Bounds | None:
     """Return the held-out loss of *one* after so many examples over that of *other* after its own."""
-    examples = {id(run): amount_one for run in one} | {id(run): amount_other for run in other}
+    examples = {id(run): amount_one for run in _whole(one)} | {id(run): amount_other for run in _whole(other)}
 
     def read(run: TrainingRun) -> float | None:
         return loss_at(run.evaluations, examples[id(run)], _examples)
 
-    return contrast(one, other, read)
+    return contrast(_whole(one), _whole(other), read)
 
 
 def _examples(evaluation: Evaluation) -> float:
     return float(evaluation.examples)
 
 
-def _common_examples(*groups: tuple[TrainingRun, ...]) -> float:
-    """Return the most examples that all runs have seen."""
-    return float(min(run.evaluations[-1].examples for runs in groups for run in runs))
+def _whole(runs: tuple[TrainingRun, ...]) -> tuple[TrainingRun, ...]:
+    """Return those that did not diverge: what they had learned by then is told by no loss."""
+    return tuple(run for run in runs if run.end is not End.DIVERGED)
 
 
-def _common_epochs(whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, images: int, short: int) -> float:
-    """Return the most epochs, of all images or of *short*, that all runs have seen."""
-    return min(_common_examples(whole) / images, _common_examples(low) / short)
+def _common_examples(*groups: tuple[TrainingRun, ...]) -> float | None:
+    """Return the most examples that all runs have seen, of those that did not diverge; None: a group has none."""
+    if not all(map(_whole, groups)):
+        return None
+    return float(min(run.evaluations[-1].examples for runs in groups for run in _whole(runs)))
+
+
+def _common_epochs(
+    whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, images: int, short: int
+) -> float | None:
+    """Return the most epochs, of all images or of *short*, that all runs have seen; None: as above."""
+    most, most_short = _common_examples(whole), _common_examples(low)
+    return None if most is None or most_short is None else min(most / images, most_short / short)
+
+
+def _known(number: float | None) -> str:
+    return "an unknown number of" if number is None else units.number(number)

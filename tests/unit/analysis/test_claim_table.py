@@ -10,7 +10,7 @@ from studies import TARGET, made_noise, made_run, made_study
 from pytest_sdbatch.analysis.claim_table import claim_table, measured_on, recommendation
 from pytest_sdbatch.analysis.claims import Claim, Standing
 from pytest_sdbatch.analysis.learning_curve import End
-from pytest_sdbatch.analysis.learning_runs import Part, Quality, RatePolicy, Study, TunedRate
+from pytest_sdbatch.analysis.learning_runs import Part, Quality, RatePolicy, Study, TrainingRun, TunedRate
 from pytest_sdbatch.analysis.noise_scale import NoiseScale, NoiseSplit
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import figures_of
@@ -253,3 +253,28 @@ def test_a_share_lies_between_nothing_and_all() -> None:
     text = " ".join(table(dataclasses.replace(made_study(), split=split))["noisy"].figures)
 
     assert "drawn noise 100 % [60, 100], timestep 0 % [0, 38], image 0 % [0, 38]" in text
+
+
+def diverged(run: TrainingRun) -> TrainingRun:
+    """Return *run* as if its first steps had been its last: what is known is a network that has learned nothing."""
+    return dataclasses.replace(run, end=End.DIVERGED, reason="no number", evaluations=run.evaluations[:1], quality=None)
+
+
+@pytest.mark.parametrize("part", [Part.COUNT, Part.TABLE])
+def test_a_run_that_diverged_makes_no_count_as_good_as_another(part: Part) -> None:
+    """Untrained networks are all alike: the others are compared, and where none is left nothing is said."""
+    study = made_study()
+    seeds: tuple[tuple[int, Standing, str], ...] = (
+        (1, Standing.SUPPORTED, "times ["),
+        (3, Standing.CANNOT_TELL, "not known"),
+    )
+    for count, standing, said in seeds:
+        runs = tuple(
+            diverged(run) if run.part is part and run.batch_size == 64 and run.seed < count else run
+            for run in study.runs
+        )
+        claims = table(dataclasses.replace(study, runs=runs))
+
+        assert claims["accurate"].standing is standing
+        assert all(said in figure and " 1.00 times" not in figure for figure in claims["accurate"].figures[:1])
+        assert (claims["two things"].standing is Standing.CANNOT_TELL) == (count == 3)
