@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 import pytest_sdbatch
-from pytest_sdbatch import cli, hookspecs, records
+from pytest_sdbatch import cli, fixtures, hookspecs, records
 from pytest_sdbatch.bridges import measuring
 from pytest_sdbatch.commands import calibrate
 from pytest_sdbatch.commands.ab import command_line

@@ -78,7 +78,8 @@ def test_the_last_line_leaves_room_for_a_percentage(item: pytest.Item) -> None:
 
 def summary(host: Host, text: io.StringIO, status: pytest.ExitCode = pytest.ExitCode.OK) -> str:
     """Return what the end of a run shows."""
-    screen.summary(host.config.pluginmanager.get_plugin("terminalreporter"), host, status)
+    terminal: Any = host.config.pluginmanager.get_plugin("terminalreporter")
+    screen.summary(terminal, host, status)
     return text.getvalue()
 
 
