@@ -106,7 +106,7 @@ DATA = {
 KEPT: tuple[tuple[str, str, str, object], ...] = (
     (
         "`NAME.json`",
-        "`--sd-report`, `sdbatch sweep --processes`",
+        "`--sd-report`, `sdbatch sweep --processes`, `sdbatch merge`",
         "a run file: every record of one or more runs. Never written over",
         codec.SCHEMA,
     ),
@@ -125,7 +125,7 @@ KEPT: tuple[tuple[str, str, str, object], ...] = (
     (
         f"`{journal.FOLDER}/ID.jsonl`",
         "every run that measures",
-        f"its journal, for `--sd-resume`: a line per finished case. The last {journal.KEPT} are kept",
+        f"its journal, for `--sd-resume`: a line per finished case. The last {journal.KEPT} of the same tests are kept",
         codec.SCHEMA,
     ),
     (f"`{journal.FOLDER}/ab-TIME/`", "`sdbatch ab`", "run files and output of each of its processes", codec.SCHEMA),
@@ -136,7 +136,18 @@ KEPT: tuple[tuple[str, str, str, object], ...] = (
         comparison_data.SCHEMA,
     ),
     ("standard output", "`sdbatch calibrate --json`", "what the machine can detect", calibration.SCHEMA),
-    ("`NAME.json`", "`sdbatch study -o`", "a study of learning; `sdbatch study --show` reads it", study_file.SCHEMA),
+    (
+        "`NAME.json`",
+        "`sdbatch study -o`",
+        "a study of learning; `sdbatch study --show` and `sdbatch report` read it",
+        study_file.SCHEMA,
+    ),
+    (
+        f"`{journal.FOLDER}/study-KEY/`",
+        "`sdbatch study`",
+        "runs and state of a study that is not done, for `--resume`",
+        study_file.SCHEMA,
+    ),
 )
 FILES = f"""# Files
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.exit_status import ExitStatus
+from pytest_sdbatch.commands.refusal import refused
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 from pytest_sdbatch.plain_text import plain
 
@@ -50,8 +51,7 @@ def export_runs(name: str, runs: Sequence[Path], outputs: Sequence[Path], *, bes
         over = _check(name, outputs)
         _export(name, runs, outputs, over=over)
     except SdbatchError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
+        return refused(error)
     return ExitStatus.GOOD
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.exit_status import ExitStatus
+from pytest_sdbatch.commands.refusal import refused
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 
 OUTPUT = "--output"
@@ -44,8 +45,7 @@ def run(given: argparse.Namespace) -> int:
         check_target(given.output)
         _merge(given.files, given.output)
     except SdbatchError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
+        return refused(error)
     return ExitStatus.GOOD
 
 

@@ -13,6 +13,7 @@ from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.exporting import add_format, export_runs
 from pytest_sdbatch.commands.help import Wrapped
+from pytest_sdbatch.commands.refusal import refused
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 from pytest_sdbatch.grid import axes, limits, prices
@@ -90,8 +91,7 @@ def run(given: argparse.Namespace) -> int:
         if given.verdicts is not None and given.baseline:
             raise OptionError("--verdicts with --baseline", why="both say what regressed", fix="leave one of them out")
     except SdbatchError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
+        return refused(error)
     if any(map(is_study, given.runs)):
         return show_study(given.runs, given.output, besides=_besides(given))
     try:
@@ -99,8 +99,7 @@ def run(given: argparse.Namespace) -> int:
             reported = _reported(given)
             _show(reported, given.output)
     except SdbatchError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
+        return refused(error)
     return ExitStatus.GOOD
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.analysis.learning_runs import Study
+from pytest_sdbatch.commands.refusal import refused
+from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.report.study import render_study, study_document
-from pytest_sdbatch.report.terminal import screen_width
 from pytest_sdbatch.storage.report_file import Kind, kind_of, write_report
 from pytest_sdbatch.storage.study_file import is_study, read_study
 
@@ -29,15 +28,12 @@ def show_study(files: Sequence[Path], outputs: Sequence[Path], *, besides: Seque
         _check(files, besides)
         study = read_study(files[0])
         if not outputs:
-            color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-            encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-            print(render_study(study, width=screen_width(), color=color, encoding=encoding))
+            print(render_study(study, **screen()))
         for path in outputs:
             kind = kind_of(path, option="--output")
             print(f"report: {write_report(path, kind, _text(study, kind, file=str(files[0])))}")
     except SdbatchError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return ExitStatus.USAGE if isinstance(error, OptionError) else ExitStatus.NOT_WRITTEN
+        return refused(error)
     return ExitStatus.GOOD
 
 
