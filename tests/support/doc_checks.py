@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from doc_blocks import ROOT, Block, commands
@@ -23,6 +23,9 @@ from pytest_sdbatch.commands.sweep import Reader, pytest_arguments, split
 from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.grid.axes import parse_count
 from pytest_sdbatch.host import Host
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.host import Host
 
 Words = Sequence[str]
 Run = Callable[..., pytest.RunResult]
@@ -113,6 +116,11 @@ def _pytest(words: list[str], run_pytest: Run) -> None:
     result = run_pytest(*words, plugins=[reader])
     if result.ret != 0 and reader.asked is None:
         raise Wrong(f"pytest {' '.join(words)}: exit status {result.ret}\n{result.stdout}\n{result.stderr}")
+
+
+def _checked(host: Host) -> bool:
+    host.check()
+    return True
 
 
 def _quietly(read: Callable[[list[str]], Any], words: list[str]) -> Any:
