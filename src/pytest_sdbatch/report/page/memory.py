@@ -9,7 +9,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, Growth
 from pytest_sdbatch.analysis.memory_fit import Largest
 from pytest_sdbatch.records import MemoryRound, Record
-from pytest_sdbatch.report.capacity import capacity
+from pytest_sdbatch.report.capacity import capacity, predicted
 from pytest_sdbatch.report.page.figures import Block, Figure, Look, Mark, Panel, Panels, Series, thinned
 from pytest_sdbatch.report.page.markup import Section
 from pytest_sdbatch.report.page.subject import Group, Subject, View
@@ -59,7 +59,7 @@ def _stages(group: Group, view: View, limit: float | None) -> Iterator[Block]:
         x="batch size",
         y=f"peak memory ({unit})",
         series=(*_points(peaks, factor), *(() if growth is None else _lines(growth, peaks, end, factor))),
-        marks=(*_marks(limits, largest, end, top, factor), *_failed(group)),
+        marks=(*_marks(limits, largest, growth, end, top, factor), *_failed(group)),
         note="; ".join(filter(None, (MEMORY_SOURCES.get(measure or "", ""), capacity(list(group.records.values()))))),
     )
 
@@ -138,17 +138,22 @@ def _lines(growth: Growth, peaks: Mapping[str, object], end: int, factor: float)
 
 
 def _marks(
-    limits: Mapping[str, float], largest: Mapping[str, Largest | None], end: int, top: float, factor: float
+    limits: Mapping[str, float],
+    largest: Mapping[str, Largest | None],
+    growth: Growth | None,
+    end: int,
+    top: float,
+    factor: float,
 ) -> Iterator[Mark]:
     for name, value in limits.items():
         found = largest[name]
         if value <= 1.6 * top:  # one that is far away would press the rest together; the note tells of it
             yield Mark(name=f"{name}: {units.memory(value)}", y=value / factor)
-        if found is not None and found.estimate is not None and 0 < found.estimate <= end:
-            between = ""
-            if found.low is not None and found.low != found.high:
-                between = f" ({found.low} or more)" if found.high is None else f" ({found.low} to {found.high})"
-            yield Mark(name=f"predicted: {found.estimate}{between}", x=found.estimate)
+        if found is None or found.estimate is None or growth is None or not growth.fit.grows:
+            continue
+        if 0 < found.estimate <= end:
+            said = predicted(found, growth.fit.last_probe).removeprefix("about ")
+            yield Mark(name=f"predicted: {said}", x=found.estimate)
 
 
 def _failed(group: Group) -> Iterator[Mark]:
