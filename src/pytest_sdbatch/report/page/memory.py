@@ -10,7 +10,17 @@ from pytest_sdbatch.analysis.forecast import MEMORY, Growth
 from pytest_sdbatch.analysis.memory_fit import Largest
 from pytest_sdbatch.records import MemoryRound, Record
 from pytest_sdbatch.report.capacity import capacity, predicted
-from pytest_sdbatch.report.page.figures import Block, Figure, Look, Mark, Panel, Panels, Series, thinned
+from pytest_sdbatch.report.page.figures import (
+    ALLOCATOR_COLOR,
+    Block,
+    Figure,
+    Look,
+    Mark,
+    Panel,
+    Panels,
+    Series,
+    thinned,
+)
 from pytest_sdbatch.report.page.markup import Section
 from pytest_sdbatch.report.page.subject import Group, Subject, View
 from pytest_sdbatch.report.table import MEMORY_SOURCES
@@ -31,13 +41,14 @@ def stages(subject: Subject) -> Section:
             " first; where a line meets a limit is the largest batch that is predicted to fit."
         ),
         blocks=tuple(
-            tuple(figure for group in view.groups for figure in _stages(group, view, limit)) for view in subject.views
+            tuple(figure for group in view.groups for figure in _stages(group, view, limit, subject.stage_colors))
+            for view in subject.views
         ),
         none="The memory of no case of this selection is known.",
     )
 
 
-def _stages(group: Group, view: View, limit: float | None) -> Iterator[Block]:
+def _stages(group: Group, view: View, limit: float | None, colors: Mapping[str, int]) -> Iterator[Block]:
     peaks = _peaks(group)
     if not peaks:
         return
@@ -58,7 +69,7 @@ def _stages(group: Group, view: View, limit: float | None) -> Iterator[Block]:
         title=f"Memory per stage{_of(group, view)}",
         x="batch size",
         y=f"peak memory ({unit})",
-        series=(*_points(peaks, factor), *(() if growth is None else _lines(growth, peaks, end, factor))),
+        series=(*_points(peaks, colors, factor), *(() if growth is None else _lines(growth, colors, end, factor))),
         marks=(*_marks(limits, largest, growth, end, top, factor), *_failed(group)),
         note="; ".join(filter(None, (MEMORY_SOURCES.get(measure or "", ""), capacity(list(group.records.values()))))),
     )
@@ -93,23 +104,22 @@ def _end(group: Group, largest: Mapping[str, Largest | None]) -> int:
     return max(measured, min(max(wanted, default=0) + 1, _FARTHEST * measured))
 
 
-def _points(peaks: Mapping[str, Mapping[int, float]], factor: float) -> Iterator[Series]:
-    for color, (stage, sizes) in enumerate(peaks.items()):
+def _points(peaks: Mapping[str, Mapping[int, float]], colors: Mapping[str, int], factor: float) -> Iterator[Series]:
+    for stage, sizes in peaks.items():
         ordered = sorted(sizes.items())
         yield Series(
             name=stage.replace("_", " "),
             look=Look.POINTS,
-            color=color,
+            color=colors[stage],
             x=tuple(size for size, _ in ordered),
             y=tuple(value / factor for _, value in ordered),
         )
 
 
-def _lines(growth: Growth, peaks: Mapping[str, object], end: int, factor: float) -> Iterator[Series]:
-    colors = {stage: color for color, stage in enumerate(peaks)}
+def _lines(growth: Growth, colors: Mapping[str, int], end: int, factor: float) -> Iterator[Series]:
     for stage, line in growth.fit.stages.items():
         known = [line.predict(size) for size in (1, end)]
-        color = colors.get(stage, 0)
+        color = colors[stage]
         if all(one.low is not None and one.high is not None for one in known):
             yield Series(
                 name="",
@@ -131,7 +141,7 @@ def _lines(growth: Growth, peaks: Mapping[str, object], end: int, factor: float)
         yield Series(
             name="held by the allocator",
             look=Look.DASHED,
-            color=len(colors),
+            color=ALLOCATOR_COLOR,
             x=tuple(sizes),
             y=tuple(growth.needs(size).estimate / factor for size in sizes),
         )
