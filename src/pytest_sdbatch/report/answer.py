@@ -275,6 +275,7 @@ def _sentence(members: Sequence[Row], measured: Measured, question: Question, ch
         said += f"; up to batch size {choice.scaling.curve.free_up_to} a larger batch is free: a call takes no longer"
     if question.price_per_s is not None:
         said += f"; ${units.number(choice.spot.seconds_per_image * question.price_per_s * 1000)} per 1000"
+        said += f" {'images' if members[0].frames is None else 'videos'}"
     if question.objective == Objective.COST:
         said += "; without the cold start, which --sd-images=N shares among so many"
     return said
