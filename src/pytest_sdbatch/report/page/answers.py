@@ -51,7 +51,7 @@ def which_split(subject: Subject) -> Section:
             lines = [{key: cell.text for key, cell in row.items()} for row in block.rows]
             marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["how"]}
             parts.append(table(heads, lines, caption=block.heading[0].text, marked=marked))
-        parts += [paragraph(text, "dim") for text in split_notes(plans)]
+        parts += [paragraph(text, "dim") for text in split_notes(plans) if not text.startswith(DOUBTFUL)]  # said on top
     trains = subject.nouns == TRAINING
     title = "Which batch size?" if trains else "Which split?"
     return Section(id="answer", title=title, lead="" if trains else _WORDS, content="".join(parts))
