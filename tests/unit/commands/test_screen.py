@@ -13,7 +13,7 @@ from pytest_sdbatch.commands.screen import screen
 class Terminal(io.StringIO):
     """Text that says it is a terminal."""
 
-    encoding = "ascii"  # type: ignore[assignment]
+    encoding = "ascii"
 
     def isatty(self) -> bool:
         """Say so."""
