@@ -10,7 +10,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, growths
 from pytest_sdbatch.grid.training import STEP, Training
 from pytest_sdbatch.nouns import TRAINING
-from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows, throughput
 
@@ -161,11 +161,7 @@ def _fits(record: Record) -> str:
         return "no"
     if record.outcome.has_numbers and record.rounds:
         return "measured"
-    return "no, predicted" if record.outcome is Outcome.SKIPPED and _is_predicted(record) else UNKNOWN
-
-
-def _is_predicted(record: Record) -> bool:
-    return (record.reason or "").startswith(("predicted not to fit", "batch size"))
+    return "no, predicted" if record.predicted_not_to_fit else UNKNOWN
 
 
 def _sentence(members: Sequence[TrainingRow]) -> str:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.learning_curve import End
-from pytest_sdbatch.analysis.learning_runs import Study, TrainingRun
+from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.storage.exclusive import check_target, failure, place_new, read_whole, write_new
 from pytest_sdbatch.storage.journal import make_folder
@@ -213,11 +213,22 @@ def _read(path: Path, kind: type[T]) -> T:
         runs = found.runs if isinstance(found, Study) else (found,) if isinstance(found, TrainingRun) else ()
         for index, run in enumerate(runs):
             _check_run(run, f"content.runs[{index}]")
-        if isinstance(found, Study) and found.target <= 0:
-            raise RunFileError(f"content.target: {found.target} is no loss")
+        if isinstance(found, Study):
+            _check_study(found)
     except RunFileError as error:
         raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
     return found
+
+
+def _check_study(study: Study) -> None:
+    """Refuse what no study can have been: tables and claims follow from a table of runs, and are held against it."""
+    if study.target <= 0:
+        raise RunFileError(f"content.target: {study.target} is no loss")
+    if not study.sizes:
+        raise RunFileError("content.runs: none of a constant batch size on all of the data, which a study begins with")
+    for index, run in enumerate(study.runs):
+        if run.part is Part.COUNT and run.batch_size not in study.sizes:
+            raise RunFileError(f"content.runs[{index}]: short epochs of a batch size that the table lacks")
 
 
 def _check_run(run: TrainingRun, path: str) -> None:

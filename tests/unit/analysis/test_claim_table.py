@@ -97,6 +97,22 @@ def test_a_ramp_that_is_sooner_than_every_constant_is_recommended() -> None:
     assert any("ramp is sooner still" in reason for reason in advice.reasons)
 
 
+def test_a_ramp_is_said_to_beat_the_sizes_that_it_surely_beat() -> None:
+    """Every one, or the best one where another is not told apart from it."""
+    study = made_study(ramp=2500.0)
+    rough = tuple(  # of a large batch the seeds scatter so much that its mean, twice as long, proves nothing
+        made_run(256, run.seed, examples=5000.0 * 12**run.seed)
+        if run.part is Part.TABLE and run.batch_size == 256
+        else run
+        for run in study.runs
+    )
+
+    assert "sooner than every constant size, 64 included" in table(study)["raise both"].sentence
+    claim = table(dataclasses.replace(study, runs=rough))["raise both"]
+    assert claim.standing is Standing.SUPPORTED
+    assert claim.sentence == "The ramp reached the loss sooner than the best constant size, 64."
+
+
 def test_the_recommendation_is_a_size_that_was_measured() -> None:
     """With its count, its rate and its reasons; a size at the end of those measured says to look beyond."""
     study = made_study()
@@ -208,6 +224,41 @@ def test_what_is_watched_names_one_size_or_several(accuracies: dict[int, float],
 
     assert claim.standing is standing
     assert said in claim.sentence
+
+
+def test_a_rate_of_convergence_is_no_other_word_for_the_time_to_the_loss() -> None:
+    """It is taken over one span of examples: a size that falls fast at first may be late at the target."""
+    study = made_study()
+    late = tuple(  # fast for most of its way, and slow at its end
+        dataclasses.replace(
+            run,
+            evaluations=(
+                run.evaluations[0],
+                *(dataclasses.replace(e, held_out_loss=0.5 * e.held_out_loss + 0.1) for e in run.evaluations[1:-1]),
+                dataclasses.replace(run.evaluations[-1], seconds=20 * run.evaluations[-1].seconds),
+            ),
+        )
+        if run.part is Part.TABLE and run.batch_size == 256
+        else run
+        for run in study.runs
+    )
+    claim = table(dataclasses.replace(study, runs=late))["validation accuracy"]
+
+    assert "soonest at the target: best at 64; convergence rate: best at 256" in claim.figures[0]
+    assert "over the first 6,368 examples" in claim.figures[1]
+
+
+def test_one_figure_alone_agrees_with_nothing() -> None:
+    """Where neither a rate nor an accuracy is known no size is named by all."""
+    study = made_study()
+    first = dataclasses.replace(study.runs[0].evaluations[0], held_out_loss=0.19)  # it fell at no size
+    runs = tuple(
+        dataclasses.replace(run, quality=None, evaluations=(first, *run.evaluations[1:])) for run in study.runs
+    )
+    claim = table(dataclasses.replace(study, runs=runs))["validation accuracy"]
+
+    assert claim.standing is Standing.CANNOT_TELL
+    assert "convergence rate: not known; validation accuracy: not known" in claim.figures[0]
 
 
 def test_a_size_of_which_nothing_was_timed_has_its_row() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -76,6 +77,56 @@ def test_what_says_too_little_or_does_not_fit_is_refused() -> None:
     assert "LoRA" in caught.value.fix
     with pytest.raises(SdbatchError, match="not finite"):
         measure_noise_scale(lambda batch: loss(batch) * float("nan"), [parameter], batches, batch_size=8)
+
+
+def test_gradients_that_do_not_fit_are_refused_before_all_batches_are_held() -> None:
+    """A loader of a large data set is asked for one batch more than would fit, and none where nothing is trained."""
+    parameter, batches = regression(noise=1.0)
+    asked: list[int] = []
+
+    def loader() -> Iterator[torch.Tensor]:
+        for index, batch in enumerate(batches):
+            asked.append(index)
+            yield batch
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        return (batch - parameter).square().sum(1).mean()
+
+    with pytest.raises(SdbatchError, match="6 or more gradients of 20 parameters"):
+        measure_noise_scale(loss, [parameter], loader(), batch_size=8, most_bytes=4 * 20 * 5)
+    assert len(asked) == 6
+    with pytest.raises(SdbatchError, match="no parameter is trained"):
+        measure_noise_scale(loss, [], loader(), batch_size=8)
+    assert len(asked) == 6
+
+
+def test_gradients_are_held_once(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read of them is read in place, or of one more at a time: ``most_bytes`` is all that they take."""
+    learner = Learner(task, seed=0)
+    learner.advance(Stage(batch_size=16, batch_count=None, rate=4e-3, until_examples=32))
+    evaluation = learner.evaluate(None)
+    made: list[torch.Size] = []
+    empty = torch.empty
+
+    def counted(size: Any, **options: Any) -> torch.Tensor:
+        made.append(torch.Size(size))
+        return empty(size, **options)
+
+    monkeypatch.setattr(torch, "empty", counted)
+    split_noise(task, learner.network, seed=1)
+    rows = [size for size in made if len(size) == 2]
+    assert len(rows) == 1, "one matrix for all three draws of the noise"
+    before = read_noise(task, learner.network, learner.optimizer, evaluation, seed=1)
+    assert before.adam is not None
+
+
+def test_gradients_that_are_no_numbers_cannot_be_split(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is one of ours, as where the noise scale is read."""
+    network, loss = task.network(0), DenoisingTask.loss
+    monkeypatch.setattr(DenoisingTask, "loss", lambda *given: loss(*given) * float("nan"))
+
+    with pytest.raises(SdbatchError, match="not finite"):
+        split_noise(task, network, seed=1)
 
 
 @pytest.mark.parametrize(
