@@ -135,7 +135,12 @@ KEPT: tuple[tuple[str, str, str, object], ...] = (
         comparison_data.SCHEMA,
     ),
     ("standard output", "`sdbatch calibrate --json`", "what the machine can detect", calibration.SCHEMA),
-    ("`NAME.json`", "`sdbatch study -o`", "a study of learning; `sdbatch study --show` reads it", study_file.SCHEMA),
+    (
+        "`NAME.json`",
+        "`sdbatch study -o`",
+        "a study of learning; `sdbatch study --show` and `sdbatch report` read it",
+        study_file.SCHEMA,
+    ),
 )
 FILES = f"""# Files
 
