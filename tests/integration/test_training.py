@@ -46,6 +46,21 @@ def test_a_step_of_the_tests_own_is_measured_over_the_grid(run_benchmark: RunBen
     assert "batch size 2 is the largest measured that fits (4 ran out of memory)" in " ".join(result.text.split())
 
 
+def test_page_and_markdown_speak_of_steps(run_benchmark: RunBenchmark, tmp_path: Path) -> None:
+    """What a run writes of training has the columns of training, and the limit its words."""
+    result = run_benchmark(
+        "--sd-batch-sizes=1,2,4", "--sd-images=10", "-o", "sd_limit=latency:0.3s", f"--sd-report={tmp_path / 'r.html'}",
+        f"--sd-report={tmp_path / 'r.md'}", device=FakeDevice(), source=OWN_STEP,
+    )  # fmt: skip
+
+    assert "410 ms per step, at most 300 ms" in " ".join(result.text.split())
+    assert "| batch | per step |" in (tmp_path / "r.md").read_text()
+    page = (tmp_path / "r.html").read_text()
+    assert "Seconds per step" in page
+    assert "an epoch takes" in page
+    assert "per call" not in page
+
+
 def test_a_model_of_the_grid_is_trained_and_kept(run_benchmark: RunBenchmark, tmp_path: Path) -> None:
     """Without sd_pipeline among its arguments too; the run file says what training adds."""
     pytest.importorskip("torch").set_num_threads(1)
