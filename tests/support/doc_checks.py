@@ -103,11 +103,6 @@ def _sdbatch(words: list[str], run_pytest: Run) -> None:
         _quietly(command_parser().parse_args, words)
 
 
-def _checked(host: Host) -> bool:
-    host.check()
-    return True
-
-
 def _pytest(words: list[str], run_pytest: Run) -> None:
     """Let pytest read the words, and the plugin what is its own; nothing is collected or run."""
     if any(word in ("--help", "-h", "--version") for word in words):
