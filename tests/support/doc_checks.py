@@ -9,6 +9,7 @@ import shlex
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,7 +184,7 @@ def _accelerate(words: list[str], run_pytest: Run) -> None:
 
 
 def _check_yaml(text: str, run_pytest: Run) -> None:
-    import yaml  # type: ignore[import-untyped,unused-ignore]  # transformers brings it
+    yaml: Any = import_module("yaml")  # transformers brings it
 
     try:
         document = yaml.safe_load(text)
