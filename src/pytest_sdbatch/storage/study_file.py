@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import itertools
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MOST_BYTES = 64 * 2**20
 _KIND = "sdbatch-study"
-_BEGINNING = 1024  # bytes in which a file says what it is
+_END = 1024  # bytes in which a file says what it is: another program may have sorted its keys
 T = TypeVar("T")
 
 
@@ -61,12 +62,15 @@ def read_study(path: Path) -> Study:
 
 
 def is_study(path: Path) -> bool:
-    """Return whether *path* begins as a study does; what cannot be read is none."""
+    """Return whether *path* says at one of its ends that it is a study; what cannot be read is none."""
     try:
         with path.open("rb") as file:
-            return re.match(rb'\s*\{\s*"kind"\s*:\s*"sdbatch-study"', file.read(_BEGINNING)) is not None
+            ends = file.read(_END)
+            file.seek(max(file.seek(0, os.SEEK_END) - _END, 0))
+            ends += file.read(_END)
     except OSError:
         return False
+    return re.search(rb'"kind"\s*:\s*"sdbatch-study"', ends) is not None
 
 
 class StudyJournal:
