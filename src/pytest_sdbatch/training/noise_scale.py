@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +51,14 @@ def measure_noise_scale(
 
     Raises:
         TooFewSamples: for fewer batches or examples.
-        SdbatchError: for gradients that do not fit, or are not finite.
+        SdbatchError: for gradients that do not fit, or are not finite, a loss that has none, and batches of a size
+            that is not *batch_size*.
 
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    rows = _gradients(loss, trained, list(batches), most_bytes)
+    drawn = list(batches)
+    _check_sizes(drawn, batch_size)
+    rows = _gradients(loss, trained, drawn, most_bytes)
     weights = _adam_weights(optimizer, trained)
     try:
         plain = noise_scale(_products(rows), batch_size=batch_size)
@@ -128,6 +131,21 @@ def _random_batch(task: DenoisingTask, size: int, random: Any) -> Any:
     import torch
 
     return task.draw(torch.randint(0, task.data.train_count, (size,), generator=random), random)
+
+
+def _check_sizes(batches: Sequence[Any], batch_size: int) -> None:
+    """Refuse batches of another size, where it can be seen: the noise scale would be wrong by as much."""
+    for number, batch in enumerate(batches, start=1):
+        part = next(iter(batch.values()), None) if isinstance(batch, Mapping) else batch
+        part = part[0] if isinstance(part, (tuple, list)) and part else part
+        shape = tuple(getattr(part, "shape", ()))
+        if shape and shape[0] != batch_size:
+            raise SdbatchError(
+                f"no noise scale: batch {number} of {len(batches)} has {shape[0]} examples, and batch_size is "
+                f"{batch_size}",
+                why="each of them counts as one of that size",
+                fix="give the size that they have; a DataLoader leaves out the rest of an epoch by drop_last=True",
+            )
 
 
 def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: Sequence[Any], most_bytes: int) -> Any:
