@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,12 @@ def measure_noise_scale(
 
     Raises:
         TooFewSamples: for fewer batches or examples.
-        SdbatchError: for gradients that do not fit, or are not finite.
+        SdbatchError: for gradients that do not fit, or are not finite, a loss that has none, and batches of a size
+            that is not *batch_size*.
 
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    rows = _gradients(loss, trained, batches, most_bytes)
+    rows = _gradients(loss, trained, _sized(batches, batch_size), most_bytes)
     weights = _adam_weights(optimizer, trained)
     with _told():
         plain = noise_scale(_products(rows), batch_size=batch_size)
@@ -158,6 +159,21 @@ def _random_batch(task: DenoisingTask, size: int, random: Any) -> Any:
     import torch
 
     return task.draw(torch.randint(0, task.data.train_count, (size,), generator=random), random)
+
+
+def _sized(batches: Iterable[Any], batch_size: int) -> Iterator[Any]:
+    """Yield *batches*; one of another size is refused, where that can be seen: the noise scale would be as wrong."""
+    for number, batch in enumerate(batches, start=1):
+        part = next(iter(batch.values()), None) if isinstance(batch, Mapping) else batch
+        part = part[0] if isinstance(part, (tuple, list)) and part else part
+        shape = tuple(getattr(part, "shape", ()))
+        if shape and shape[0] != batch_size:
+            raise SdbatchError(
+                f"no noise scale: batch {number} has {shape[0]} examples, and batch_size is {batch_size}",
+                why="each of them counts as one of that size",
+                fix="give the size that they have; a DataLoader leaves out the rest of an epoch by drop_last=True",
+            )
+        yield batch
 
 
 def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: Iterable[Any], most_bytes: int) -> Any:
