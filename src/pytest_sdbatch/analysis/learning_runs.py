@@ -30,6 +30,13 @@ class RatePolicy(StrEnum):
     TUNED = "tuned"  # the best of several, for each size
 
 
+class Clock(StrEnum):
+    """What the seconds of steps are."""
+
+    CPU = "cpu"  # of this process: others on the machine do not count
+    WALL = "wall"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """What a trained network generates, judged by those that had no part in its training."""
@@ -113,12 +120,20 @@ class Study:
     noise: tuple[NoiseReading, ...] = ()
     split: NoiseSplit | None = None
     rates: tuple[TunedRate, ...] = ()
-    facts: Mapping[str, Fact]  # device, threads, versions
+    facts: Mapping[str, Fact]  # device, threads, clock, versions
     command: str = ""
 
-    def of(self, *parts: Part, data: str = "all") -> tuple[TrainingRun, ...]:
-        """Return the runs of *parts* on *data*, in their order."""
-        return tuple(run for run in self.runs if run.part in parts and run.data == data)
+    def of(self, part: Part, *, data: str = "all") -> tuple[TrainingRun, ...]:
+        """Return the runs of *part* on *data*, in their order."""
+        return tuple(run for run in self.runs if run.part is part and run.data == data)
+
+    @property
+    def clock(self) -> Clock:
+        """What its seconds are."""
+        told = self.facts.get("clock")
+        if told in set(Clock):
+            return Clock(told)
+        return Clock.CPU if self.facts.get("device_kind") == "cpu" else Clock.WALL  # what went before the fact
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -11,8 +11,8 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.best_batch import seconds_to_target
 from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
 from pytest_sdbatch.analysis.claims import Claim, Standing, amount
-from pytest_sdbatch.analysis.learning_curve import convergence_rate
-from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
+from pytest_sdbatch.analysis.learning_curve import End, convergence_rate
+from pytest_sdbatch.analysis.learning_runs import Clock, Part, Study, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, figures_of
 from pytest_sdbatch.report.escape import markdown, plain
@@ -216,7 +216,7 @@ def about(study: Study) -> Iterator[str]:
 
 def legend(study: Study, figures: Figures) -> Iterator[str]:
     """Yield what the columns of the table mean, and what of it is doubtful."""
-    clock = "CPU time" if study.facts.get("device_kind") == "cpu" else "wall time"
+    clock = "CPU time" if study.clock is Clock.CPU else "wall time"
     yield f"in brackets: 95 % limits over seeds; seconds: {clock} of the steps, evaluations left out"
     if _was_shared(study):
         yield (
@@ -245,7 +245,7 @@ def _was_shared(study: Study) -> bool:
     """Return whether the steps of the table waited for a core: their wall time is longer than their CPU time."""
     ends = [run.evaluations[-1] for run in study.of(Part.TABLE)]
     wall_s, cpu_s = sum(last.wall_s for last in ends), sum(last.seconds for last in ends)
-    return study.facts.get("device_kind") == "cpu" and study.facts.get("threads") == 1 and wall_s > _SHARED * cpu_s
+    return study.clock is Clock.CPU and wall_s > _SHARED * cpu_s
 
 
 def size_cells(row: SizeRow) -> dict[str, Cell]:

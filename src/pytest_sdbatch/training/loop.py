@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation
+from pytest_sdbatch.analysis.learning_runs import Clock
 from pytest_sdbatch.training.sampler import Sampler
 from pytest_sdbatch.training.schedules import Schedule, Stage, Stop
 from pytest_sdbatch.training.task import DenoisingTask
@@ -19,6 +20,17 @@ KEEP_EVERY_S = 10.0  # between two states on the disk
 
 Keep = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 Watch = Callable[["Learner", Evaluation], None]
+
+
+def clock_of(device: Any) -> Clock:
+    """Return by which clock steps are timed on the torch *device*.
+
+    On a CPU by the process's own, which others on the machine do not touch; but that of several threads is their sum,
+    and a GPU has none.
+    """
+    import torch
+
+    return Clock.CPU if device.type == "cpu" and torch.get_num_threads() == 1 else Clock.WALL
 
 
 class Learner:
@@ -41,8 +53,7 @@ class Learner:
         self.sampler = Sampler(task.data.train_count, self.random)
         self.evaluations: list[Evaluation] = []
         self.steps, self.examples, self.seconds, self.wall_s = 0, 0, 0.0, 0.0
-        # On a CPU its own time: others on the machine do not count. A GPU has none.
-        self._clock = time.process_time if task.device.type == "cpu" else time.perf_counter
+        self._clock = time.process_time if clock_of(task.device) is Clock.CPU else time.perf_counter
 
     def advance(self, stage: Stage) -> Stop | None:
         """Make the steps of *stage*, timed as a whole; return that the loss was no number, where it was none."""

@@ -23,8 +23,8 @@ from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
 from pytest_sdbatch.errors import CannotRun, OptionError, SdbatchError
 from pytest_sdbatch.records import Fact
 from pytest_sdbatch.training.datasets import LearningData, parts_of, subset
-from pytest_sdbatch.training.loop import Learner, train
-from pytest_sdbatch.training.noise_scale import read_noise, split_noise
+from pytest_sdbatch.training.loop import Learner, clock_of, train
+from pytest_sdbatch.training.noise_scale import checkpoints, read_noise, split_noise
 from pytest_sdbatch.training.quality import Judge
 from pytest_sdbatch.training.ramp import Ramp, rungs_of
 from pytest_sdbatch.training.rates import RECORDED, Trial, are_recorded, rate_of, tune
@@ -180,7 +180,11 @@ class StudyRunner:
             noise=noise.readings if noise else (),
             split=noise.split if noise else None,
             rates=tuple(self._rates.values()),
-            facts={**facts, "classifier_accuracy": self.judge.held_out_accuracy.value},
+            facts={
+                **facts,
+                "clock": clock_of(self.task.device).value,
+                "classifier_accuracy": self.judge.held_out_accuracy.value,
+            },
             command=command,
         )
 

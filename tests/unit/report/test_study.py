@@ -78,6 +78,31 @@ def test_a_machine_that_was_shared_is_told() -> None:
     assert "something else used" in render_study(dataclasses.replace(study, runs=waited), width=200, color=False)
 
 
+@pytest.mark.parametrize(
+    ("facts", "clock", "axis"),
+    [
+        ({"device_kind": "cpu", "threads": 1}, "CPU time", "CPU seconds"),
+        ({"device_kind": "cpu", "threads": 1, "clock": "cpu"}, "CPU time", "CPU seconds"),
+        ({"device_kind": "cpu", "threads": 8, "clock": "wall"}, "wall time", "seconds"),
+        ({"device_kind": "cuda"}, "wall time", "seconds"),
+    ],
+)
+def test_seconds_are_named_by_their_clock(facts: dict[str, str | int | float | None], clock: str, axis: str) -> None:
+    """As the study names it; one that was kept before it did had CPU time on a CPU."""
+    study = made_study(facts=facts)
+    slow = tuple(
+        dataclasses.replace(
+            run, evaluations=tuple(dataclasses.replace(e, wall_s=2 * e.seconds) for e in run.evaluations)
+        )
+        for run in study.runs
+    )
+    text = render_study(dataclasses.replace(study, runs=slow), width=200, color=False)
+
+    assert f"seconds: {clock} of the steps" in text
+    assert ("something else used" in text) is (clock == "CPU time"), "of wall time nobody knows"
+    assert seconds_label(study) == axis
+
+
 def test_machines_read_the_same() -> None:
     """Finite JSON, unknown as null with its reason."""
     study = made_study()
