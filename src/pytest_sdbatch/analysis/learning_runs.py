@@ -47,6 +47,24 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunKey:
+    """What one run is told from all others of its study by."""
+
+    part: Part
+    data: str = "all"
+    batch_size: int
+    batch_count: int | None = None
+    rate: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What it is called, in files and lines of progress."""
+        count = "" if self.batch_count is None else f"x{self.batch_count}"
+        return f"{self.part.value}-{self.data}-b{self.batch_size}{count}-r{self.rate:.3g}-seed{self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRun:
     """One network, from its first step to its last."""
 
@@ -64,8 +82,14 @@ class TrainingRun:
     @property
     def name(self) -> str:
         """What it is called, in files and lines of progress."""
-        count = "" if self.batch_count is None else f"x{self.batch_count}"
-        return f"{self.part.value}-{self.data}-b{self.batch_size}{count}-r{self.rate:.3g}-seed{self.seed}"
+        return RunKey(
+            part=self.part,
+            data=self.data,
+            batch_size=self.batch_size,
+            batch_count=self.batch_count,
+            rate=self.rate,
+            seed=self.seed,
+        ).name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

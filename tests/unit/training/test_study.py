@@ -17,7 +17,7 @@ from pytest_sdbatch.analysis.learning_runs import Clock, Part, RatePolicy, Study
 from pytest_sdbatch.analysis.study_figures import figures_of
 from pytest_sdbatch.errors import CannotRun, OptionError
 from pytest_sdbatch.report.study import render_study, study_data
-from pytest_sdbatch.training import quality
+from pytest_sdbatch.training import quality, rates
 from pytest_sdbatch.training.datasets import LearningData, parts_of, split_data
 from pytest_sdbatch.training.study import NoisePart, StudyPlan, StudyRunner
 from pytest_sdbatch.training.task import DenoisingTask
