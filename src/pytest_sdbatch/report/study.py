@@ -94,6 +94,7 @@ def study_data(study: Study) -> dict[str, Any]:
         else {"size": _bounds(best.size), "within_a_tenth": [best.low, best.high], "seconds": best.seconds},
         "claims": [
             {
+                "key": claim.key.value,
                 "heading": claim.heading,
                 "claim": claim.claim,
                 "standing": claim.standing.value,
@@ -205,7 +206,8 @@ def about(study: Study) -> Iterator[str]:
     data = study.data
     yield (
         f"{plain(data.name)}: {units.count(data.train_images, 'image')} to train on, {data.held_out_images:,} held "
-        f"out; {data.side}x{data.side}, {data.classes} class{'es' if data.classes != 1 else ''}; a network of "
+        f"out; {data.side}x{data.side}, {'grey' if data.channels == 1 else 'in colour'}, {data.classes} "
+        f"class{'es' if data.classes != 1 else ''}; a network of "
         f"{units.magnitude(data.parameters)} parameters"
     )
     yield (
@@ -227,13 +229,15 @@ def legend(study: Study, figures: Figures) -> Iterator[str]:
         yield f"held-out - train loss: where the training loss was {units.number(figures.gap_level)}"
     known = study.facts.get("classifier_accuracy")
     if isinstance(known, float):
+        made = max((run.quality.images for run in study.runs if run.quality), default=0)
         yield (
-            "validation accuracy: of generated images, by a classifier that saw real ones only, and is right on "
+            f"validation accuracy: of {units.count(made, 'generated image')} of each network, by a classifier that saw "
+            "real ones only, and is right on "
             f"{units.share(known)} of those held out"
         )
     else:
         yield f"validation accuracy: not known ({figures.rows[0].accuracy.reason})"
-    missed = [run for run in study.of(Part.TABLE) if run.end.value != "reached"]
+    missed = [run for run in study.of(Part.TABLE) if run.end is not End.REACHED]
     for run in missed:
         yield f"batch size {run.batch_size}, seed {run.seed}: {run.end.value}: {run.reason}"
     untuned = [rate for rate in study.rates if not rate.interior]

@@ -8,9 +8,11 @@ import json
 import pytest
 from studies import made_study
 
+from pytest_sdbatch.analysis.claims import Key
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import TunedRate
 from pytest_sdbatch.records import Reading
+from pytest_sdbatch.report.page.learning import seconds_label
 from pytest_sdbatch.report.study import render_study, study_data, study_markdown
 
 
@@ -35,6 +37,14 @@ def test_where_the_rates_come_from_stands_beside_the_table() -> None:
     assert "learning rates tuned elsewhere: recorded for digits" in " ".join(
         render_study(made_study(), width=80, color=False).split()
     )
+
+
+def test_what_was_learned_from_and_judged_by_stands_beside_the_table() -> None:
+    """Grey or in colour, and how many generated images an accuracy is a share of."""
+    text = " ".join(render_study(made_study(), width=100, color=False).split())
+
+    assert "8x8, grey, 10 classes" in text
+    assert "validation accuracy: of 300 generated images of each network" in text
 
 
 def test_what_went_wrong_is_told_by_run() -> None:
@@ -117,7 +127,7 @@ def test_machines_read_the_same() -> None:
     assert data["schema"] == 1
     assert [row["batch_size"] for row in data["sizes"]] == [16, 64, 256]
     assert (data["sizes"][0]["accuracy"], data["sizes"][0]["accuracy_reason"]) == (None, "one class")
-    assert len(data["claims"]) == 18
+    assert [claim["key"] for claim in data["claims"]] == list(Key)
     assert {claim["standing"] for claim in data["claims"]} <= {"supported", "not supported", "cannot tell"}
     assert data["law"]["critical_batch"]["estimate"] == pytest.approx(82, rel=0.03)
     assert len(data["runs"]) == 15
