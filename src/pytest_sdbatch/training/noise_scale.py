@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,13 @@ def measure_noise_scale(
 
     Raises:
         TooFewSamples: for fewer batches or examples.
-        SdbatchError: for gradients that do not fit, or are not finite.
+        SdbatchError: for gradients that do not fit, or are not finite, a loss that has none, and batches of a size
+            that is not *batch_size*.
 
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     drawn = _held(batches, trained, most_bytes)
+    _check_sizes(drawn, batch_size)
     rows = _gradients(loss, trained, drawn)
     weights = _adam_weights(optimizer, trained)
     with _told():
@@ -177,6 +179,21 @@ def _held(batches: Iterable[Any], parameters: Sequence[Any], most_bytes: int) ->
             fix="train fewer parameters (LoRA), or pass most_bytes where there is room",
         )
     return held
+
+
+def _check_sizes(batches: Sequence[Any], batch_size: int) -> None:
+    """Refuse batches of another size, where it can be seen: the noise scale would be wrong by as much."""
+    for number, batch in enumerate(batches, start=1):
+        part = next(iter(batch.values()), None) if isinstance(batch, Mapping) else batch
+        part = part[0] if isinstance(part, (tuple, list)) and part else part
+        shape = tuple(getattr(part, "shape", ()))
+        if shape and shape[0] != batch_size:
+            raise SdbatchError(
+                f"no noise scale: batch {number} of {len(batches)} has {shape[0]} examples, and batch_size is "
+                f"{batch_size}",
+                why="each of them counts as one of that size",
+                fix="give the size that they have; a DataLoader leaves out the rest of an epoch by drop_last=True",
+            )
 
 
 def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: Sequence[Any]) -> Any:

@@ -148,6 +148,17 @@ def test_a_loss_that_has_no_gradient_is_told(wrong: Callable[[torch.Tensor], obj
         )
 
 
+@pytest.mark.parametrize("dress", [lambda batch: batch, lambda batch: (batch, 1), lambda batch: {"pixels": batch}])
+def test_a_batch_of_another_size_is_told(dress: Callable[[torch.Tensor], object]) -> None:
+    """The last batch of an epoch is smaller where the images do not divide evenly."""
+    parameter, batches = regression(noise=1.0)
+    batches[-1] = batches[-1][:3]
+
+    with pytest.raises(SdbatchError, match="batch 64 of 64 has 3 examples, and batch_size is 8") as caught:
+        measure_noise_scale(lambda batch: parameter.sum(), [parameter], map(dress, batches), batch_size=8)
+    assert "drop_last" in caught.value.fix
+
+
 def test_the_noise_of_the_task_is_read_and_split(task: DenoisingTask) -> None:
     """After some steps, in both lengths; the parts of the variance add up, and most of it is the drawn noise's."""
     learner = Learner(task, seed=0)
