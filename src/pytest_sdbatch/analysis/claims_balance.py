@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.claims import Claim, Evidence, Standing, amount, standing_of, times
+from pytest_sdbatch.analysis.claims import Claim, Evidence, Key, Standing, amount, standing_of, times
 from pytest_sdbatch.analysis.learning_curve import End, convergence_rate, early_rate, last_spread
 from pytest_sdbatch.analysis.learning_runs import NoiseReading, Part, Study, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
@@ -29,7 +29,7 @@ def _ramp(evidence: Evidence) -> Claim:
     ramp, fastest, target = evidence.study.of(Part.RAMP), evidence.figures.fastest, evidence.study.target
     if not ramp or fastest is None:
         return Claim(
-            heading=HEADING, claim=claim, standing=Standing.CANNOT_TELL,
+            key=Key.RAMP, heading=HEADING, claim=claim, standing=Standing.CANNOT_TELL,
             sentence="There is no ramp, or no constant size that reached the target in all runs, to compare.",
             figures=(), settles="a target that is reached: --target higher, or more examples: --most-examples",
         )  # fmt: skip
@@ -66,6 +66,7 @@ def _ramp(evidence: Evidence) -> Claim:
         told = f", validation accuracy {units.number(accuracy)}" if accuracy is not None else ""
         figures.append(f"its held-out loss fell by a factor of e every {units.number(1 / speed)} s{told}")
     return Claim(
+        key=Key.RAMP,
         heading=HEADING,
         claim=claim,
         standing=standing,
@@ -101,6 +102,7 @@ def _sweet_spot(evidence: Evidence) -> Claim:
     told = [f"{name}: {'not known' if size is None else f'best at {size}'}" for name, size in named.items()]
     seconds = "; ".join(f"{size}: {amount(found)}" for size, found in known.items())
     return Claim(
+        key=Key.SWEET_SPOT,
         heading=HEADING,
         claim="Convergence rate, loss and validation accuracy show which balance is the best.",
         standing=standing,
@@ -164,6 +166,7 @@ def _data(evidence: Evidence, *, wants_small: bool) -> Claim:
         figures.append(f"noise scale at the end, as batch size: {scales}")
     figures += _critical(study)
     return Claim(
+        key=Key.SMALL_DATA if wants_small else Key.LARGE_DATA,
         heading=HEADING,
         claim=claim,
         standing=standing,

@@ -26,8 +26,7 @@ class End(StrEnum):
 class Evaluation:
     """What was known of a network after so many steps. Losses are those of fixed triples, so that they can be paired.
 
-    Seconds are those of the steps, of CPU time on a CPU, where others may disturb the wall clock; what evaluating takes
-    is not in them.
+    Seconds are those of the steps, by the clock that the study names; what evaluating takes is not in them.
     """
 
     steps: int

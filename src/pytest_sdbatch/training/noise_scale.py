@@ -59,7 +59,9 @@ def measure_noise_scale(
 
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    rows = _gradients(loss, trained, _sized(batches, batch_size), most_bytes)
+    drawn = _held(batches, trained, most_bytes)
+    _check_sizes(drawn, batch_size)
+    rows = _gradients(loss, trained, drawn)
     weights = _adam_weights(optimizer, trained)
     with _told():
         plain = noise_scale(_products(rows), batch_size=batch_size)
@@ -138,7 +140,7 @@ def split_noise(task: DenoisingTask, network: Any, *, seed: int) -> NoiseSplit:
     def loss(triples: Any) -> Any:
         return task.loss(network, triples)
 
-    gradients = _gradients(loss, parameters, base, MOST_BYTES)
+    gradients = _gradients(loss, parameters, _held(base, parameters, MOST_BYTES))
 
     def with_own(batches: Iterable[Any]) -> Any:
         """Return the product of each gradient with that of the batch in its place: one more at a time is kept."""
@@ -161,25 +163,8 @@ def _random_batch(task: DenoisingTask, size: int, random: Any) -> Any:
     return task.draw(torch.randint(0, task.data.train_count, (size,), generator=random), random)
 
 
-def _sized(batches: Iterable[Any], batch_size: int) -> Iterator[Any]:
-    """Yield *batches*; one of another size is refused, where that can be seen: the noise scale would be as wrong."""
-    for number, batch in enumerate(batches, start=1):
-        part = next(iter(batch.values()), None) if isinstance(batch, Mapping) else batch
-        part = part[0] if isinstance(part, (tuple, list)) and part else part
-        shape = tuple(getattr(part, "shape", ()))
-        if shape and shape[0] != batch_size:
-            raise SdbatchError(
-                f"no noise scale: batch {number} has {shape[0]} examples, and batch_size is {batch_size}",
-                why="each of them counts as one of that size",
-                fix="give the size that they have; a DataLoader leaves out the rest of an epoch by drop_last=True",
-            )
-        yield batch
-
-
-def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: Iterable[Any], most_bytes: int) -> Any:
-    """Return the gradient of each batch as a row; what does not fit is refused before the batches are all held."""
-    import torch
-
+def _held(batches: Iterable[Any], parameters: Sequence[Any], most_bytes: int) -> Sequence[Any]:
+    """Return *batches*; gradients that would not fit are refused before all of them are held."""
     length = sum(parameter.numel() for parameter in parameters)
     if not length:
         raise SdbatchError("no noise scale: no parameter is trained", why="none of them has requires_grad set")
@@ -193,8 +178,31 @@ def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: I
             why=f"they are kept side by side, and {most_bytes / 2**30:.1f} GiB is the most that was allowed",
             fix="train fewer parameters (LoRA), or pass most_bytes where there is room",
         )
-    rows = torch.empty((len(held), length), device=parameters[0].device)
-    for row, batch in zip(rows, held, strict=True):
+    return held
+
+
+def _check_sizes(batches: Sequence[Any], batch_size: int) -> None:
+    """Refuse batches of another size, where it can be seen: the noise scale would be wrong by as much."""
+    for number, batch in enumerate(batches, start=1):
+        part = next(iter(batch.values()), None) if isinstance(batch, Mapping) else batch
+        part = part[0] if isinstance(part, (tuple, list)) and part else part
+        shape = tuple(getattr(part, "shape", ()))
+        if shape and shape[0] != batch_size:
+            raise SdbatchError(
+                f"no noise scale: batch {number} of {len(batches)} has {shape[0]} examples, and batch_size is "
+                f"{batch_size}",
+                why="each of them counts as one of that size",
+                fix="give the size that they have; a DataLoader leaves out the rest of an epoch by drop_last=True",
+            )
+
+
+def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: Sequence[Any]) -> Any:
+    """Return the gradient of each batch as a row."""
+    import torch
+
+    length = sum(parameter.numel() for parameter in parameters)
+    rows = torch.empty((len(batches), length), device=parameters[0].device)
+    for row, batch in zip(rows, batches, strict=True):
         _write_gradient(loss, parameters, batch, row)
     return rows
 

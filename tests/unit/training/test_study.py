@@ -13,11 +13,11 @@ import torch
 
 from pytest_sdbatch.analysis.claim_table import claim_table
 from pytest_sdbatch.analysis.learning_curve import End
-from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, Study, TrainingRun
+from pytest_sdbatch.analysis.learning_runs import Clock, Part, RatePolicy, Study, TrainingRun
 from pytest_sdbatch.analysis.study_figures import figures_of
 from pytest_sdbatch.errors import CannotRun, OptionError
 from pytest_sdbatch.report.study import render_study, study_data
-from pytest_sdbatch.training import quality
+from pytest_sdbatch.training import quality, rates
 from pytest_sdbatch.training.datasets import LearningData, parts_of, split_data
 from pytest_sdbatch.training.study import NoisePart, StudyPlan, StudyRunner
 from pytest_sdbatch.training.task import DenoisingTask
@@ -90,6 +90,75 @@ def test_a_batch_that_does_not_fit_is_one_error(blobs: LearningData, monkeypatch
     with pytest.raises(CannotRun, match=r"table-all-b2-.*: out of memory") as caught:
         made(plan_of(blobs, target=0.1))
     assert "--batch-sizes" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("judge", r"judging networks before any step: out of memory"),
+        ("redraw", r"reading gradients of table-all-b4-.*: out of memory"),
+    ],
+)
+def test_memory_that_runs_out_beside_the_steps_is_the_same_error(
+    blobs: LearningData, monkeypatch: pytest.MonkeyPatch, method: str, said: str
+) -> None:
+    """Whatever is computed may be too large, before the first run and behind one that has ended."""
+
+    def fails(*given: object, **options: object) -> object:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(DenoisingTask, method, fails)
+
+    with pytest.raises(CannotRun, match=said) as caught:
+        made(plan_of(blobs, target=0.1))
+    assert "--resolution" in caught.value.fix
+
+
+def test_gradients_that_cannot_be_split_leave_the_study_whole(
+    blobs: LearningData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and the split is not known."""
+    told: list[str] = []
+    redraw = DenoisingTask.redraw
+
+    def no_numbers(self: DenoisingTask, *given: Any, **options: Any) -> Any:
+        found = redraw(self, *given, **options)
+        return replace(found, noise=found.noise * float("nan"))
+
+    monkeypatch.setattr(DenoisingTask, "redraw", no_numbers)
+    study = made(plan_of(blobs, target=0.1), told)
+
+    assert study.split is None
+    assert study.noise
+    assert any("no noise scale" in line for line in told)
+
+
+def test_a_run_that_finds_the_target_is_a_trial_of_its_rate_too(
+    blobs: LearningData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made once, and stands in the study once."""
+    monkeypatch.setattr(rates, "_MOST_TRIES", 1)
+    monkeypatch.setattr(rates, "_MOST_ABOVE", -1)
+    told: list[str] = []
+    study = made(plan_of(blobs, tune=True, reference=4e-3, most_examples=48), told)
+
+    names = [run.name for run in study.runs]
+    assert len(names) == len(set(names))
+    assert names[0].startswith("tuning-all-b4-")
+    made_runs = [line.partition(":")[0] for line in told if ", held-out loss " in line]
+    assert sorted(made_runs) == sorted(names), "each is told once"
+
+
+@pytest.mark.parametrize(("threads", "clock"), [(1, Clock.CPU), (2, Clock.WALL)])
+def test_a_study_names_the_clock_of_its_seconds(blobs: LearningData, threads: int, clock: Clock) -> None:
+    """That of one thread; the process time of several is their sum."""
+    torch.set_num_threads(threads)
+    try:
+        study = made(plan_of(blobs, target=0.1, most_examples=8))
+    finally:
+        torch.set_num_threads(1)
+
+    assert study.clock is clock
 
 
 def test_a_study_whose_runs_diverge_ends_and_says_so(blobs: LearningData) -> None:
