@@ -362,9 +362,9 @@ class StudyRunner:
         run, split = self._make(job, watch), None
         if run.end is not End.DIVERGED:
             self._doing = f"reading gradients of {name}"
-            for name in ("all", *parts_of(self._plan.data)):
-                if name != "rare":
-                    read(self._task(name), run.evaluations[-1], seed=TUNING_SEED, data=name)
+            for part in ("all", *parts_of(self._plan.data)):
+                if part != "rare":
+                    read(self._task(part), run.evaluations[-1], seed=TUNING_SEED, data=part)
             try:
                 split = split_noise(self.task, last[0].network, seed=TUNING_SEED)
             except SdbatchError as error:
