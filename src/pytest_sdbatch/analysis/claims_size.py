@@ -76,7 +76,7 @@ def _noise(evidence: Evidence) -> Claim:
     if lows and known:
         figures.append(f"its limits reach from {units.number(min(lows))} to {units.number(max(known))}")
     table_s = sum(run.evaluations[-1].seconds for run in evidence.study.of(Part.TABLE))
-    if along and table_s > 0 and evidence.study.clock is Clock.CPU:  # which reading it is timed by
+    if along and table_s > 0 and evidence.study.clock is Clock.CPU:  # by which reading is timed, too
         cost = sum(reading.cpu_s for reading in along) / table_s
         figures.append(f"reading it took {units.share(cost)} of the seconds of the table's runs")
     split = evidence.study.split

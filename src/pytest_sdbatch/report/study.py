@@ -79,6 +79,7 @@ def study_data(study: Study) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "target": study.target,
+        "clock": study.clock.value,
         "rates": {"policy": study.policy.value, "from": study.rates_from, "tuned_here": study.tuned_here},
         "sizes": [_row_data(row) for row in figures.rows],
         "runs": [_run_data(run) for run in study.runs],

@@ -139,7 +139,7 @@ def test_machines_read_the_same() -> None:
     )
     data = json.loads(json.dumps(study_data(dataclasses.replace(study, runs=runs)), allow_nan=False))
 
-    assert data["schema"] == 1
+    assert (data["schema"], data["clock"]) == (1, "cpu")
     assert [row["batch_size"] for row in data["sizes"]] == [16, 64, 256]
     assert (data["sizes"][0]["accuracy"], data["sizes"][0]["accuracy_reason"]) == (None, "one class")
     assert [claim["key"] for claim in data["claims"]] == list(Key)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pytest_sdbatch.errors import SdbatchError, TooFewSamples
+from pytest_sdbatch.training import noise_scale
 from pytest_sdbatch.training.loop import Learner
 from pytest_sdbatch.training.noise_scale import measure_noise_scale, read_noise, split_noise
 from pytest_sdbatch.training.schedules import Stage
@@ -102,22 +103,36 @@ def test_gradients_that_do_not_fit_are_refused_before_all_batches_are_held() -> 
 
 def test_gradients_are_held_once(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read of them is read in place, or of one more at a time: ``most_bytes`` is all that they take."""
-    learner = Learner(task, seed=0)
-    learner.advance(Stage(batch_size=16, batch_count=None, rate=4e-3, until_examples=32))
-    evaluation = learner.evaluate(None)
-    made: list[torch.Size] = []
-    empty = torch.empty
+    network = task.network(0)
+    made: list[tuple[int, ...]] = []
+    empty, products = torch.empty, noise_scale._products
+    read: list[int] = []
 
-    def counted(size: Any, **options: Any) -> torch.Tensor:
-        made.append(torch.Size(size))
+    def counted(size: tuple[int, ...], **options: Any) -> torch.Tensor:
+        made.append(tuple(size))
         return empty(size, **options)
 
+    def seen(rows: torch.Tensor) -> Any:
+        read.append(rows.data_ptr())
+        return products(rows)
+
     monkeypatch.setattr(torch, "empty", counted)
-    split_noise(task, learner.network, seed=1)
-    rows = [size for size in made if len(size) == 2]
-    assert len(rows) == 1, "one matrix for all three draws of the noise"
-    before = read_noise(task, learner.network, learner.optimizer, evaluation, seed=1)
-    assert before.adam is not None
+    monkeypatch.setattr(noise_scale, "_products", seen)
+    split_noise(task, network, seed=1)
+    assert len([size for size in made if len(size) == 2]) == 1, "one matrix for all three draws of the noise"
+
+    parameter, batches = regression(noise=1.0)
+    optimizer = torch.optim.Adam([parameter], lr=0.0)
+    parameter.grad = torch.ones(20)
+    optimizer.step()
+    read.clear()
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        return (batch - parameter).square().sum(1).mean()
+
+    measure_noise_scale(loss, [parameter], batches, batch_size=8, optimizer=optimizer)
+    assert len(read) == 2
+    assert len(set(read)) == 1, "in Adam's length as in the plain one"
 
 
 def test_gradients_that_are_no_numbers_cannot_be_split(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import torch
 
 from pytest_sdbatch.analysis.claim_table import claim_table
 from pytest_sdbatch.analysis.learning_curve import End
-from pytest_sdbatch.analysis.learning_runs import Clock, Part, RatePolicy, Study, TrainingRun
+from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, Study, TrainingRun
 from pytest_sdbatch.analysis.study_figures import figures_of
 from pytest_sdbatch.errors import CannotRun, OptionError
 from pytest_sdbatch.report.study import render_study, study_data
@@ -149,18 +149,6 @@ def test_a_run_that_finds_the_target_is_a_trial_of_its_rate_too(
     assert sorted(made_runs) == sorted(names), "each is told once"
 
 
-@pytest.mark.parametrize(("threads", "clock"), [(1, Clock.CPU), (2, Clock.WALL)])
-def test_a_study_names_the_clock_of_its_seconds(blobs: LearningData, threads: int, clock: Clock) -> None:
-    """That of one thread; the process time of several is their sum."""
-    torch.set_num_threads(threads)
-    try:
-        study = made(plan_of(blobs, target=0.1, most_examples=8))
-    finally:
-        torch.set_num_threads(1)
-
-    assert study.clock is clock
-
-
 def test_a_study_whose_runs_diverge_ends_and_says_so(blobs: LearningData) -> None:
     """Each run with its step and rate; of gradients that are no numbers nothing is read, and every claim has a row."""
     told: list[str] = []
@@ -169,6 +157,7 @@ def test_a_study_whose_runs_diverge_ends_and_says_so(blobs: LearningData) -> Non
     assert {run.end for run in study.runs} == {End.DIVERGED}
     assert all(re.search(r"at step \d+; learning rate", run.reason) for run in study.runs)
     assert study.split is None
+    assert study.facts["clock"] == "cpu", "of one thread"
     figures = figures_of(study)
     assert [row.examples_per_s for row in figures.rows] == [None, None]
     assert len(claim_table(study, figures)) == 18
