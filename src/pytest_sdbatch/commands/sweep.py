@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import pytest
 
 from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
+from pytest_sdbatch.commands.parser import OwnFlags
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 from pytest_sdbatch.options import Options, Origin
 
@@ -57,14 +58,16 @@ def sweep(words: Sequence[str]) -> int:
     return _repeat(processes, arguments, reader.asked)
 
 
-def run_pytest(arguments: Sequence[str], *plugins: object, name: str = "sdbatch sweep") -> int:
-    """Run pytest under the *name* of a command and return its exit status."""
+def run_pytest(
+    arguments: Sequence[str], *plugins: object, name: str = "sdbatch sweep", flags: Sequence[str] = (_TRAIN, _OPTION)
+) -> int:
+    """Run pytest under the *name* of a command, which has *flags* of its own, and return its exit status."""
     from pytest_sdbatch.training.together import together
 
     try:
         if together().follows:  # of several processes that train together: the first one tells what they do
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = int(pytest.main(list(arguments), plugins=[_Named(name), *plugins]))
+        status = int(pytest.main(list(arguments), plugins=[_Named(name), OwnFlags(flags), *plugins]))
         sys.stdout.flush()  # now: what fails while the interpreter ends is printed by it
         return status
     except BrokenPipeError:  # as pytest's own command does: `| head` has read enough
