@@ -185,8 +185,8 @@ class Record:
     test: str  # node id without the parameters
     case: Case
     outcome: Outcome
-    reason: str | None = None  # why the outcome is not ok
-    test_outcome: str = "passed"  # what pytest said of the test: passed, failed, skipped
+    reason: str | None = None  # why the outcome is not ok, or against what it regressed
+    test_outcome: str = "passed"  # of the test: passed, failed, skipped; regressed: it failed by the gate alone
     rounds: Sequence[Round] = ()
     warmup_s: tuple[float, ...] = ()  # wall seconds of each warm-up call, in order; not counted
     cold_start_s: Reading = field(default_factory=Reading)  # the first call of this shape
@@ -246,6 +246,11 @@ class Record:
         """Energy of the device over the rounds that know theirs, per image; None: not known, see energy_reason."""
         known = [reading.energy_joules for reading in self.rounds if reading.energy_joules is not None]
         return math.fsum(known) / len(known) / self.case.images if known else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether its figures may answer a question: it was measured well, whatever the gate said of them."""
+        return self.outcome is Outcome.OK and self.test_outcome in ("passed", "regressed")
 
     @property
     def fit_for_baseline(self) -> bool:

@@ -136,7 +136,8 @@ def test_a_case_that_regressed_fails_its_test_once(pytester: pytest.Pytester, fa
     for one in second:
         assert (one.nodeid, one.outcome, one.when) == (item.nodeid, "failed", "call")
         assert "time: 1.00 s -> 1.20 s per call, +20 %" in str(one.longrepr)
-    assert [kept.test_outcome for kept in host.records] == ["failed"]
+    ended = ("failed", None) if failed else ("regressed", "regressed against main")
+    assert [(kept.test_outcome, kept.reason) for kept in host.records] == [ended]
 
 
 def test_the_comparison_is_on_the_screen(pytester: pytest.Pytester) -> None:

@@ -321,10 +321,10 @@ function drawBars(bars, width) {
     const place = above ? { x: box.left, y: y - 1 } : { x: box.left - 8, y: y + 19, "text-anchor": "end" };
     labels.append(make("text", place, name.length > 40 ? `${name.slice(0, 38)}...` : name));
     let begun = 0;
-    bars.parts.forEach((part, color) => {
+    bars.parts.forEach((part) => {
       const value = Math.max(part.v[at] || 0, 0);
       const title = make("title", {}, `${part.n}: ${short(part.v[at])}`);
-      svg.append(make("rect", { x: x(begun), y: y + 4, width: Math.max(x(begun + value) - x(begun), 0), height: 22, class: `bar c${color % 8}` }, title));
+      svg.append(make("rect", { x: x(begun), y: y + 4, width: Math.max(x(begun + value) - x(begun), 0), height: 22, class: `bar c${part.c % 8}` }, title));
       begun += value;
     });
   });
