@@ -1,5 +1,6 @@
 """What reads the command lines of ``sdbatch``: nothing is abbreviated, and a mistyped name is answered by what was
-meant."""
+meant.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, growths
 from pytest_sdbatch.grid.training import STEP, Training
 from pytest_sdbatch.nouns import TRAINING
-from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.capacity import predicted
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows, throughput
