@@ -1,6 +1,4 @@
-"""What reads the command lines of ``sdbatch``: nothing is abbreviated, and a mistyped name is answered by what was
-meant.
-"""
+"""What reads the command lines of ``sdbatch``: nothing is abbreviated; a mistyped name gets what was meant."""
 
 from __future__ import annotations
 
