@@ -53,6 +53,9 @@ class Outcome(StrEnum):
         return self in (Outcome.OOM, Outcome.SPILLED)
 
 
+NO_PIPELINE = "there is no pipeline whose stages could be timed"  # why a record has no stages: of a function, say
+
+
 class StopReason(StrEnum):
     """Which rule ended the rounds of a case."""
 

@@ -95,7 +95,7 @@ def test_a_model_of_the_grid_is_trained_and_kept(run_benchmark: RunBenchmark, tm
     assert plain.memory_round is not None
     assert {"forward", "backward", "optimizer"} <= set(plain.memory_round.stage_peak_bytes or {})
     assert plain.trained.weight_bytes == plain.trained.gradient_bytes == 4 * 53_284
-    assert "accumulating 2 of them makes an effective batch of 2 at" in " ".join(result.text.split())
+    assert "accumulating 2 batches makes an effective batch of 2 at" in " ".join(result.text.split())
 
 
 def _cpu() -> FakeDevice:

@@ -1,4 +1,4 @@
-"""What reads the command lines of ``sdbatch``: nothing is abbreviated; a mistyped name gets what was meant."""
+"""What reads the command lines of ``sdbatch``: without abbreviations, and a mistyped name is told what was meant."""
 
 from __future__ import annotations
 

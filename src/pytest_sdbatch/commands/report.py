@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +68,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="verdicts to show, as sdbatch compare --json or sdbatch ab --json printed them",
     )  # fmt: skip
     parser.add_argument("--price", type=_price, help=_help("price"))
-    parser.add_argument("--images", type=_images, metavar="N", help="show every split of so many images")
+    parser.add_argument(
+        "--images", type=_images, metavar="N", help="show every split of so many images, or an epoch of them"
+    )
     parser.add_argument("--objective", metavar="AIM", choices=BY_SPELLING["objective"].choices, help=_help("objective"))
     parser.add_argument("--start", choices=BY_SPELLING["start"].choices, help="what splits of --images start from")
     parser.add_argument("--sweet-spot", type=_sweet_spot, metavar="SHARE", help=_help("sweet_spot").replace("%", "%%"))
@@ -111,6 +114,7 @@ def _besides(given: argparse.Namespace) -> list[str]:
 
 
 def _reported(given: argparse.Namespace) -> Reported:
+    from pytest_sdbatch.report.epoch import with_images
     from pytest_sdbatch.report.escape import shortened
     from pytest_sdbatch.report.sources import Reported, sources_of
     from pytest_sdbatch.storage.verdict_file import read_verdicts
@@ -119,6 +123,12 @@ def _reported(given: argparse.Namespace) -> Reported:
     if given.baseline:
         verdicts = _compared(given.baseline, given.runs)
     files = _run_files(given.runs, given.baseline)
+    if given.images is not None:
+        images = axes.parse_count(given.images, option="--images")
+        files = [
+            replace(file, runs=tuple(with_images(run, images, spelled="--images") for run in file.runs))
+            for file in files
+        ]
     asked = {name: text for name in _FLAGS if (text := getattr(given, name)) is not None}
     sources = sources_of(files, _question(asked))
     if given.price is not None and all(source.question.price_per_s is None for source in sources):

@@ -52,6 +52,22 @@ def test_any_gpu_means_all_of_them(device: str) -> None:
     assert gpus(options(device=device), {"CUDA_VISIBLE_DEVICES": "0,1"}) == ("0", "1")
 
 
+def test_a_line_behind_what_is_said_begins_anew() -> None:
+    """Pytest prints the name of the file again, and the next case is not to stand behind it."""
+    said: list[str] = []
+    reporter = SimpleNamespace(write_line=said.append)
+    host: Any = SimpleNamespace(
+        config=SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda name: reporter)),
+        is_worker=False,
+        progress=SimpleNamespace(line_of_file="test_it.py"),
+    )
+
+    leasing._say(host, "others time here")
+
+    assert said == ["\nsdbatch: others time here"]
+    assert host.progress.line_of_file == ""
+
+
 def test_without_the_variable_torch_counts() -> None:
     """Where nothing is hidden the GPUs that torch would see are shared out, by their index."""
     import torch

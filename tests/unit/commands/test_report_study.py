@@ -26,6 +26,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    "words", ["merge digits.json run.json -o all.json", "compare digits.json --candidate run.json"]
+)
+@pytest.mark.usefixtures("folder")
+def test_where_runs_are_read_a_study_is_said_to_be_one(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not that it may be another program's file."""
+    assert main(words.split()) != 0
+
+    said = capsys.readouterr().err
+    assert "digits.json cannot be read: it is a study of sdbatch study, and no run file" in said
+    assert "pytest-benchmark" not in said
+
+
 def test_a_study_is_written_as_page_markdown_and_csv_and_again(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
