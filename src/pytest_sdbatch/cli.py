@@ -9,25 +9,18 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_sdbatch.commands import compare, merge, report, study
 from pytest_sdbatch.commands.calibrate import calibrate
+from pytest_sdbatch.commands.parser import Parser
 from pytest_sdbatch.commands.sweep import QUIET, SUITE, sweep
 from pytest_sdbatch.errors import SdbatchError
-from pytest_sdbatch.plain_text import plain
 
 if TYPE_CHECKING:
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
-
-
-class _Parser(argparse.ArgumentParser):
-    """Names what was typed without obeying it."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(plain(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +50,7 @@ def _main(words: list[str]) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """Return what reads the command line, but for the words of those commands that hand theirs on to pytest."""
-    parser: argparse.ArgumentParser = _Parser(
+    parser: argparse.ArgumentParser = Parser(
         prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see."
     )
     parser.add_argument("--version", action="version", version=f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")

@@ -258,6 +258,8 @@ class Host:
 
         text, folder = options.text("train_data"), None
         if text is not None:
+            if not text.strip():
+                raise OptionError(f"{options.spelled('train_data')} is empty", fix="name a folder, or leave it out")
             if options.text("images") is not None and options.origin("images") >= options.origin("train_data"):
                 raise OptionError(
                     f"{options.spelled('images')} and {options.spelled('train_data')} do not go together",
@@ -293,11 +295,11 @@ class Host:
         Raises:
             RunFileError: for the first of them.
         """
-        from pytest_sdbatch.storage.exclusive import check_target
+        from pytest_sdbatch.storage.baselines import check_new_baseline
 
         self._check_reports()
         if self.baseline_path is not None:
-            check_target(self.baseline_path, create_parents=True)
+            check_new_baseline(self.baseline_path)
 
     def stored_path(self, name: str) -> Path:
         """Return where the runs that are stored under *name* lie for this device."""

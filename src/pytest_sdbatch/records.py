@@ -10,6 +10,8 @@ from enum import StrEnum
 from pytest_sdbatch.grid.case import Case
 
 Fact = str | int | float | bool | None
+PREDICTED = "predicted not to fit"  # how the reason of a size begins that was not tried
+RAN_OUT, SPILLED = "ran out of memory", "spilled into the host's memory"  # how it ends: what a smaller size did
 COUNT_INSIDE = "count_inside"  # the fact of a record that one call made all batches of a round
 
 
@@ -49,6 +51,9 @@ class Outcome(StrEnum):
     def did_not_fit(self) -> bool:
         """Whether the device's memory ended here, so that larger sizes need not be tried."""
         return self in (Outcome.OOM, Outcome.SPILLED)
+
+
+NO_PIPELINE = "there is no pipeline whose stages could be timed"  # why a record has no stages: of a function, say
 
 
 class StopReason(StrEnum):
@@ -215,6 +220,12 @@ class Record:
     def key(self) -> tuple[str, str]:
         """What identifies a record in a run: the test and the case's id."""
         return self.test, self.case.id
+
+    @property
+    def predicted_not_to_fit(self) -> bool:
+        """Whether it was not tried because memory would not have done, and not by a limit that was set."""
+        reason = self.reason or ""
+        return self.outcome is Outcome.SKIPPED and (reason.startswith(PREDICTED) or reason.endswith((RAN_OUT, SPILLED)))
 
     @property
     def untimed_s(self) -> float:

@@ -70,7 +70,7 @@ def test_a_gate_without_anything_to_keep_ends_with_12(run_benchmark: RunBenchmar
     result = run_benchmark("--sd-gate", SIZES)
 
     assert result.run.ret == 12
-    assert "no baseline was named, and none of them has a limit" in result.text
+    assert "no baseline was named, and no benchmark has a limit" in result.text
     assert not result.records
 
 

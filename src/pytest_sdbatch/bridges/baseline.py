@@ -32,7 +32,10 @@ def look_for(host: Host) -> None:
     if _is_file(name):
         read(host, name)
         return
-    check_name(stored)
+    try:
+        check_name(stored)
+    except RunFileError as error:
+        raise _no_name(host, commit, stored, error) from None
     if not commit and not list((host.baselines_folder / stored).glob("*.json")):
         raise _missing(host, name, host.baselines_folder / stored)
 
@@ -102,11 +105,31 @@ def _parts(name: str) -> tuple[str, str]:
     return commit, stored
 
 
+def _no_name(host: Host, commit: str, stored: str, error: RunFileError) -> BaselineError:
+    spelled = f"--sd-baseline={commit}{':' if commit else ''}"
+    folder = host.config.invocation_params.dir / stored
+    if not folder.is_dir():
+        return BaselineError(f"{spelled}{stored}: no name of a baseline", why=error.why, fix=error.fix)
+    files = sorted(folder.glob("*.json"))
+    names = _names(host)
+    if folder.resolve().parent == host.baselines_folder.resolve() and folder.name in names:
+        fix = f"did you mean {spelled}{folder.name}?"
+    elif len(files) == 1 and not commit:
+        fix = f"did you mean {spelled}{arguments.relative(files[0], host.config.invocation_params.dir)}?"
+    else:
+        fix = f"name what is stored: {', '.join(names)}" if names else "name a baseline, such as main, or a .json file"
+    return BaselineError(f"{spelled}{stored}: a folder, not a name", fix=fix)
+
+
+def _names(host: Host) -> list[str]:
+    return sorted(found.name for found in host.baselines_folder.glob("*") if any(found.glob("*.json")))
+
+
 def _missing(host: Host, name: str, path: Path) -> BaselineError:
     if _is_file(name):
         fix = f"record one: sdbatch sweep --processes=5 --sd-report={name} -- {arguments.to_measure(host.config)}"
         return BaselineError(f"no baseline {path}", why="there is no such file", fix=fix)
-    stored = sorted(found.name for found in host.baselines_folder.glob("*") if any(found.glob("*.json")))
+    stored = _names(host)
     others = f"; stored for some device: {', '.join(stored)}" if stored else ""
     return BaselineError(
         f"no baseline {name} of this device",

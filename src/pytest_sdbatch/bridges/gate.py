@@ -77,7 +77,7 @@ def collected(items: Sequence[pytest.Item], host: Host) -> None:
     if not any(pytest_items.options_of(item, host).limit() for item in benchmarks):
         raise BaselineError(
             "--sd-gate has nothing to hold the benchmarks to",
-            why="no baseline was named, and none of them has a limit",
+            why="no baseline was named, and no benchmark has a limit",
             fix="add --sd-baseline=NAME, or a limit: @pytest.mark.sdbatch(limit={'peak_memory': '20GiB'})",
         )
 

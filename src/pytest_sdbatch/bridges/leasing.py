@@ -210,3 +210,4 @@ def _say(host: Host, said: str) -> None:
     reporter = host.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and not host.is_worker:
         reporter.write_line(f"\nsdbatch: {said}")
+        host.progress.line_of_file = ""  # pytest prints the name of the file again

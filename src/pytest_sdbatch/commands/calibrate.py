@@ -19,6 +19,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.noise import FEWEST_PROCESSES
 from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
 from pytest_sdbatch.commands.help import Wrapped
+from pytest_sdbatch.commands.parser import Parser
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.commands.sweep import Reader, pytest_arguments, run_pytest, split
 from pytest_sdbatch.errors import OptionError, RunFileError
@@ -64,14 +65,17 @@ def calibrate(words: Sequence[str]) -> int:
     """
     before, behind = split(words)
     given, more = _parser().parse_known_args(before)
-    arguments = pytest_arguments(more, behind)
     try:
+        arguments = pytest_arguments(more, behind)
         if given.keep_traces is not None:
             from pytest_sdbatch.storage.exclusive import check_target
 
             check_target(given.keep_traces)
     except RunFileError as error:
         _parser().error(str(error))
+    except OptionError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return int(pytest.ExitCode.USAGE_ERROR)
     reader = Reader(_check)
     with redirect_stdout(sys.stderr if given.json else sys.stdout):
         status = run_pytest(arguments, reader, name=NAME)
@@ -83,7 +87,7 @@ def calibrate(words: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=NAME,
         usage="sdbatch calibrate [--processes N] [--json] [--keep-traces FILE]\n"
         "                         [options of pytest] [-- ...]",
@@ -91,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         "scatter says which slowdown would be found on it.",
         epilog=_EPILOG,
         formatter_class=Wrapped,
-        allow_abbrev=False,
+        passes_on=True,
     )
     parser.add_argument(
         "--processes", metavar="N", type=_count, default=PROCESSES, help=f"how many (default: {PROCESSES})"

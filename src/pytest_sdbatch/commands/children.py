@@ -36,6 +36,19 @@ def selection_of(run_file: Path) -> Path:
     return run_file.with_suffix(".selection")
 
 
+def promise(run_file: Path, *, folder: Path, name: str) -> None:
+    """Let the process that will write *run_file* refuse to begin where the baseline *name* in *folder* is there.
+
+    For which device it is only that process knows, once it has collected.
+    """
+    promise_of(run_file).write_text(json.dumps({"folder": str(folder), "name": name}), encoding="utf-8")
+
+
+def promise_of(run_file: Path) -> Path:
+    """Return where it stands that the run in *run_file* is for a baseline, if it is."""
+    return run_file.with_suffix(".baseline")
+
+
 def run_child(
     command: Sequence[str] | str,
     *,

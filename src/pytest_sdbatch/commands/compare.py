@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -42,8 +44,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what = "run files, ours or pytest-benchmark's; several files are several runs"
     parser.add_argument("base", nargs="+", type=Path, metavar="BASE.json", help=f"to compare with: {what}")
     parser.add_argument(
-        "--candidate", nargs="+", action="extend", type=Path, metavar="NEW.json", required=True, help="to judge"
-    )
+        "--candidate", nargs="+", action="extend", type=Path, metavar="NEW.json", default=[],
+        help="to judge; it has to be given",
+    )  # fmt: skip
     for name, default, text in _SHARES:
         parser.add_argument(
             f"--{name}",
@@ -69,6 +72,8 @@ def run(given: argparse.Namespace) -> int:
     from pytest_sdbatch.storage.sides import read_sides
 
     outlets = Outlets(as_json=given.json, github=given.github, report=given.report)
+    if not given.candidate:
+        return refuse(_without_candidate(given.base), outlets, status=ExitStatus.USAGE)
     with without_collector():
         try:
             base, candidate = read_sides(given.base, given.candidate)
@@ -80,6 +85,15 @@ def run(given: argparse.Namespace) -> int:
         invalid = invalid_environment(case.candidate for case in comparison.cases)
         lines = [invalid] if invalid is not None else []
         return give_out(comparison, outlets, lines=lines, invalid=invalid, fail_on=given.fail_on)
+
+
+def _without_candidate(files: Sequence[Path]) -> OptionError:
+    base, new = (files[:-1], files[-1]) if len(files) > 1 else (files, Path("NEW.json"))
+    return OptionError(
+        "sdbatch compare without --candidate",
+        why="which of the files are to be judged is not known",
+        fix=f"sdbatch compare {shlex.join(map(str, base))} --candidate {shlex.quote(str(new))}",
+    )
 
 
 def share(text: str, *, name: str) -> float:

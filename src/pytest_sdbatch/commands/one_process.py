@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_sdbatch.commands.children import selection_of
+from pytest_sdbatch.commands.children import promise_of, selection_of
 from pytest_sdbatch.commands.hand_in import HandIn
 from pytest_sdbatch.commands.sweep import run_pytest
 
@@ -16,7 +16,9 @@ def main(path: str, arguments: Sequence[str]) -> int:
     """Run pytest with *arguments*; its run file is *path*."""
     selection = selection_of(Path(path))
     names = json.loads(selection.read_text(encoding="utf-8")) if selection.exists() else None
-    return run_pytest(arguments, HandIn(Path(path), names=names))
+    promised = promise_of(Path(path))
+    baseline = json.loads(promised.read_text(encoding="utf-8")) if promised.exists() else None
+    return run_pytest(arguments, HandIn(Path(path), names=names, baseline=baseline))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +68,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="verdicts to show, as sdbatch compare --json or sdbatch ab --json printed them",
     )  # fmt: skip
     parser.add_argument("--price", type=_price, help=_help("price"))
-    parser.add_argument("--images", type=_images, metavar="N", help="show every split of so many images")
+    parser.add_argument(
+        "--images", type=_images, metavar="N", help="show every split of so many images, or an epoch of them"
+    )
     parser.add_argument("--objective", metavar="AIM", choices=BY_SPELLING["objective"].choices, help=_help("objective"))
     parser.add_argument("--start", choices=BY_SPELLING["start"].choices, help="what splits of --images start from")
     parser.add_argument("--sweet-spot", type=_sweet_spot, metavar="SHARE", help=_help("sweet_spot").replace("%", "%%"))
@@ -79,21 +82,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(given: argparse.Namespace) -> int:
     """Read, and show or write; return the exit status."""
-    if given.format is not None:
-        return export_runs(given.format, given.runs, given.output, besides=_besides(given))
     from pytest_sdbatch.commands.report_study import show_study
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.report_file import NO_RUN_FILE, check_reports
     from pytest_sdbatch.storage.study_file import is_study
 
+    if any(map(is_study, given.runs)):
+        tracker = [] if given.format is None else ["--format"]
+        return show_study(given.runs, given.output, besides=[*tracker, *_besides(given)])
+    if given.format is not None:
+        return export_runs(given.format, given.runs, given.output, besides=_besides(given))
     try:
         check_reports(given.output, option=OUTPUT, kinds=NO_RUN_FILE)
         if given.verdicts is not None and given.baseline:
             raise OptionError("--verdicts with --baseline", why="both say what regressed", fix="leave one of them out")
     except SdbatchError as error:
         return refused(error)
-    if any(map(is_study, given.runs)):
-        return show_study(given.runs, given.output, besides=_besides(given))
     try:
         with without_collector():
             reported = _reported(given)
@@ -110,6 +114,7 @@ def _besides(given: argparse.Namespace) -> list[str]:
 
 
 def _reported(given: argparse.Namespace) -> Reported:
+    from pytest_sdbatch.report.epoch import with_images
     from pytest_sdbatch.report.escape import shortened
     from pytest_sdbatch.report.sources import Reported, sources_of
     from pytest_sdbatch.storage.verdict_file import read_verdicts
@@ -118,6 +123,12 @@ def _reported(given: argparse.Namespace) -> Reported:
     if given.baseline:
         verdicts = _compared(given.baseline, given.runs)
     files = _run_files(given.runs, given.baseline)
+    if given.images is not None:
+        images = axes.parse_count(given.images, option="--images")
+        files = [
+            replace(file, runs=tuple(with_images(run, images, spelled="--images") for run in file.runs))
+            for file in files
+        ]
     asked = {name: text for name in _FLAGS if (text := getattr(given, name)) is not None}
     sources = sources_of(files, _question(asked))
     if given.price is not None and all(source.question.price_per_s is None for source in sources):

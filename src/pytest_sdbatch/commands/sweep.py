@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pytest
 
-from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
+from pytest_sdbatch.commands.children import one_process, promise, run_child, stopped_by_signals
+from pytest_sdbatch.commands.parser import OwnFlags
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
 from pytest_sdbatch.options import Options, Origin
 
@@ -57,14 +59,16 @@ def sweep(words: Sequence[str]) -> int:
     return _repeat(processes, arguments, reader.asked)
 
 
-def run_pytest(arguments: Sequence[str], *plugins: object, name: str = "sdbatch sweep") -> int:
-    """Run pytest under the *name* of a command and return its exit status."""
+def run_pytest(
+    arguments: Sequence[str], *plugins: object, name: str = "sdbatch sweep", flags: Sequence[str] = (_TRAIN, _OPTION)
+) -> int:
+    """Run pytest under the *name* of a command, which has *flags* of its own, and return its exit status."""
     from pytest_sdbatch.training.together import together
 
     try:
         if together().follows:  # of several processes that train together: the first one tells what they do
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = int(pytest.main(list(arguments), plugins=[_Named(name), *plugins]))
+        status = int(pytest.main(list(arguments), plugins=[_Named(name), OwnFlags(flags), *plugins]))
         sys.stdout.flush()  # now: what fails while the interpreter ends is printed by it
         return status
     except BrokenPipeError:  # as pytest's own command does: `| head` has read enough
@@ -205,12 +209,18 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
     with stopped_by_signals():
         for number in range(1, processes + 1):
             print(f"\nsdbatch: process {number} of {processes}", flush=True)
-            status, stopped = run_child(one_process(folder / f"{number}.json", arguments))
+            file = folder / f"{number}.json"
+            if asked.save is not None:
+                promise(file, folder=asked.baselines, name=asked.save)
+            status, stopped = run_child(one_process(file, arguments))
             statuses.append(status)
             if stopped or status not in _ENDED:
                 break
     status = next((code for code in statuses if code), 0)
     files = [path for number in range(1, processes + 1) if (path := folder / f"{number}.json").exists()]
+    if not files and status == pytest.ExitCode.USAGE_ERROR:  # it has said why
+        shutil.rmtree(folder, ignore_errors=True)
+        return status
     try:
         for line in _write(files, asked, processes=processes):
             print(f"sdbatch: {line}", flush=True)
@@ -218,7 +228,8 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
         print(f"ERROR: {error}", file=sys.stderr)
         status = status or int(pytest.ExitCode.TESTS_FAILED)
         if files and not any(path.suffix.lower() == ".json" and path.exists() for path in asked.reports):
-            print(f"kept: {' '.join(map(str, files))}", file=sys.stderr)
+            kept = shlex.join(map(str, files))
+            print(f"kept: {kept}\n  as one file: sdbatch merge {kept} -o NEW.json", file=sys.stderr)
             return status
     shutil.rmtree(folder, ignore_errors=True)
     return status

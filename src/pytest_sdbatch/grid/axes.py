@@ -102,7 +102,8 @@ def parse_count(text: str, *, option: str, least: int = 1) -> int:
     """Return the whole number *text*, which must be *least* or more."""
     digits = text.strip()
     if _INTEGER.fullmatch(digits) is None or int(digits) < least:
-        raise OptionError(f"{option}={text}: not a whole number", fix=f"give a whole number of {least} or more")
+        what = f"less than {least}" if _INTEGER.fullmatch(digits) else "not a whole number"
+        raise OptionError(f"{option}={text}: {what}", fix=f"give a whole number of {least} or more")
     return int(digits)
 
 

@@ -11,10 +11,9 @@ from pytest_sdbatch.measure.boundaries import Watch
 from pytest_sdbatch.measure.stages import StageClock
 from pytest_sdbatch.measure.stopping import Rules, should_stop, warmup_done
 from pytest_sdbatch.measure.workload import Calls
-from pytest_sdbatch.records import Outcome, Reading, Round, StopReason
+from pytest_sdbatch.records import NO_PIPELINE, Outcome, Reading, Round, StopReason
 
 _LONGEST_REASON = 400
-_NO_PIPELINE = "there is no pipeline whose stages could be timed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ def measure(
     """
     __tracebackhide__ = True  # for pytest, when a call raises
     should_stop((1.0,) * 5, Rules())  # loads what the rule needs now: between rounds it would show up in their memory
-    readings = _Readings(watch=Watch(device), no_stages=_NO_PIPELINE if stages is None else None)
+    readings = _Readings(watch=Watch(device), no_stages=NO_PIPELINE if stages is None else None)
     reason: str | None = None
     try:
         if not warm:
@@ -142,7 +141,7 @@ def _warm_up(
     # Not paused for tracers: here coverage sees the measured code.
     while not agree(warmup_done(seconds, rules)):
         if tell is not None:
-            tell(f"warm-up call {len(seconds) + 1}")
+            tell(f"warm-up {len(seconds) + 1}")
         call = workload.prepare()[0]
         device.synchronize()
         start = device.wall_s()
@@ -245,7 +244,9 @@ def _bytes(reading: Reading) -> int | None:
 def _cold_start(readings: _Readings, *, warm: bool) -> Reading:
     if readings.warmup_s:
         return Reading(value=readings.warmup_s[0])
-    return Reading(reason="this shape ran in this process before" if warm else "the first call did not end")
+    return Reading(
+        reason="this shape ran in this process before" if warm else "the first one of this shape did not end"
+    )
 
 
 def described(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,7 +87,15 @@ def read_committed(folder: Path, commit: str, path: str, *, git: str = "git") ->
     try:
         return _ask(git, folder, "show", f"{commit}:./{path}")
     except _NoAnswer as reason:
-        raise RunFileError(f"{commit} has no {path}", why=str(reason)) from None
+        what = f"{commit} has no {path}"
+        if not (folder / path).is_file():
+            why = "git knows no such file there" if str(reason).startswith("path") else str(reason)
+            raise RunFileError(what, why=why) from None
+        if is_tracked(folder, path, git=git):
+            raise RunFileError(what, why="it lies here, but not in that commit", fix="commit it there, too") from None
+        raise RunFileError(
+            what, why="it lies here uncommitted", fix=f"git add {shlex.quote(path)} && git commit"
+        ) from None
 
 
 def is_tracked(folder: Path, path: str, *, git: str = "git") -> bool:

@@ -14,7 +14,7 @@ from pytest_sdbatch.analysis.latency import fewest_for_quantile, latency_of, qua
 from pytest_sdbatch.analysis.splits import Objective
 from pytest_sdbatch.analysis.sweet_spot import Choice, Point, best, price_of
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Outcome, Record, Run, short_name
+from pytest_sdbatch.records import NO_PIPELINE, Outcome, Record, Run, short_name
 from pytest_sdbatch.report.capacity import capacity
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.front import front_of_rows, worth_choosing
@@ -80,7 +80,8 @@ def answers_of(
     for row in table:
         groups.setdefault((row.test, row.group), []).append(row)
     names = _names(dict.fromkeys(test for test, _ in groups))
-    sentences = training_sentences(one for one in measured.records.values() if one.case.training is not None)
+    trained = [one for one in measured.records.values() if one.case.training is not None]
+    sentences = training_sentences(trained, price_per_s=question.price_per_s)
     for (test, group), members in groups.items():
         fewest = 1 if asked_of(members, question).images is not None else 2  # sizes
         sizes = {row.batch_size for row in members if row.counts}
@@ -212,10 +213,14 @@ def _answer(members: Sequence[Row], measured: Measured, question: Question, choo
         said = _least(members, measured, question.objective)
     waits = question.objective in (Objective.LATENCY, Objective.FIRST_IMAGE)
     made = [measured.records[row.test, row.case] for row in members if row.answers]
-    # An application that makes all batches by itself returns what it makes, whatever the case says.
-    if waits and any(one.case.output_type != "pil" and not one.count_inside for one in made):
+    # An application that makes all batches by itself, and a function, return what they make, whatever the case says.
+    if waits and any(one.case.output_type != "pil" and not one.count_inside and _is_pipeline(one) for one in made):
         said += "; without making PIL images of them: -o sd_output_type=pil"
     return said
+
+
+def _is_pipeline(record: Record) -> bool:
+    return record.case.model is not None or record.stages != NO_PIPELINE
 
 
 def _least(members: Sequence[Row], measured: Measured, objective: Objective) -> str:

@@ -34,7 +34,7 @@ def _source(source: Source, reported: Reported, *, width: int, color: bool, enco
     measured = of_runs(source.runs)
     records = list(measured.records.values())
     yield from _wrapped(f"{source.name}: {', '.join(source.files)}{cut_short(source)}", width, encoding)
-    yield render_table(records, width=width, color=color, encoding=encoding)
+    yield render_table(records, width=width, color=color, encoding=encoding, elsewhere="-o")
     splits = plans_of(measured, source.question)
     table = split_table(splits, source.question, width=width, color=color, encoding=encoding)
     yield from [table] if table else []

@@ -312,7 +312,7 @@ def _notes_on_neighbours(record: Record) -> Iterator[str]:
     if record.foreign_processes and record.outcome is not Outcome.INVALID_ENVIRONMENT:
         yield other_processes(record.foreign_processes)
     if record.contention is not None and record.outcome.has_numbers:  # how much it took differs: one note for all rows
-        yield "something else used its cores, so that its times include waiting. Do not rely on this row"
+        yield "something else used its cores, so that the times of this row include waiting for them. Do not rely on it"
 
 
 def _notes_on_device(record: Record) -> Iterator[str]:

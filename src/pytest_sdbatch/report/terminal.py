@@ -80,7 +80,7 @@ def header_lines(environment: Environment, options: Options, cases: Sequence[Cas
     rest = ("markers over the file, " if from_file else "") + "the rest by marker or default"
     lines = [
         ", ".join([device, *versions]),
-        f"{units.count(len(cases), 'case')}: {'; '.join(_axes(cases))}",
+        f"{units.count(len(cases), 'case')}: {'; '.join(_axes(cases, options))}",
         f"given: {' '.join(given)}; {rest}" if given else "options by marker or default",
         *_not_told(environment.unknown),
     ]
@@ -178,6 +178,7 @@ def render_table(
     color: bool,
     encoding: str = "utf-8",
     kept: Mapping[tuple[str, str], str] = NOTHING_KEPT,
+    elsewhere: str = "--sd-report",
 ) -> str:
     """Return the table of all cases, its notes below, without a newline at the end.
 
@@ -187,6 +188,7 @@ def render_table(
         color: whether to use ANSI colours.
         encoding: of the screen; what it lacks is replaced.
         kept: by :attr:`Record.key`, from which interrupted run a record was taken over, in words.
+        elsewhere: the option that writes a report, in which every column has room.
 
     """
     from rich.text import Text
@@ -197,7 +199,7 @@ def render_table(
         if not shown:
             continue
         lines += [Text("")] if lines else []
-        lines += _table(shown, kept, width=width, encoding=encoding, trained=is_trained)
+        lines += _table(shown, kept, width=width, encoding=encoding, trained=is_trained, elsewhere=elsewhere)
     return to_string(lines, color=color, encoding=encoding)
 
 
@@ -211,7 +213,13 @@ def _by_task(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
 
 
 def _table(
-    shown: Sequence[Record], kept: Mapping[tuple[str, str], str], *, width: int, encoding: str, trained: bool
+    shown: Sequence[Record],
+    kept: Mapping[tuple[str, str], str],
+    *,
+    width: int,
+    encoding: str,
+    trained: bool,
+    elsewhere: str,
 ) -> list[Text]:
     from rich.text import Text
 
@@ -229,7 +237,7 @@ def _table(
     lines = lay_out(fit, blocks, width=width, encoding=encoding)
     below = [
         *legend(shown, {column.key for column in fit}),
-        *_without_room([column for column in all_columns if column not in fit], blocks),
+        *_without_room([column for column in all_columns if column not in fit], blocks, elsewhere),
         *(f"({number}) {plain(note)}" for note, number in notes.items()),
     ]
     for text in below:
@@ -237,24 +245,32 @@ def _table(
     return lines
 
 
-def _axes(cases: Sequence[Case]) -> list[str]:
-    """Return what varies and what does not, in the order of an id."""
-    models = dict.fromkeys(case.label or "own pipeline" for case in cases)
+def _axes(cases: Sequence[Case], options: Options) -> list[str]:
+    """Return what varies and what does not, in the order of an id; of code without a model only what was given."""
+    models = dict.fromkeys(case.label or "own code" for case in cases)
+    has_model = any(case.model is not None for case in cases)
     frames = [str(case.frames) for case in cases if case.frames is not None]
     trains = all(case.training is not None for case in cases)
     counts = dict.fromkeys(str(case.batch_count) for case in cases)
     counted = f"{'batches per epoch' if trains else 'batch counts'} {_some(counts)}"
     kinds = dict.fromkeys(case.training.id for case in cases if case.training is not None)
+
+    def told(name: str, values: Iterable[str]) -> list[str]:
+        found = dict.fromkeys(values)
+        asked = has_model or len(found) > 1 or options.origin(name) > Origin.DEFAULT
+        return [_some(found)] if asked else []
+
+    steps = [] if trains else told("steps", (str(case.steps) for case in cases))
     return [
         " ".join(
             [
                 _some(models),
-                _some(dict.fromkeys(case.dtype for case in cases)),
-                _some(dict.fromkeys(f"{case.height}x{case.width}" for case in cases)),
+                *told("dtypes", (case.dtype for case in cases)),
+                *told("resolutions", (f"{case.height}x{case.width}" for case in cases)),
             ]
         ),
         *([f"frames {_some(dict.fromkeys(frames))}"] if frames else []),
-        *([] if trains else [f"steps {_some(dict.fromkeys(str(case.steps) for case in cases))}"]),
+        *(f"steps {one}" for one in steps),
         *([f"training {_some(kinds)}"] if kinds else []),
         f"batch sizes {_some(dict.fromkeys(str(case.batch_size) for case in cases))}",
         *([] if trains and set(counts) == {"1"} else [counted]),  # of data that nobody named
@@ -343,11 +359,11 @@ def legend(records: Sequence[Record], shown: Container[str]) -> list[str]:
     return [*filter(None, lines), *(f"energy is not known of every case: {reason}" for reason in coarse)]
 
 
-def _without_room(left_out: Sequence[Column], blocks: Sequence[Block]) -> list[str]:
+def _without_room(left_out: Sequence[Column], blocks: Sequence[Block], elsewhere: str) -> list[str]:
     """Return a line that names the columns *left_out* of which a row has the figure; none where there is no such."""
     rows_of_all = [row for block in blocks for row in block.rows]
     known = [column.title for column in left_out if any(row[column.key].text != UNKNOWN for row in rows_of_all)]
-    return [f"no room here: {', '.join(known)} (wider screen, --sd-report)"] if known else []
+    return [f"no room here: {', '.join(known)} (wider screen, {elsewhere})"] if known else []
 
 
 def _is_torch_s(case: Case) -> bool:

@@ -10,7 +10,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, growths
 from pytest_sdbatch.grid.training import STEP, Training
 from pytest_sdbatch.nouns import TRAINING
-from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.capacity import predicted
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows, throughput
@@ -115,13 +115,21 @@ def training_notes(table: Iterable[TrainingRow]) -> dict[str, int]:
     return numbered_notes(one.row for one in table)
 
 
-def training_sentences(records: Iterable[Record]) -> list[str]:
-    """Return what the figures answer, a sentence per test and curve: what fits, and what accumulation buys."""
+def training_sentences(records: Iterable[Record], *, price_per_s: float | None = None) -> list[str]:
+    """Return what the figures answer, a sentence per test and curve: what fits, and what accumulation buys.
+
+    Args:
+        records: of training.
+        price_per_s: dollars of the device, by which another sentence tells the cheapest epoch; None: not known.
+
+    """
     table = training_rows(records)
     curves: dict[tuple[str, str], list[TrainingRow]] = {}
     for one in table:
         curves.setdefault((one.row.test, one.curve), []).append(one)
     found = [said for members in curves.values() if (said := _sentence(members))]
+    if price_per_s is not None:
+        found += [said for members in curves.values() if (said := _cost(members, price_per_s))]
     if any(one.row.counts and one.batches is None for one in table):
         found.append("how long an epoch is follows from the data: --sd-images=N, or -o sd_train_data=FOLDER")
     return found
@@ -162,11 +170,7 @@ def _fits(record: Record) -> str:
         return "no"
     if record.outcome.has_numbers and record.rounds:
         return "measured"
-    return "no, predicted" if record.outcome is Outcome.SKIPPED and _is_predicted(record) else UNKNOWN
-
-
-def _is_predicted(record: Record) -> bool:
-    return (record.reason or "").startswith(("predicted not to fit", "batch size"))
+    return "no, predicted" if record.predicted_not_to_fit else UNKNOWN
 
 
 def _sentence(members: Sequence[TrainingRow]) -> str:
@@ -191,6 +195,21 @@ def _sentence(members: Sequence[TrainingRow]) -> str:
     return f"{said}; {_measured(largest, max(more, key=lambda one: one.accumulation)) if more else _predicted(largest)}"
 
 
+def _cost(members: Sequence[TrainingRow], price_per_s: float) -> str:
+    """Return what an epoch of one curve costs at the size where it costs least; of data nobody named, the examples."""
+    sound = [one for one in members if one.row.counts and one.row.images_per_s]
+    known = [(one.epoch_s * price_per_s, one) for one in sound if one.epoch_s is not None]
+    what, costs = "an epoch costs", known
+    if not known:
+        what = "1,000 examples cost"
+        costs = [(1000 / (one.row.images_per_s or 1.0) * price_per_s, one) for one in sound]
+    if not costs:
+        return ""
+    least, one = min(costs, key=lambda cost: cost[0])
+    accumulated = f" and {one.accumulation} batches accumulated" if one.accumulation > 1 else ""
+    return f"{one.curve}: {what} least at batch size {one.row.batch_size}{accumulated}: ${units.number(least)}"
+
+
 def _beyond(curve: Sequence[TrainingRow], size: int) -> str:
     """Return what is known of larger sizes: that one did not fit, or which one is predicted to."""
     ended = [one.row.batch_size for one in curve if one.row.batch_size > size and one.fits == "no"]
@@ -213,7 +232,7 @@ def _measured(plain: TrainingRow, more: TrainingRow) -> str:
     """Return what accumulating bought: how fast it was, what it took, and what it costs in updates."""
     rate, without = more.row.images_per_s or 0.0, plain.row.images_per_s or 0.0
     said = (
-        f"accumulating {more.accumulation} of them makes an effective batch of {units.count(more.effective)} at "
+        f"accumulating {more.accumulation} batches makes an effective batch of {units.count(more.effective)} at "
         f"{_rate(rate)} ({units.number(without)} at {units.count(plain.effective)})"
     )
     if more.row.peak_bytes is not None:
@@ -225,7 +244,7 @@ def _predicted(one: TrainingRow) -> str:
     """Return what accumulating 4 times as many would buy, by the share of the optimizer in a step."""
     effective = _TIMES * one.effective
     said = (
-        f"accumulating {_TIMES * one.accumulation} of them makes an effective batch of {units.count(effective)} in the "
+        f"accumulating {_TIMES * one.accumulation} batches makes an effective batch of {units.count(effective)} in the "
         "same memory"
     )
     seconds, call_s = _optimizer_s(one.record), one.row.call_s

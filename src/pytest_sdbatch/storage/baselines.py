@@ -9,6 +9,7 @@ from pytest_sdbatch.analysis.baseline import why_unfit
 from pytest_sdbatch.analysis.comparable import Weight, facts_of, moved
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Run
+from pytest_sdbatch.storage.exclusive import check_target
 from pytest_sdbatch.storage.run_file import read_run_file, write_run
 
 
@@ -47,6 +48,22 @@ def save_baseline(path: Path, runs: Sequence[Run], *, anyway: bool, doubt: str |
         )
     known = f" (no good one: {'; '.join(reasons)})" if reasons else ""
     return f"baseline: {write_run(path, runs, create_parents=True)}{known}"
+
+
+def check_new_baseline(path: Path) -> None:
+    """Refuse what :func:`save_baseline` could not write at *path*, before anything is measured.
+
+    Raises:
+        RunFileError: for one that is there says how it is renewed.
+
+    """
+    if path.is_file() and not path.is_symlink():
+        raise RunFileError(
+            f"{path} exists",
+            why="a baseline is never written over",
+            fix=f"to renew it remove it first, git rm {path} where it is committed, else rm; or give another name",
+        )
+    check_target(path, create_parents=True)
 
 
 def recorded_seconds(paths: Iterable[Path]) -> tuple[dict[str, float], list[str]]:

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.storage.meant import meant
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _WHY = {
@@ -132,9 +133,9 @@ def read_whole(path: Path, *, most_bytes: int) -> bytes:
                 raise RunFileError(f"{path} is not read", why="it is no plain file")
             data = file.read(most_bytes + 1)
     except FileNotFoundError:
-        raise RunFileError(f"{path} does not exist") from None
+        raise RunFileError(f"{path} does not exist", fix=meant(path)) from None
     except IsADirectoryError:
-        raise RunFileError(f"{path} is not read", why="it is a folder") from None
+        raise RunFileError(f"{path} is not read", why="it is a folder", fix=meant(path)) from None
     except (OSError, ValueError) as error:
         raise RunFileError(f"{path} is not read", why=str(error)) from None
     if len(data) > most_bytes:

@@ -16,6 +16,9 @@ _MUST_MATCH_OF_CPU = ("brand_raw", "count")
 _DRIFT = ("python_implementation", "python_version", "release")
 
 
+STUDY_KIND = "sdbatch-study"  # what the files of sdbatch study say that they are
+
+
 def is_foreign(value: object) -> bool:
     """Return whether a parsed JSON document is a file of pytest-benchmark without a block of ours at its top."""
     return isinstance(value, dict) and "benchmarks" in value and "sdbatch" not in value

@@ -17,7 +17,7 @@ from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Record, Run, full_name
 from pytest_sdbatch.storage import benchmark_schema, codec
 from pytest_sdbatch.storage.exclusive import check_target, read_whole, write_new
-from pytest_sdbatch.storage.foreign import is_foreign
+from pytest_sdbatch.storage.foreign import STUDY_KIND, is_foreign
 from pytest_sdbatch.storage.names import baseline_path, safe_file_name
 from pytest_sdbatch.storage.plain import append_json, convert, is_plain, parse, to_plain, without_collector
 
@@ -211,6 +211,12 @@ def runs_of(value: Any) -> tuple[Run, ...]:
 def _check_schema(value: Any) -> None:
     if not isinstance(value, dict):
         raise RunFileError("it is no JSON object")
+    if value.get("kind") == STUDY_KIND:
+        raise RunFileError(
+            "it is a study of sdbatch study, and no run file",
+            why="it holds training runs to a loss, and no case that could be compared",
+            fix="sdbatch report STUDY.json shows it",
+        )
     block = value.get("sdbatch")
     if not isinstance(block, dict):
         raise RunFileError(

@@ -56,6 +56,29 @@ def test_what_is_stored_for_some_device_is_named(pytester: pytest.Pytester) -> N
     assert caught.value.why.endswith("stored for some device: main")
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("benchmarks/baselines/main", "did you mean --sd-baseline=main?"),
+        ("HEAD:benchmarks/baselines/main", "did you mean --sd-baseline=HEAD:main?"),
+        ("benchmarks/runs", "did you mean --sd-baseline=benchmarks/runs/then.json?"),
+        (".", "name what is stored: main"),
+    ],
+)
+def test_a_folder_is_refused_at_once_with_what_was_meant(pytester: pytest.Pytester, name: str, fix: str) -> None:
+    """A name stands for a folder of baselines, and no path does."""
+    for file in ("baselines/main/device.json", "runs/then.json"):
+        path = pytester.path / "benchmarks" / file
+        path.parent.mkdir(parents=True)
+        path.touch()
+
+    with pytest.raises(BaselineError) as caught:
+        baseline.look_for(host_with(pytester, f"--sd-baseline={name}"))
+
+    assert caught.value.what == f"--sd-baseline={name}: a folder, not a name"
+    assert caught.value.fix == fix
+
+
 def test_a_name_that_only_a_file_gives_is_not_looked_for_early(pytester: pytest.Pytester) -> None:
     """A project's unit tests must not fail over a baseline that they do not need."""
     pytester.makeini("[pytest]\nsd_baseline = nowhere.json\n")

@@ -52,6 +52,22 @@ def test_any_gpu_means_all_of_them(device: str) -> None:
     assert gpus(options(device=device), {"CUDA_VISIBLE_DEVICES": "0,1"}) == ("0", "1")
 
 
+def test_a_line_behind_what_is_said_begins_anew() -> None:
+    """Pytest prints the name of the file again, and the next case is not to stand behind it."""
+    said: list[str] = []
+    reporter = SimpleNamespace(write_line=said.append)
+    host: Any = SimpleNamespace(
+        config=SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda name: reporter)),
+        is_worker=False,
+        progress=SimpleNamespace(line_of_file="test_it.py"),
+    )
+
+    leasing._say(host, "others time here")
+
+    assert said == ["\nsdbatch: others time here"]
+    assert host.progress.line_of_file == ""
+
+
 def test_without_the_variable_torch_counts() -> None:
     """Where nothing is hidden the GPUs that torch would see are shared out, by their index."""
     import torch
@@ -65,7 +81,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv(lease.PLACE, str(tmp_path / "leases"))
     pluginmanager = SimpleNamespace(get_plugin=lambda _name: None)
     config = SimpleNamespace(pluginmanager=pluginmanager)
-    return SimpleNamespace(config=config, present=None, beside=set(), unseen=False, parallel=1, notes=[])
+    session = SimpleNamespace(beside=0)
+    return SimpleNamespace(
+        config=config, session=session, present=None, beside=set(), unseen=False, parallel=1, notes=[]
+    )
 
 
 def test_a_run_that_began_first_notices_a_later_one(host: Any) -> None:
@@ -85,6 +104,7 @@ def test_a_run_that_began_first_notices_a_later_one(host: Any) -> None:
 
     said = f"another benchmark runs on this machine (process {other.pid}): their times disturb each other"
     assert host.notes == [said]
+    assert host.session.beside == 1  # which the run file has, for whoever sees the page alone
 
 
 def test_a_place_that_keeps_no_leases_ends_no_run_on_a_cpu(host: Any, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_sdbatch.analysis.exit_status import ExitStatus
+from pytest_sdbatch.cli import main
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Outcome, Record, Round, Run
 from pytest_sdbatch.storage.run_file import write_run
@@ -52,6 +53,30 @@ def write(path: Path, call_s: float, *, runs: int = 1, environment: Environment 
 def base(tmp_path: Path) -> Path:
     """Store five runs."""
     return write(tmp_path / "base.json", 1.0, runs=5)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["main", "--candidate", "new.json"], "did you mean benchmarks/baselines/main/card.json?"),
+        (["benchmarks/baselines/main", "--candidate", "new.json"], "did you mean benchmarks/baselines/main/card.json?"),
+        (["two", "--candidate", "new.json"], "benchmarks/baselines/two/a.json, benchmarks/baselines/two/b.json"),
+        (["base.json", "new.json"], "do:  sdbatch compare base.json --candidate new.json"),
+        (["base.json"], "do:  sdbatch compare base.json --candidate NEW.json"),
+    ],
+)
+def test_the_file_or_the_command_that_was_meant_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    """The gate knows baselines by name; here the files are named."""
+    monkeypatch.chdir(tmp_path)
+    for file in ("main/card.json", "two/a.json", "two/b.json"):
+        path = tmp_path / "benchmarks" / "baselines" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    assert main(["compare", *words]) in (ExitStatus.NOT_COMPARED, ExitStatus.USAGE)
+    assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

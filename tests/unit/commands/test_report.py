@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reported import record, run
+from reported import record, run, trained
 
 from pytest_sdbatch.cli import main
 from pytest_sdbatch.storage.run_file import write_run
@@ -40,6 +40,32 @@ def test_without_a_file_the_screen_shows_table_and_answer(capsys: pytest.Capture
     assert "fastest is batch size 16" in out
     assert " per 1000" in out
     assert "with 24.0 GiB: about " in out
+
+
+def test_training_answers_other_images_and_a_price(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """100 images in batches of 4 are 25 steps of 0.3 s; 500 are 125, and cost by the hour."""
+    write_run(folder / "train.json", [run(trained(2), trained(4), number=30)])
+
+    assert main(["report", "train.json"]) == 0
+    before = capsys.readouterr().out
+    assert main(["report", "train.json", "--images=500", "--price=36/h"]) == 0
+    after = " ".join(capsys.readouterr().out.split())
+
+    assert " 25 " in before
+    assert "$" not in before
+    assert " 125 " in after
+    assert "an epoch costs least at batch size 4: $0.37" in after
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_the_screen_has_no_room_for_is_in_what_o_writes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--sd-report is an option of a run, not of this command."""
+    monkeypatch.setenv("COLUMNS", "60")
+
+    assert main(["report", "base.json"]) == 0
+    assert "(wider screen, -o)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_several_files_are_written_at_once_and_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from pytest_sdbatch.storage.study_file import write_study
     [
         (["--batch-sizes=64"], "one size"),
         (["--batch-sizes=0,4"], "'0' is no number or range"),
-        (["--seeds=0"], "--seeds=0: not a whole number"),
+        (["--seeds=0"], "--seeds=0: less than 1"),
         (["--threads=two"], "--threads=two"),
         (["--target=0"], "--target=0"),
         (["--rate=-1"], "--rate=-1"),

@@ -128,9 +128,27 @@ def test_a_failure_is_the_exit_status_and_no_baseline(project: Path) -> None:
     assert "sdbatch: process 2 of 2" in done.stdout
     assert "run 1 of 2: 1 of its cases cannot be compared with later" in done.stderr
     assert not (project / "benchmarks").exists()
-    kept = [Path(word) for word in done.stderr.splitlines()[-1].removeprefix("kept: ").split()]
+    last, rescue = done.stderr.splitlines()[-2:]
+    assert rescue == f"  as one file: sdbatch merge {last.removeprefix('kept: ')} -o NEW.json"
+    kept = [Path(word) for word in last.removeprefix("kept: ").split()]
     assert [run.records[0].test_outcome for path in kept for run in read_run_file(path)] == ["failed", "passed"]
     assert [path.parent for path in kept] == left_over() * 2
+
+
+def test_a_baseline_that_is_there_is_refused_before_the_first_process_measures(project: Path) -> None:
+    """Once the device is known: one error, and how the baseline is renewed."""
+    words = (*PLAIN, "--sd-save=main", "--", "test_it.py", "--sd-batch-sizes=1")
+    assert sweep(project, *words).returncode == 0
+
+    done = sweep(project, "--processes=2", *words)
+
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: --sd-save=main: " in done.stderr
+    assert done.stderr.count("ERROR") == 1
+    assert "git rm" in done.stderr
+    assert "process 2 of 2" not in done.stdout
+    assert "[1/1]" not in done.stdout
+    assert left_over() == []
 
 
 @pytest.mark.parametrize(

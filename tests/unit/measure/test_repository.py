@@ -126,6 +126,26 @@ def test_a_committed_file_is_read_whatever_lies_in_the_tree(repository: Path) ->
 
 @needs_git
 @pytest.mark.parametrize(
+    ("staged", "why", "fix"),
+    [
+        (False, "it lies here uncommitted", "git add data.bin && git commit"),
+        (True, "it lies here, but not in that commit", "commit it there, too"),
+    ],
+)
+def test_a_file_that_only_lies_here_is_said_to(repository: Path, staged: bool, why: str, fix: str) -> None:
+    """What was recorded and never committed is what a gate asks for first."""
+    (repository / "data.bin").touch()
+    if staged:
+        git(repository, "add", "data.bin")
+
+    with pytest.raises(RunFileError) as raised:
+        read_committed(repository, "HEAD", "data.bin")
+
+    assert (raised.value.why, raised.value.fix) == (why, fix)
+
+
+@needs_git
+@pytest.mark.parametrize(
     ("commit", "path", "said"),
     [
         ("origin/main", "file.txt", "the commit origin/main is not here"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_sdbatch.analysis.splits import Objective
-from pytest_sdbatch.records import Outcome, Reading, Record
+from pytest_sdbatch.records import NO_PIPELINE, Outcome, Reading, Record
 from pytest_sdbatch.report.answer import answer_sentences, is_tiny
 from pytest_sdbatch.report.measured import of_records
 from pytest_sdbatch.report.splits import Question
@@ -178,6 +178,8 @@ def test_latency_is_that_of_finished_images(sd15: Maker) -> None:
 
     assert answer_sentences(sweep(sd15, b1=1.0, b4=2.0), asked)[0].endswith("-o sd_output_type=pil")
     assert "sd_output_type" not in answer_sentences(sweep(sd15.group(output_type="pil"), b1=1.0, b4=2.0), asked)[0]
+    functions = [replace(one, stages=NO_PIPELINE) for one in sweep(sd15.group(model=None), b1=1.0, b4=2.0)]
+    assert "sd_output_type" not in answer_sentences(functions, asked)[0]
 
 
 @pytest.mark.parametrize(

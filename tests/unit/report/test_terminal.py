@@ -261,10 +261,18 @@ def test_the_header_leaves_out_what_is_not_known(sd15: Maker) -> None:
 
     assert lines == [
         "sdbatch: cuda:0, torch 2.13.0, diffusers 0.42.1",
-        "sdbatch: 32 cases: own pipeline bf16 512x512; steps 20;"
-        " batch sizes 1,2,3,4,5,6,...,32 (32 values); batch counts 1",
+        "sdbatch: 32 cases: own code; batch sizes 1,2,3,4,5,6,...,32 (32 values); batch counts 1",
         "sdbatch: options by marker or default",
     ]
+
+
+def test_the_header_tells_of_own_code_what_was_given_for_it(sd15: Maker) -> None:
+    """A function has no dtype, resolution or steps of its own; what is given may be what it reads."""
+    options = resolve(command_line={"steps": "20"}, ini={}, overrides={})
+
+    (_, axes, *_) = header_lines(environment(), options, [sd15.group(model=None).case(1)])
+
+    assert axes == "sdbatch: 1 case: own code; steps 20; batch sizes 1; batch counts 1"
 
 
 def test_the_plan_shows_a_time_only_where_it_is_known(sd15: Maker) -> None:

@@ -70,7 +70,7 @@ def test_the_table_shows_what_differs(sd15: Maker) -> None:
     """A column that says the same of all rows is left out; what was not run has no figures."""
     oom = step(sd15, 8, rounds=(), outcome=Outcome.OOM, reason="in warm-up: 9 GiB", test_outcome="skipped")
     skipped = replace(
-        oom, case=replace(oom.case, batch_size=16), outcome=Outcome.SKIPPED, reason="batch size 8 ran out"
+        oom, case=replace(oom.case, batch_size=16), outcome=Outcome.SKIPPED, reason="batch size 8 ran out of memory"
     )
 
     text = render_table([step(sd15, 4), oom, skipped], width=140, color=False)
@@ -101,10 +101,10 @@ def test_what_accumulating_buys_is_measured_or_said_to_be_predicted(sd15: Maker)
     (measured,) = training_sentences([step(sd15, 4), step(sd15, 4, how=Training(accumulation=2))])
 
     assert (
-        "accumulating 4 of them makes an effective batch of 16 in the same memory, at 9.41 examples/s (predicted; 8.00 "
+        "accumulating 4 batches makes an effective batch of 16 in the same memory, at 9.41 examples/s (predicted; 8.00 "
         "without) and with 4 times fewer updates" in predicted
     )
-    assert "accumulating 2 of them makes an effective batch of 8 at 8.89 examples/s (8.00 at 4)" in measured
+    assert "accumulating 2 batches makes an effective batch of 8 at 8.89 examples/s (8.00 at 4)" in measured
     assert "2 times fewer updates" in measured
 
 

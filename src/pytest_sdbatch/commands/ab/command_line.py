@@ -15,8 +15,9 @@ from pytest_sdbatch.bridges import pytest_options
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.help import Wrapped
 from pytest_sdbatch.commands.outlets import Outlets, add_outlets
+from pytest_sdbatch.commands.parser import Parser
 from pytest_sdbatch.commands.sweep import QUIET, SUITE
-from pytest_sdbatch.errors import OptionError, did_you_mean
+from pytest_sdbatch.errors import OptionError
 from pytest_sdbatch.options import TABLE
 
 _STATUSES = help_of(
@@ -41,7 +42,6 @@ candidate's benchmarks, at 4 steps where neither an option, a marker nor the con
 {_STATUSES}
 with --report-only 0 takes the place of 10 and 11.
 """
-_ALIKE = 0.81  # --bsae and --base; but --basetemp and --setup-show are pytest's
 # What would make the processes do something else than measure and hand in.
 _REFUSED = {
     "--sd-report": "each process writes a run file of its own; --report=FILE.md writes the report",
@@ -85,7 +85,7 @@ def read(words: Sequence[str]) -> Given:
     at = words.index("--") if "--" in words else len(words)
     parser = _parser()
     found, rest = parser.parse_known_args(list(words[:at]))
-    _refuse_mistyped(parser, rest, words[at + 1 :])
+    _refuse_mistyped(parser, (*rest, *words[at + 1 :]))
     if found.base is None and found.base_python is None:
         parser.error("name the other side: --base REF, or --base-python PYTHON")
     arguments = [*(() if at < len(words) else SUITE), *map(_relative, (*rest, *words[at + 1 :]))]
@@ -108,14 +108,14 @@ def read(words: Sequence[str]) -> Given:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sdbatch ab",
         usage="sdbatch ab (--base REF | --base-python PYTHON) [options]\n"
         "                  [-- BENCHMARKS and options of pytest]",
         description="Run base and candidate in turn, in fresh processes on one device, and say which cases regressed.",
         epilog=_EPILOG,
         formatter_class=Wrapped,
-        allow_abbrev=False,
+        passes_on=True,
     )
     base = parser.add_mutually_exclusive_group()
     base.add_argument(
@@ -168,15 +168,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _refuse_mistyped(parser: argparse.ArgumentParser, before: Sequence[str], behind: Sequence[str]) -> None:
-    """End the process for what is nearly an option of ab, or of the plugin: nobody else would know what was meant."""
-    ours = [flag for action in parser._actions for flag in action.option_strings]  # argparse has no other way to ask
-    for word in before:
-        flag = word.partition("=")[0]
-        near = did_you_mean(flag, ours, alike=_ALIKE) if flag.startswith("--") else ""
-        if near:
-            parser.error(f"unknown option {flag}: {near} What is meant for pytest stands behind --")
-    words = [*before, *behind]
+def _refuse_mistyped(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """End the process for what is nearly an option of the plugin: nobody else would know what was meant."""
     flags = [flag for row in TABLE if row.flag is not None for flag in pytest_options.flags(row)]
     try:
         pytest_options.check_words(words, [word for word in words if word.partition("=")[0] not in flags])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.nouns import Nouns
@@ -128,10 +129,22 @@ def _trade_offs(view: View) -> tuple[Block, ...]:
             series=tuple(series),
             labelled=len(choices) <= _MOST_LABELS,
         ),
-        Grid(
-            title="Trade-offs", heads=("case", "on the front", *_heads(view.nouns)), lines=lines, note=f"compared: {of}"
+        _known(
+            Grid(
+                title="Trade-offs",
+                heads=("case", "on the front", *_heads(view.nouns)),
+                lines=lines,
+                note=f"compared: {of}",
+            )
         ),
     )
+
+
+def _known(grid: Grid) -> Grid:
+    """Return *grid* without the columns of which no line has a figure."""
+    kept = [at for at in range(len(grid.heads)) if any(line[at] != UNKNOWN for line in grid.lines)]
+    lines = tuple(tuple(line[at] for at in kept) for line in grid.lines)
+    return replace(grid, heads=tuple(grid.heads[at] for at in kept), lines=lines)
 
 
 def _heads(nouns: Nouns) -> tuple[str, ...]:

@@ -1,0 +1,22 @@
+"""Which run file is meant by a name that is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_sdbatch.options import BY_SPELLING
+
+_MOST_NAMED = 8
+
+
+def meant(path: Path) -> str:
+    """Return what to do where a run file was asked for and *path* is a folder, or the name of a baseline; or no text.
+
+    Baselines are looked for where they lie unless the project says otherwise, as seen from the current folder.
+    """
+    folder = path if path.is_dir() else Path(BY_SPELLING["baselines"].default or "") / path
+    files = [str(file) for file in sorted(folder.glob("*.json"))] if folder.is_dir() else []
+    if len(files) == 1:
+        return f"did you mean {files[0]}?"
+    named = ", ".join(files[:_MOST_NAMED]) + (", ..." if len(files) > _MOST_NAMED else "")
+    return f"name one of its files: {named}" if files else ""
