@@ -258,6 +258,8 @@ class Host:
 
         text, folder = options.text("train_data"), None
         if text is not None:
+            if not text.strip():
+                raise OptionError(f"{options.spelled('train_data')} is empty", fix="name a folder, or leave it out")
             if options.text("images") is not None and options.origin("images") >= options.origin("train_data"):
                 raise OptionError(
                     f"{options.spelled('images')} and {options.spelled('train_data')} do not go together",

@@ -10,6 +10,8 @@ from enum import StrEnum
 from pytest_sdbatch.grid.case import Case
 
 Fact = str | int | float | bool | None
+PREDICTED = "predicted not to fit"  # how the reason of a size begins that was not tried
+RAN_OUT, SPILLED = "ran out of memory", "spilled into the host's memory"  # how it ends: what a smaller size did
 COUNT_INSIDE = "count_inside"  # the fact of a record that one call made all batches of a round
 
 
@@ -186,8 +188,8 @@ class Record:
     test: str  # node id without the parameters
     case: Case
     outcome: Outcome
-    reason: str | None = None  # why the outcome is not ok
-    test_outcome: str = "passed"  # what pytest said of the test: passed, failed, skipped
+    reason: str | None = None  # why the outcome is not ok, or against what it regressed
+    test_outcome: str = "passed"  # of the test: passed, failed, skipped; regressed: it failed by the gate alone
     rounds: Sequence[Round] = ()
     warmup_s: tuple[float, ...] = ()  # wall seconds of each warm-up call, in order; not counted
     cold_start_s: Reading = field(default_factory=Reading)  # the first call of this shape
@@ -220,6 +222,12 @@ class Record:
         return self.test, self.case.id
 
     @property
+    def predicted_not_to_fit(self) -> bool:
+        """Whether it was not tried because memory would not have done, and not by a limit that was set."""
+        reason = self.reason or ""
+        return self.outcome is Outcome.SKIPPED and (reason.startswith(PREDICTED) or reason.endswith((RAN_OUT, SPILLED)))
+
+    @property
     def untimed_s(self) -> float:
         """Seconds that the case took beside its rounds: warm-up, and the round that reads memory."""
         memory_s = self.memory_round.time_s[-1] if self.memory_round and self.memory_round.time_s else 0.0
@@ -241,6 +249,11 @@ class Record:
         """Energy of the device over the rounds that know theirs, per image; None: not known, see energy_reason."""
         known = [reading.energy_joules for reading in self.rounds if reading.energy_joules is not None]
         return math.fsum(known) / len(known) / self.case.images if known else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether its figures may answer a question: it was measured well, whatever the gate said of them."""
+        return self.outcome is Outcome.OK and self.test_outcome in ("passed", "regressed")
 
     @property
     def fit_for_baseline(self) -> bool:

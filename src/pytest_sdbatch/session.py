@@ -28,7 +28,7 @@ from pytest_sdbatch.options import Options
 from pytest_sdbatch.pipelines import variants
 from pytest_sdbatch.pipelines.output import OutputVerdict
 from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
-from pytest_sdbatch.records import Environment, Fact, MemoryRound, Outcome, Record, Run, Weights
+from pytest_sdbatch.records import RAN_OUT, SPILLED, Environment, Fact, MemoryRound, Outcome, Record, Run, Weights
 from pytest_sdbatch.storage.baselines import save_baseline
 from pytest_sdbatch.storage.run_file import write_run
 
@@ -199,7 +199,7 @@ class BenchSession:
         first = min(ended, key=lambda record: record.case.batch_size, default=None)
         if first is None or case.batch_size <= first.case.batch_size:
             return None
-        how = "ran out of memory" if first.outcome is Outcome.OOM else "spilled into the host's memory"
+        how = RAN_OUT if first.outcome is Outcome.OOM else SPILLED
         return f"batch size {first.case.batch_size} {how}"
 
     def larger_than_allowed(self, test: str, case: Case, limits: Mapping[str, float]) -> str | None:

@@ -212,6 +212,16 @@ def test_a_screen_reader_is_told_what_there_is(tab: Tab, two_devices: Path) -> N
     assert tab.run("document.documentElement.lang") == "en"
 
 
+def test_a_first_call_beyond_the_rounds_is_told(tab: Tab, tmp_path: Path) -> None:
+    """Above them, as it takes longer, or below: it is neither cut off nor does it press the rounds together."""
+    warm = [record(1, warmup_s=(0.9, 0.2)), record(2, warmup_s=(0.2,))]
+    tab.open(written(reported([run(*warm)]), tmp_path))
+
+    texts = "[...panel.querySelectorAll('.aside')].map((text) => text.textContent)"
+    told = tab.run(f"[...document.querySelectorAll('#rounds .panel')].map((panel) => {texts})")
+    assert told == [["900 \u2191", "200 \u2193"], ["200 \u2193"]]
+
+
 def test_hostile_names_are_shown_and_do_nothing(tab: Tab, tmp_path: Path) -> None:
     """No element, no script, no title comes of them; one can read them."""
     tab.open(written(reported([hostile_run()]), tmp_path))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from benchmark_run import RunBenchmark
 from gated import GATE, SIZES, RecordBaseline, device, ended
+
+from pytest_sdbatch import cli
 
 MIB = 2**20
 
@@ -20,6 +23,25 @@ def test_a_run_like_its_baseline_passes_and_is_shown(run_benchmark: RunBenchmark
     assert ended(result) == (0, "sdbatch: gate: 2 cases compared, none regressed")
     assert "sdbatch: gate against" in result.text
     assert "2 cases compared: 0 regressed, 0 improved, 2 unchanged, 0 inconclusive" in result.text
+
+
+def test_a_run_that_regressed_keeps_its_figures(run_benchmark: RunBenchmark, record: RecordBaseline) -> None:
+    """Its tests failed by the gate's own verdict: the cases are measured, on its page and in a later comparison."""
+    base = record()
+
+    result = run_benchmark(*GATE, "--sd-report=gate.json,gate.html", device=device(model_bytes=1100 * MIB))
+    status = cli.main(["report", "gate.json", "--baseline", str(base), "-o", "later.md", "-o", "later.html"])
+
+    assert (int(result.run.ret), status) == (1, 0)
+    ended = {(one.test_outcome, one.reason) for one in result.records.values()}
+    assert ended == {("regressed", "regressed against main")}
+    assert "test failed" not in Path("later.md").read_text(encoding="utf-8")
+    for page in ("gate.html", "later.html"):
+        whole = Path(page).read_text(encoding="utf-8")
+        boxes = whole.partition("<main")[2].partition("<div class=choose")[0]
+        assert "fastest is batch size" in boxes
+        assert "What each choice costs" in boxes
+        assert "regressed against main, so this is no baseline" in whole
 
 
 def test_without_the_gate_a_slower_run_is_shown_and_passes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -15,6 +16,7 @@ from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Part, Study
 from pytest_sdbatch.cli import main
 from pytest_sdbatch.commands import study as command
+from pytest_sdbatch.report.table import PHASES
 from pytest_sdbatch.storage.study_file import read_study
 from pytest_sdbatch.training import quality, rates, task
 
@@ -112,6 +114,23 @@ def test_the_answer_is_printed_for_machines(studied: Studied) -> None:
     assert data["measured_on"].startswith("images: 20 images of 8x8")
     assert len(data["claims"]) == 18
     assert {run["outcome"] for run in data["runs"]} <= set(End)
+
+
+@pytest.mark.slow
+def test_its_file_becomes_a_page_with_memory_by_phase(studied: Studied, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each size took of the device is in the file, and a report is made of the file alone."""
+    monkeypatch.chdir(studied.folder)
+    monkeypatch.setattr("sys.stdout", StringIO())
+
+    assert [memory.batch_size for memory in studied.study.memory] == [2, 4]
+    assert all(memory.reason or list(memory.phase_bytes) == list(PHASES) for memory in studied.study.memory)
+    assert main(["report", "study.json", "-o", "study.html", "-o", "study.md", "-o", "study.csv"]) == 0
+    page = (studied.folder / "study.html").read_text()
+    assert re.findall(r"<section id=([a-z]+) ", page)[:3] == ["answer", "sizes", "loss"]
+    assert "Learning rates" in page  # that were searched
+    assert (studied.folder / "study.csv").read_text().count("\n") == 1 + sum(
+        len(run.evaluations) for run in studied.study.runs
+    )
 
 
 @pytest.mark.slow

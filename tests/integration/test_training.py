@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ab_project import ONE, Ab, commit, twice_the_layers, words_of
 from benchmark_run import RunBenchmark
 from gated import GATE, SIZES, RecordBaseline, device, ended
 from PIL import Image
@@ -27,6 +28,18 @@ OF_THE_GRID = """
     def test_grid(sd_training):
         sd_training()
 """
+SCRATCH_STEP = """
+def train(device, batch):
+    device.advance(0.001 * LAYERS)
+    device.generate(len(batch))
+    return 0.5
+"""
+BRANCH_STEP = """
+def test_step(sd_training, fake_device):
+    import scratch
+
+    sd_training(lambda batch: scratch.train(fake_device, batch), batches=lambda size: [0] * size)
+"""
 FULL = ("--sd-device=cpu", "-o", "sd_train_method=full", "-o", "sd_rounds=3", "-o", "sd_warmup_calls=1")
 
 
@@ -44,6 +57,21 @@ def test_a_step_of_the_tests_own_is_measured_over_the_grid(run_benchmark: RunBen
     assert [(row[0], row[1:3], row[-1]) for row in rows[:2]] == [("1", ["110", "ms"], "ok"), ("2", ["210", "ms"], "ok")]
     assert "1.10 s" in result.text  # of an epoch of 10 batches, and 1.05 s of one of 5
     assert "batch size 2 is the largest measured that fits (4 ran out of memory)" in " ".join(result.text.split())
+
+
+def test_page_and_markdown_speak_of_steps(run_benchmark: RunBenchmark, tmp_path: Path) -> None:
+    """What a run writes of training has the columns of training, and the limit its words."""
+    result = run_benchmark(
+        "--sd-batch-sizes=1,2,4", "--sd-images=10", "-o", "sd_limit=latency:0.3s", f"--sd-report={tmp_path / 'r.html'}",
+        f"--sd-report={tmp_path / 'r.md'}", device=FakeDevice(), source=OWN_STEP,
+    )  # fmt: skip
+
+    assert "410 ms per step, at most 300 ms" in " ".join(result.text.split())
+    assert "| batch | per step |" in (tmp_path / "r.md").read_text()
+    page = (tmp_path / "r.html").read_text()
+    assert "Seconds per step" in page
+    assert "an epoch takes" in page
+    assert "per call" not in page
 
 
 def test_a_model_of_the_grid_is_trained_and_kept(run_benchmark: RunBenchmark, tmp_path: Path) -> None:
@@ -104,6 +132,14 @@ def test_data_that_cannot_be_is_one_error_before_work(
     assert said in result.text
 
 
+def test_data_without_a_name_are_an_error(run_benchmark: RunBenchmark) -> None:
+    """A variable of a shell that was never set is not the folder that pytest runs in."""
+    result = run_benchmark("--sd-batch-sizes=2", "-o", "sd_train_data=", source=OWN_STEP)
+
+    assert result.run.ret == 4
+    assert "sd_train_data is empty" in result.text
+
+
 def test_both_kinds_of_step_say_what_they_need(run_benchmark: RunBenchmark) -> None:
     """A call that is not seen in the text of the test is taken for a step of its own; two calls are one too many."""
     helper = """
@@ -131,7 +167,23 @@ def test_the_gate_judges_steps_and_their_memory(run_benchmark: RunBenchmark, rec
     assert "2 cases compared: 2 regressed" in slower.text
     assert "time: 200 ms -> 240 ms" in slower.text
     assert "memory" in slower.text
-    assert "each call costs" in slower.text
+    assert "each step costs" in slower.text
+
+
+@pytest.mark.slow
+def test_a_slower_step_is_found_between_two_branches(ab: Ab, project: Path) -> None:
+    """``sdbatch ab`` holds the step of one branch against that of the other, as it does for generation."""
+    code = project / "src" / "scratch" / "__init__.py"
+    code.write_text(f"{code.read_text()}\n{SCRATCH_STEP}")
+    (project / "benchmarks" / "test_it.py").write_text(BRANCH_STEP)
+    commit(project)
+    twice_the_layers(project)
+
+    done = ab("--base=main", *ONE)
+
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert "regressed: benchmarks/test_it.py::test_step[fp32-64x64-step-b1x1]" in done.stdout
+    assert "6.00 ms -> 8.00 ms" in words_of(done)
 
 
 @pytest.mark.slow

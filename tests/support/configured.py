@@ -57,16 +57,21 @@ def told_of(host: Host) -> list[pytest.TestReport]:
 
 def screen_of(host: Host) -> io.StringIO:
     """Let the terminal of *host* be a text, 100 columns wide, and return it."""
-    from _pytest.terminal import TerminalReporter
-
     text = io.StringIO()
     manager = host.config.pluginmanager
     if manager.hasplugin("terminalreporter"):
         manager.unregister(name="terminalreporter")
-    reporter = TerminalReporter(host.config, text)
+    reporter = pytest.TerminalReporter(host.config, text)
     reporter._tw.fullwidth = 100
     manager.register(reporter, "terminalreporter")
     return text
+
+
+def reporter_of(host: Host) -> pytest.TerminalReporter:
+    """Return the terminal of *host*."""
+    reporter = host.config.pluginmanager.get_plugin("terminalreporter")
+    assert isinstance(reporter, pytest.TerminalReporter)
+    return reporter
 
 
 def record_of(item: pytest.Item, *seconds: float, outcome: Outcome = Outcome.OK, reason: str | None = None) -> Record:

@@ -9,6 +9,7 @@ import shlex
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ def check(block: Block, run_pytest: Run) -> None:
 def check_command(words: Words, run_pytest: Run) -> None:
     """Refuse a command that its program would; Wrong names both. A program that is not known here is refused, too."""
     words = before_redirect(words)
-    program = Path(words[0]).name if words else ""
+    program = (Path(words[0]).name or words[0]) if words else ""  # of ".", which reads a file, the name is empty
     if program in FOREIGN:
         return
     known: Mapping[str, Callable[[list[str], Run], None]] = {
@@ -101,11 +102,6 @@ def _sdbatch(words: list[str], run_pytest: Run) -> None:
         _pytest(pytest_arguments(more, behind), run_pytest)
     else:
         _quietly(command_parser().parse_args, words)
-
-
-def _checked(host: Host) -> bool:
-    host.check()
-    return True
 
 
 def _pytest(words: list[str], run_pytest: Run) -> None:
@@ -188,7 +184,7 @@ def _accelerate(words: list[str], run_pytest: Run) -> None:
 
 
 def _check_yaml(text: str, run_pytest: Run) -> None:
-    import yaml  # type: ignore[import-untyped,unused-ignore]  # transformers brings it
+    yaml: Any = import_module("yaml")  # transformers brings it
 
     try:
         document = yaml.safe_load(text)

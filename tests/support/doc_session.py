@@ -38,7 +38,7 @@ import numpy
 def generate(prompts, generators):
     return numpy.random.default_rng(0).random((len(prompts), 8, 8, 3))
 """
-# By whose leave a command that names a large model runs here: with the tiny one of the family.
+# What a command that names a large model runs here: the tiny one of the family, at one step.
 MINIATURES = {"sd15": "tiny-sd", "sdxl": "tiny-sdxl", "flux-dev": "tiny-flux"}
 # A device on which nothing takes time, and a pipeline for it: runs differ in nothing, as fast as Python goes.
 PRETENDED = """
@@ -177,7 +177,7 @@ class Reader:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("COLUMNS", block.note("columns", "number") or "80")
             if block.has("miniature"):
-                small = {name: replace(ARCHITECTURES[tiny], name=name) for name, tiny in MINIATURES.items()}
+                small = {name: replace(ARCHITECTURES[tiny], name=name, steps=1) for name, tiny in MINIATURES.items()}
                 patch.setattr(ModelCatalog.__init__, "__defaults__", ({**ARCHITECTURES, **small},))
                 large = ModelCatalog().architecture("sd15")
                 assert large is not None

@@ -72,6 +72,24 @@ def test_a_record_of_a_failed_or_crowded_test_is_no_baseline(test_outcome: str, 
     assert not record(test_outcome=test_outcome, parallel=parallel).fit_for_baseline
 
 
+@pytest.mark.parametrize(
+    ("outcome", "reason", "told"),
+    [
+        (Outcome.SKIPPED, "batch size 4 ran out of memory", True),
+        (Outcome.SKIPPED, "batch size 4 spilled into the host's memory", True),
+        (Outcome.SKIPPED, "predicted not to fit: needs 3 GiB more than is in use, 2 GiB free", True),
+        (Outcome.SKIPPED, "batch size 4 took 2 s, at most 1 s", False),
+        (Outcome.SKIPPED, None, False),
+        (Outcome.OOM, "in warm-up: ran out of memory", False),
+    ],
+)
+def test_a_size_that_was_too_slow_is_not_one_that_does_not_fit(
+    outcome: Outcome, reason: str | None, told: bool
+) -> None:
+    """What is not tried because of a limit that was set says nothing of memory."""
+    assert dataclasses.replace(record(outcome), reason=reason).predicted_not_to_fit is told
+
+
 def test_own_parameters_of_a_test_come_behind_ours_in_its_name() -> None:
     """A test that is parametrized over more than the grid has the node id that pytest gives it."""
     assert full_name("t.py::test_x[red]", CASE) == "t.py::test_x[tiny-sd-fp32-64x64-s4-b4x2-red]"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis import claims_balance, claims_count, claims_size
-from pytest_sdbatch.analysis.claims import Claim, Evidence, Standing, amount
+from pytest_sdbatch.analysis.claims import Claim, Evidence, Key, Standing, amount
 from pytest_sdbatch.analysis.learning_runs import Study
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow
 
@@ -79,8 +79,8 @@ def _reasons(study: Study, figures: Figures, fastest: SizeRow, claims: tuple[Cla
     if fastest.batch_size in (study.sizes[0], study.sizes[-1]) and len(study.sizes) > 1:
         edge = "smallest" if fastest.batch_size == study.sizes[0] else "largest"
         yield f"it is the {edge} size that was measured: look beyond it"
-    ramp = next(claim for claim in claims if claim.claim.startswith("Start with"))
-    if ramp.standing is Standing.SUPPORTED:
+    ramp = next((claim for claim in claims if claim.key is Key.RAMP), None)
+    if ramp is not None and ramp.standing is Standing.SUPPORTED:
         yield f"a ramp is sooner still: {ramp.figures[0]}"
     if not study.tuned_here:
         yield f"learning rates were {study.rates_from}; tuned for these data (--tune) another size may win"

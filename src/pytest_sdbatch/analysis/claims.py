@@ -22,10 +22,34 @@ class Standing(StrEnum):
     CANNOT_TELL = "cannot tell"
 
 
+class Key(StrEnum):
+    """Which claim it is, whatever its words are."""
+
+    SIZE_UPDATES = "size-updates"
+    EFFICIENCY = "efficiency"
+    NOISE = "noise"
+    SLOW_IN_EXAMPLES = "slow-in-examples"
+    SLOW_IN_STEPS = "slow-in-steps"
+    SLOW_IN_SECONDS = "slow-in-seconds"
+    SIZE_STABILITY = "size-stability"
+    GENERALIZATION = "generalization"
+    SMALL_PATTERNS = "small-patterns"
+    COUNT_UPDATES = "count-updates"
+    COUNT_STABILITY = "count-stability"
+    COUNT_ACCURACY = "count-accuracy"
+    COUNT_TIME = "count-time"
+    TWO_CHOICES = "two-choices"
+    RAMP = "ramp"
+    SWEET_SPOT = "sweet-spot"
+    SMALL_DATA = "small-data"
+    LARGE_DATA = "large-data"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """One claim, and what was measured of it."""
 
+    key: Key
     heading: str
     claim: str
     standing: Standing

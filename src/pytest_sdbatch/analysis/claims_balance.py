@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.claims import Claim, Evidence, Standing, amount, standing_of, times
-from pytest_sdbatch.analysis.learning_curve import convergence_rate, last_spread
+from pytest_sdbatch.analysis.claims import Claim, Evidence, Key, Standing, amount, standing_of, times
+from pytest_sdbatch.analysis.learning_curve import End, convergence_rate, early_rate, last_spread
 from pytest_sdbatch.analysis.learning_runs import NoiseReading, Part, Study, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import contrast, law_of, of_size, over_seeds, ratio_of, took
@@ -29,7 +29,7 @@ def _ramp(evidence: Evidence) -> Claim:
     ramp, fastest, target = evidence.study.of(Part.RAMP), evidence.figures.fastest, evidence.study.target
     if not ramp or fastest is None:
         return Claim(
-            heading=HEADING, claim=claim, standing=Standing.CANNOT_TELL,
+            key=Key.RAMP, heading=HEADING, claim=claim, standing=Standing.CANNOT_TELL,
             sentence="There is no ramp, or no constant size that reached the target in all runs, to compare.",
             figures=(), settles="a target that is reached: --target higher, or more examples: --most-examples",
         )  # fmt: skip
@@ -43,8 +43,10 @@ def _ramp(evidence: Evidence) -> Claim:
     if not evidence.rates_are_fair:
         standing = Standing.CANNOT_TELL
     best = fastest.batch_size
+    every = all(standing_of(ratio, claimed_above=False) is Standing.SUPPORTED for ratio in ratios.values())
+    than = f"every constant size, {best} included" if every else f"the best constant size, {best}"
     sentence = {
-        Standing.SUPPORTED: f"The ramp reached the loss sooner than every constant size, {best} included.",
+        Standing.SUPPORTED: f"The ramp reached the loss sooner than {than}.",
         Standing.NOT_SUPPORTED: f"The ramp reached the loss no sooner than a constant size of {best}.",
         Standing.CANNOT_TELL: f"Whether the ramp is sooner than a constant size of {best} is not decided by "
         f"{evidence.seeds}" + ("." if evidence.rates_are_fair else " at rates that were not tuned."),
@@ -64,6 +66,7 @@ def _ramp(evidence: Evidence) -> Claim:
         told = f", validation accuracy {units.number(accuracy)}" if accuracy is not None else ""
         figures.append(f"its held-out loss fell by a factor of e every {units.number(1 / speed)} s{told}")
     return Claim(
+        key=Key.RAMP,
         heading=HEADING,
         claim=claim,
         standing=standing,
@@ -76,42 +79,56 @@ def _ramp(evidence: Evidence) -> Claim:
 def _sweet_spot(evidence: Evidence) -> Claim:
     figures, table = evidence.figures, evidence.study.of(Part.TABLE)
     soonest = None if figures.fastest is None else figures.fastest.batch_size
-    halving = {size: over_seeds(_halving_s(of_size(table, size))) for size in evidence.study.sizes}
+    span = _span(evidence.study)
+    halving = {size: over_seeds(_halving_s(of_size(table, size), span)) for size in evidence.study.sizes}
     accuracies = {row.batch_size: row.accuracy.value for row in figures.rows if row.accuracy.value is not None}
-    steepest = min(halving, key=lambda size: (halving[size] or _NEVER).estimate or math.inf)
+    known = {size: found for size, found in halving.items() if found is not None}
+    steepest = min(known, key=lambda size: known[size].estimate or math.inf, default=None)
     best = max(accuracies, key=lambda size: accuracies[size], default=None)
     named = {"loss, soonest at the target": soonest, "convergence rate": steepest, "validation accuracy": best}
-    sizes = {size for size in named.values() if size is not None}
+    sizes = [size for size in named.values() if size is not None]
     standing = Standing.CANNOT_TELL
     sentence = "Loss, convergence rate and validation accuracy name different sizes, by less than their limits."
     if soonest is None or not evidence.rates_are_fair:
         sentence = "No size reached the target in all its runs, or rates were not tuned: there is no best size to show."
     elif len(sizes) == 1:
-        standing, sentence = Standing.SUPPORTED, f"All of them that are known name one size, {soonest}."
+        sentence = f"Only the time to the loss is known, which was least at {soonest}: nothing else names a size."
+    elif len(set(sizes)) == 1:
+        which = "All of them" if len(sizes) == len(named) else "Those that are known"
+        standing, sentence = Standing.SUPPORTED, f"{which} name one size, {soonest}."
     elif _surely_more_accurate(of_size(table, best or soonest), of_size(table, soonest)):
         standing = Standing.NOT_SUPPORTED
         sentence = f"They do not agree: {soonest} reached the loss soonest, and {best} gave the better images at it."
     told = [f"{name}: {'not known' if size is None else f'best at {size}'}" for name, size in named.items()]
-    seconds = "; ".join(f"{size}: {amount(found)}" for size, found in halving.items() if found is not None)
+    seconds = "; ".join(f"{size}: {amount(found)}" for size, found in known.items())
     return Claim(
+        key=Key.SWEET_SPOT,
         heading=HEADING,
         claim="Convergence rate, loss and validation accuracy show which balance is the best.",
         standing=standing,
         sentence=sentence,
         figures=(
             "; ".join(told),
-            f"seconds in which the held-out loss halved, over the whole way, by batch size: {seconds or 'not known'}",
+            f"seconds in which the held-out loss halved, over the first {units.count(int(span), 'example')}, by batch "
+            f"size: {seconds or 'not known'}",
         ),
         settles="more seeds (--seeds=9); another measure of images may say otherwise",
     )
 
 
-_NEVER = Bounds(estimate=None)
+def _span(study: Study) -> float:
+    """Return the examples over which convergence rates are taken: a quarter of the most, if all runs went so far."""
+    ends = [run.evaluations[-1].examples for run in study.of(Part.TABLE) if run.end is not End.DIVERGED]
+    return min([study.most_examples / 4, *ends])
 
 
-def _halving_s(runs: Sequence[TrainingRun]) -> list[float]:
-    """Return the seconds in which the loss halved, of those of *runs* whose loss fell: by their convergence rates."""
-    rates = [convergence_rate(run.evaluations, lambda evaluation: evaluation.seconds) for run in runs]
+def _halving_s(runs: Sequence[TrainingRun], span: float) -> list[float]:
+    """Return the seconds in which the loss halved at first, of those of *runs* whose loss fell."""
+    rates = [
+        early_rate(run.evaluations, span, lambda evaluation: evaluation.seconds)
+        for run in runs
+        if run.end is not End.DIVERGED
+    ]
     return [math.log(2) / rate for rate in rates if rate is not None and rate > 0]
 
 
@@ -149,6 +166,7 @@ def _data(evidence: Evidence, *, wants_small: bool) -> Claim:
         figures.append(f"noise scale at the end, as batch size: {scales}")
     figures += _critical(study)
     return Claim(
+        key=Key.SMALL_DATA if wants_small else Key.LARGE_DATA,
         heading=HEADING,
         claim=claim,
         standing=standing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.claims import Claim, Evidence, Standing, standing_of, times
+from pytest_sdbatch.analysis.claims import Claim, Evidence, Key, Standing, standing_of, times
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation, last_spread, loss_at
 from pytest_sdbatch.analysis.learning_runs import Part, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
@@ -20,9 +20,10 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
     yield _updates(evidence)
     counted = evidence.study.of(Part.COUNT)
     if not counted:
-        for text in (_STABLE, "A higher count makes training more accurate.", "A higher count takes longer.", _TWO):
+        for key, text in _CLAIMS.items():
             yield Claim(
-                heading=HEADING, claim=text, standing=Standing.CANNOT_TELL, sentence=f"{_NOTHING.capitalize()}.",
+                key=key, heading=HEADING, claim=text, standing=Standing.CANNOT_TELL,
+                sentence=f"{_NOTHING.capitalize()}.",
                 figures=(), settles="sdbatch study makes such runs",
             )  # fmt: skip
         return
@@ -34,14 +35,19 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
     yield _two_choices(evidence, whole, counted, size=size, count=count)
 
 
-_STABLE = "The count changes how stable training is."
-_TWO = "Size and count are two things to balance against each other."
+_CLAIMS = {
+    Key.COUNT_STABILITY: "The count changes how stable training is.",
+    Key.COUNT_ACCURACY: "A higher count makes training more accurate.",
+    Key.COUNT_TIME: "A higher count takes longer.",
+    Key.TWO_CHOICES: "Size and count are two things to balance against each other.",
+}
 
 
 def _updates(evidence: Evidence) -> Claim:
     images = evidence.study.data.train_images
     rows = "; ".join(f"{row.batch_size} x {row.batch_count}" for row in evidence.figures.rows)
     return Claim(
+        key=Key.COUNT_UPDATES,
         heading=HEADING,
         claim="A higher count gives more updates in each epoch.",
         standing=Standing.SUPPORTED,
@@ -72,8 +78,9 @@ def _stability(
     lost = [f"{name}: {sum(run.end is End.DIVERGED for run in runs)} of {len(runs)}"
             for name, runs in ((f"count {count}", low), (f"count {full}", whole))]  # fmt: skip
     return Claim(
+        key=Key.COUNT_STABILITY,
         heading=HEADING,
-        claim=_STABLE,
+        claim=_CLAIMS[Key.COUNT_STABILITY],
         standing=standing,
         sentence=sentence,
         figures=(
@@ -101,8 +108,9 @@ def _accuracy(
         Standing.CANNOT_TELL: "The losses after as many epochs are not told apart.",
     }[standing]
     return Claim(
+        key=Key.COUNT_ACCURACY,
         heading=HEADING,
-        claim="A higher count makes training more accurate.",
+        claim=_CLAIMS[Key.COUNT_ACCURACY],
         standing=standing,
         sentence=sentence,
         figures=(
@@ -127,8 +135,9 @@ def _time(
         )
     ratio = contrast(whole, low, lambda run: took(run, target).seconds)
     return Claim(
+        key=Key.COUNT_TIME,
         heading=HEADING,
-        claim="A higher count takes longer.",
+        claim=_CLAIMS[Key.COUNT_TIME],
         standing=Standing.SUPPORTED if row.batch_count > count else Standing.CANNOT_TELL,
         sentence="For each epoch yes, in proportion. To the same loss it is not the count that takes the time, but the "
         "steps.",
@@ -162,8 +171,9 @@ def _two_choices(
         f"epochs of fresh draws learn as much in as many steps is not decided by {evidence.seeds}.",
     }[standing]
     return Claim(
+        key=Key.TWO_CHOICES,
         heading=HEADING,
-        claim=_TWO,
+        claim=_CLAIMS[Key.TWO_CHOICES],
         standing=standing,
         sentence=sentence,
         figures=(

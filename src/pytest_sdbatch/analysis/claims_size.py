@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.claims import SAME, Claim, Evidence, Standing, amount, limits_of, standing_of, times
+from pytest_sdbatch.analysis.claims import SAME, Claim, Evidence, Key, Standing, amount, limits_of, standing_of, times
 from pytest_sdbatch.analysis.learning_curve import End, gap_at, last_spread
-from pytest_sdbatch.analysis.learning_runs import Part, TrainingRun
+from pytest_sdbatch.analysis.learning_runs import Clock, NoiseReading, Part, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import contrast, difference, of_size, took
 
@@ -34,6 +34,7 @@ def _updates(evidence: Evidence) -> Claim:
     each = "; ".join(f"{row.batch_size}: {units.count(row.batch_count)}" for row in rows)
     rates = [f"{row.batch_size}: {units.number(1 / row.step_s)}" for row in rows if row.step_s is not None]
     return Claim(
+        key=Key.SIZE_UPDATES,
         heading=HEADING,
         claim="Small batches update the parameters more often.",
         standing=Standing.SUPPORTED,
@@ -62,7 +63,7 @@ def _noise(evidence: Evidence) -> Claim:
         standing = Standing.SUPPORTED
         sentence = (
             f"At {above} of {len(along)} looks along the run the noise of a batch of {small} was larger than its "
-            f"gradient; in a batch of {large} it is {large // small} times smaller."
+            f"gradient; in a batch of {large} it is {units.number(large / small)} times smaller."
         )
     elif along and 2 * below > len(along):
         standing = Standing.NOT_SUPPORTED
@@ -71,11 +72,11 @@ def _noise(evidence: Evidence) -> Claim:
         )
     elif along:
         sentence = f"Whether the noise of a batch of {small} exceeds its gradient changed along the run, or was unsure."
-    figures = [f"noise scale of {len(along)} looks, as batch size: {_along(evidence)}"] if along else []
+    figures = [f"noise scale of {len(along)} looks, as batch size: {_along(along)}"] if along else []
     if lows and known:
         figures.append(f"its limits reach from {units.number(min(lows))} to {units.number(max(known))}")
     table_s = sum(run.evaluations[-1].seconds for run in evidence.study.of(Part.TABLE))
-    if along and table_s > 0:
+    if along and table_s > 0 and evidence.study.clock is Clock.CPU:  # by which reading is timed, too
         cost = sum(reading.cpu_s for reading in along) / table_s
         figures.append(f"reading it took {units.share(cost)} of the seconds of the table's runs")
     split = evidence.study.split
@@ -84,6 +85,7 @@ def _noise(evidence: Evidence) -> Claim:
         shares = ", ".join(f"{name} {_share(bounds)}" for name, bounds in parts)
         figures.append(f"its variance comes from: {shares}")
     return Claim(
+        key=Key.NOISE,
         heading=HEADING,
         claim="Small batches make noisy updates.",
         standing=standing,
@@ -93,8 +95,7 @@ def _noise(evidence: Evidence) -> Claim:
     )
 
 
-def _along(evidence: Evidence) -> str:
-    readings = [reading for reading in evidence.study.noise if reading.data == "all"]
+def _along(readings: Sequence[NoiseReading]) -> str:
     return ", ".join(
         f"{amount(reading.plain.size)} after {units.count(reading.examples)} examples" for reading in readings
     )
@@ -145,6 +146,7 @@ def _slower(evidence: Evidence, *, of: str, ratio: Bounds | None, than: int) -> 
         for row in evidence.figures.rows
     ]  # fmt: skip
     return Claim(
+        key=_SLOW[of],
         heading=HEADING,
         claim=f"Small batches converge slowly (in {of}s).",
         standing=standing,
@@ -154,6 +156,7 @@ def _slower(evidence: Evidence, *, of: str, ratio: Bounds | None, than: int) -> 
     )
 
 
+_SLOW = {"example": Key.SLOW_IN_EXAMPLES, "step": Key.SLOW_IN_STEPS, "second": Key.SLOW_IN_SECONDS}
 _FIELDS = {"example": "examples", "step": "steps", "second": "seconds"}
 
 
@@ -183,6 +186,7 @@ def _stability(evidence: Evidence) -> Claim:
         stable = ", ".join(f"{size}: {rate:.3g}" for size, rate in sorted(rates.items()))
         figures.append(f"largest learning rate tried that did not diverge: {stable}")
     return Claim(
+        key=Key.SIZE_STABILITY,
         heading=HEADING,
         claim="Small batches train unstably.",
         standing=standing,
@@ -212,6 +216,7 @@ def _efficiency(evidence: Evidence) -> Claim:
     if scaling is not None:
         figures.append(f"half of the largest rate is reached at a batch of {amount(scaling.half_saturation)}")
     return Claim(
+        key=Key.EFFICIENCY,
         heading=HEADING,
         claim="Large batches compute more efficiently.",
         standing=standing,
@@ -254,6 +259,7 @@ def _generalization(evidence: Evidence) -> Claim:
         known = "; ".join(f"{size}: {units.number(found.value)}" for size, found in readings if found.value is not None)
         figures.append(f"{unit} {when}: {known}" if known else f"{unit}: not known ({readings[0][1].reason})")
     return Claim(
+        key=Key.GENERALIZATION,
         heading=HEADING,
         claim="Batches that are too large lose the ability to generalize.",
         standing=standing,
@@ -298,6 +304,7 @@ def _patterns(evidence: Evidence) -> Claim:
         for name, one in found.items()
     ]
     return Claim(
+        key=Key.SMALL_PATTERNS,
         heading=HEADING,
         claim="Batches that are too large miss small patterns in the data.",
         standing=standing,

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from pytest_sdbatch.records import Environment, Fact, Record
 
+_DIRTY = "dirty"  # whether the tree had changes that no commit has
+
 
 class Weight(StrEnum):
     """What a fact that moved does to a comparison."""
@@ -28,7 +30,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A fact that differs: ``driver 580.1 -> 580.2``."""
+    """A fact that differs: ``driver 580.1 -> 580.2``, ``uncommitted changes: none -> some``."""
 
     key: str
     weight: Weight
@@ -36,8 +38,20 @@ class Moved:
     after: Fact
 
     def __str__(self) -> str:
-        before, after = ("unknown" if value is None else str(value) for value in (self.before, self.after))
-        return f"{self.key.replace('_', ' ')} {before} -> {after}"
+        before, after = (fact_text(self.key, value) for value in (self.before, self.after))
+        return f"{fact_name(self.key)}{':' if self.key == _DIRTY else ''} {before} -> {after}"
+
+
+def fact_name(key: str) -> str:
+    """Return the name of a fact in words."""
+    return "uncommitted changes" if key == _DIRTY else key.replace("_", " ")
+
+
+def fact_text(key: str, value: Fact) -> str:
+    """Return the value of a fact in words."""
+    if key == _DIRTY and isinstance(value, bool):
+        return "some" if value else "none"
+    return "unknown" if value is None else str(value)
 
 
 def facts_of(environment: Environment, record: Record | None = None) -> Facts:

@@ -62,19 +62,32 @@ def growths(records: Sequence[Record]) -> tuple[Growth, ...]:
     return tuple(found)
 
 
-def largest_that_fits(found: Sequence[Growth]) -> Largest | None:
-    """Return the largest batch size within every known limit; None where there is none, no end, or a slope seen once.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """Where a memory ends: the largest batch size within its limit, and the memory that ends there."""
+
+    largest: Largest
+    growth: Growth
+
+
+def end_of_memory(found: Sequence[Growth]) -> End | None:
+    """Return which known limit ends first; None where there is none, no end, or a slope seen once.
 
     Known answer: 12 GiB hold 8 images of a pipeline of 4 GiB that takes 1 GiB an image.
     """
     ends = [
-        growth.largest_batch(growth.limit_bytes)
+        End(largest=growth.largest_batch(growth.limit_bytes), growth=growth)
         for growth in found
         if growth.limit_bytes is not None and growth.fit.agreed
     ]
-    return min(
-        (end for end in ends if end.estimate is not None), key=lambda end: (end.estimate, end.low or 0), default=None
-    )
+    known = (end for end in ends if end.largest.estimate is not None)
+    return min(known, key=lambda end: (end.largest.estimate or 0, end.largest.low or 0), default=None)
+
+
+def largest_that_fits(found: Sequence[Growth]) -> Largest | None:
+    """Return the largest batch size of :func:`end_of_memory`."""
+    end = end_of_memory(found)
+    return None if end is None else end.largest
 
 
 def _memory_round(record: Record) -> MemoryRound | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+_LAST = 0.6  # share of the examples that are the end of a run
+
 
 class End(StrEnum):
     """How a training run ended."""
@@ -24,8 +26,7 @@ class End(StrEnum):
 class Evaluation:
     """What was known of a network after so many steps. Losses are those of fixed triples, so that they can be paired.
 
-    Seconds are those of the steps, of CPU time on a CPU, where others may disturb the wall clock; what evaluating takes
-    is not in them.
+    Seconds are those of the steps, by the clock that the study names; what evaluating takes is not in them.
     """
 
     steps: int
@@ -49,7 +50,6 @@ class ToTarget:
     steps: float | None = None
     examples: float | None = None
     seconds: float | None = None
-    wall_s: float | None = None
 
     @property
     def reached(self) -> bool:
@@ -94,7 +94,6 @@ def to_target(evaluations: Sequence[Evaluation], target: float) -> ToTarget:
         steps=between(lambda evaluation: evaluation.steps),
         examples=between(lambda evaluation: evaluation.examples),
         seconds=between(lambda evaluation: evaluation.seconds),
-        wall_s=between(lambda evaluation: evaluation.wall_s),
     )
 
 
@@ -124,12 +123,27 @@ def convergence_rate(evaluations: Sequence[Evaluation], read: Callable[[Evaluati
     return math.log(first.held_out_loss / last.held_out_loss) / length if length > 0 else None
 
 
-def last_spread(evaluations: Sequence[Evaluation], *, share: float = 0.6) -> float | None:
-    """Return the stdev of the ln held-out loss about its line in ln examples, over the last *share* of the examples.
+def early_rate(evaluations: Sequence[Evaluation], examples: float, read: Callable[[Evaluation], float]) -> float | None:
+    """Return by how much the logarithm of the held-out loss fell per step or second, over the first *examples*.
+
+    Over the same span for all runs that are compared: to one target they all fall by as much, and the rate would say
+    no more than how long that took. None: so many were not seen.
+    """
+    loss = loss_at(evaluations, examples, _examples)
+    for before, after in itertools.pairwise(evaluations):
+        if loss is not None and before.examples <= examples <= after.examples:
+            part = (examples - before.examples) / (after.examples - before.examples)
+            length = read(before) + part * (read(after) - read(before)) - read(evaluations[0])
+            return math.log(evaluations[0].held_out_loss / loss) / length if length > 0 else None
+    return None
+
+
+def last_spread(evaluations: Sequence[Evaluation]) -> float | None:
+    """Return the stdev of the ln held-out loss about its line in ln examples, over the last 60 % of the examples.
 
     None: fewer than four evaluations lie there.
     """
-    start = evaluations[-1].examples * (1 - share)
+    start = evaluations[-1].examples * (1 - _LAST)
     last = [evaluation for evaluation in evaluations if evaluation.examples >= start]
     if len(last) < 4:
         return None
@@ -140,6 +154,10 @@ def last_spread(evaluations: Sequence[Evaluation], *, share: float = 0.6) -> flo
     slope = math.fsum((place - mean) * (log - centre) for place, log in zip(places, logs, strict=True)) / squares
     left = math.fsum((log - centre - slope * (place - mean)) ** 2 for place, log in zip(places, logs, strict=True))
     return math.sqrt(left / (len(last) - 2))
+
+
+def _examples(evaluation: Evaluation) -> float:
+    return float(evaluation.examples)
 
 
 def _gap(evaluation: Evaluation) -> float:

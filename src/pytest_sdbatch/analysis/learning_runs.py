@@ -30,6 +30,13 @@ class RatePolicy(StrEnum):
     TUNED = "tuned"  # the best of several, for each size
 
 
+class Clock(StrEnum):
+    """What the seconds of steps are."""
+
+    CPU = "cpu"  # of this process: others on the machine do not count
+    WALL = "wall"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """What a trained network generates, judged by those that had no part in its training."""
@@ -37,6 +44,24 @@ class Quality:
     accuracy: Reading  # share of its images that the classifier takes for the class that was asked for
     frechet: Reading  # distance of their pixels from those of held-out images
     images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunKey:
+    """What one run is told from all others of its study by."""
+
+    part: Part
+    data: str = "all"
+    batch_size: int
+    batch_count: int | None = None
+    rate: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What it is called, in files and lines of progress."""
+        count = "" if self.batch_count is None else f"x{self.batch_count}"
+        return f"{self.part.value}-{self.data}-b{self.batch_size}{count}-r{self.rate:.3g}-seed{self.seed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +83,14 @@ class TrainingRun:
     @property
     def name(self) -> str:
         """What it is called, in files and lines of progress."""
-        count = "" if self.batch_count is None else f"x{self.batch_count}"
-        return f"{self.part.value}-{self.data}-b{self.batch_size}{count}-r{self.rate:.3g}-seed{self.seed}"
+        return RunKey(
+            part=self.part,
+            data=self.data,
+            batch_size=self.batch_size,
+            batch_count=self.batch_count,
+            rate=self.rate,
+            seed=self.seed,
+        ).name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,12 +161,20 @@ class Study:
     split: NoiseSplit | None = None
     rates: tuple[TunedRate, ...] = ()
     memory: tuple[StepMemory, ...] = ()  # of the sizes of the table
-    facts: Mapping[str, Fact]  # device, threads, versions
+    facts: Mapping[str, Fact]  # device, threads, clock, versions
     command: str = ""
 
-    def of(self, *parts: Part, data: str = "all") -> tuple[TrainingRun, ...]:
-        """Return the runs of *parts* on *data*, in their order."""
-        return tuple(run for run in self.runs if run.part in parts and run.data == data)
+    def of(self, part: Part, *, data: str = "all") -> tuple[TrainingRun, ...]:
+        """Return the runs of *part* on *data*, in their order."""
+        return tuple(run for run in self.runs if run.part is part and run.data == data)
+
+    @property
+    def clock(self) -> Clock:
+        """What its seconds are."""
+        told = self.facts.get("clock")
+        if told in set(Clock):
+            return Clock(told)
+        return Clock.CPU if self.facts.get("device_kind") == "cpu" else Clock.WALL  # what went before the fact
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -46,18 +46,30 @@ class Line:
     spread_bytes: float  # stdev of the probes about it, by its degrees of freedom
     agreed: bool  # whether two slopes agree, so that no bend is to be expected from these probes
 
+    @property
+    def grows(self) -> bool:
+        """Whether the bytes grow with the batch by more than they scatter, as far as was measured."""
+        first, last = self.sizes[0], self.sizes[-1]
+        growth = self.image_bytes * (last - first)
+        return growth > max(self._half_bytes(last), TOLERANCE * (self.fixed_bytes + self.image_bytes * last))
+
     def predict(self, batch_size: int) -> Predicted:
         """Return the bytes at *batch_size*; at least half a percent or 2 MiB may be amiss, the allocator's rounding."""
         estimate = self.fixed_bytes + self.image_bytes * batch_size
+        if len(self.sizes) == 2:
+            return Predicted(estimate=estimate)
+        half = max(self._half_bytes(batch_size), TOLERANCE * abs(estimate))
+        return Predicted(estimate=estimate, low=estimate - half, high=estimate + half)
+
+    def _half_bytes(self, batch_size: int) -> float:
+        """Return how far the bytes at *batch_size* may lie from the line by the scatter about it."""
         freedom = len(self.sizes) - 2
         if not freedom:
-            return Predicted(estimate=estimate)
+            return float(LEAST_BYTES)
         mean = math.fsum(self.sizes) / len(self.sizes)
         squares = math.fsum((size - mean) ** 2 for size in self.sizes)
         far = 1 + 1 / len(self.sizes) + (batch_size - mean) ** 2 / squares
-        half = student_quantile(freedom, 0.975) * self.spread_bytes * math.sqrt(far)
-        half = max(half, TOLERANCE * abs(estimate), LEAST_BYTES)
-        return Predicted(estimate=estimate, low=estimate - half, high=estimate + half)
+        return max(student_quantile(freedom, 0.975) * self.spread_bytes * math.sqrt(far), LEAST_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +94,16 @@ class MemoryFit:
     def agreed(self) -> bool:
         """Whether the slope of every stage was seen twice."""
         return all(line.agreed for line in self.stages.values())
+
+    @property
+    def grows(self) -> bool:
+        """Whether the memory of a stage grows with the batch: else there is nothing to predict an end from."""
+        return any(line.grows for line in self.stages.values())
+
+    @property
+    def last_probe(self) -> int:
+        """The largest batch size that a line goes through."""
+        return max(line.sizes[-1] for line in self.stages.values())
 
     @property
     def next_probe(self) -> int | None:

@@ -95,6 +95,8 @@ def noise_split(
 
     """
     matrix = _checked(products, batch_size)
+    for others in (same_image_and_timestep, same_image):
+        _check_finite(others)
     moments = _moments(matrix, batch_size)
 
     def shares(without: int | None) -> tuple[float, float, float]:
@@ -152,11 +154,15 @@ def _checked(products: Values, batch_size: int) -> Values:
             why=f"fewer than {FEWEST_BATCHES} batches or {FEWEST_EXAMPLES} examples say too little",
             fix=f"take {FEWEST_EXAMPLES} examples or more in {FEWEST_BATCHES} batches or more",
         )
-    if not np.isfinite(matrix).all():
-        raise ValueError("an inner product of gradients is not finite: the loss is NaN, or an fp16 gradient overflowed")
+    _check_finite(matrix)
     if not np.allclose(matrix, matrix.T, rtol=1e-3, atol=1e-6 * float(np.abs(matrix).max())):
         raise ValueError("inner products are symmetric, and these are not")
     return matrix
+
+
+def _check_finite(products: Values) -> None:
+    if not np.isfinite(products).all():
+        raise ValueError("an inner product of gradients is not finite: the loss is NaN, or an fp16 gradient overflowed")
 
 
 def _moments(matrix: Values, batch_size: int) -> Callable[[int | None], tuple[float, float]]:

@@ -99,7 +99,7 @@ def law_of(runs: Sequence[TrainingRun], target: float) -> tuple[Law | None, str]
 
 
 def scaling_of(runs: Sequence[TrainingRun]) -> Scaling | None:
-    """Return the line of seconds a step, in CPU seconds where the device is a CPU; None: fewer than two sizes."""
+    """Return the line of seconds a step, by the clock of the study; None: fewer than two sizes."""
     segments: dict[int, list[float]] = {}
     for run in runs:
         segments.setdefault(run.batch_size, []).extend(step_seconds(run))

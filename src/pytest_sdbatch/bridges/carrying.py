@@ -38,6 +38,9 @@ def attach(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestRep
     from pytest_sdbatch.storage.codec import encode_record
 
     gate.attach(item, report, record)
+    regressed = gate.verdict_alone(item, report)
+    if regressed is not None:
+        record = replace(record, test_outcome="regressed", reason=regressed)
     junit.attach(item, record)
     vars(report)["sdbatch_record"] = encode_record(record)
     vars(report)["sdbatch_options"] = pytest_items.options_of(item, host_of(item.config)).given("measure")
@@ -79,7 +82,8 @@ def keep(report: pytest.TestReport, host: Host) -> None:
     # A plugin that runs it again says "rerun" in between.
     expected = report.skipped and hasattr(report, "wasxfail")  # to fail, which it did
     test_outcome = report.outcome if report.outcome in ("passed", "skipped") and not expected else "failed"
-    record = replace(record, test_outcome=test_outcome)
+    if test_outcome != "failed" or record.test_outcome != "regressed":
+        record = replace(record, test_outcome=test_outcome)
     if host.workers > 1:
         record = _without_common_facts(record, host.session.environment.must_match)
     host.session.keep(record)

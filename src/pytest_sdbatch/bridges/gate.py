@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _TOLD = "sdbatch_gate"  # attribute of a report: what the gate needs to know of its test
 _BROKEN: pytest.StashKey[bool] = pytest.StashKey()  # of an item: the gate failed its test
+_REGRESSED: pytest.StashKey[str] = pytest.StashKey()  # and for nothing but what a comparison says of a sound case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +150,11 @@ def attach(item: pytest.Item, report: pytest.TestReport, record: Record) -> None
     vars(report)[_TOLD] = {**told, "limited": bool(options.limit())}
 
 
+def verdict_alone(item: pytest.Item, report: pytest.TestReport) -> str | None:
+    """Return against what the case of *item* regressed, where its test failed for nothing else so far."""
+    return item.stash.get(_REGRESSED, None) if report.when == "call" else None
+
+
 def hear(report: pytest.TestReport, host: Host) -> None:
     """Take note of the test of *report*."""
     told = vars(report).get(_TOLD)
@@ -185,4 +191,6 @@ def _failure(item: pytest.Item, host: Host) -> str | None:
     worse = exact_regression(base, now, memory_tolerance=tolerance) if base and not broken else None
     if not broken and worse is None:
         return None
+    if worse is not None and record.outcome is Outcome.OK:
+        item.stash[_REGRESSED] = f"regressed against {host.gate.name}"
     return own_failure(name, broken=broken, worse=worse, baseline=host.gate.name, memory_tolerance=tolerance)

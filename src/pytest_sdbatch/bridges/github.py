@@ -136,11 +136,11 @@ def of_records(
     said, made = set(besides), []
     for record in records:
         name = full_name(record.test, record.case)
-        failed = record.test_outcome == "failed"
+        failed = record.test_outcome in ("failed", "regressed")
         if name in said or not (failed or record.outcome in (Outcome.THROTTLED, Outcome.SPILLED)):
             continue
         sound = record.outcome is Outcome.OK
-        what = "test failed" if sound else record.outcome.value
+        what = ("regressed" if record.counts else "test failed") if sound else record.outcome.value
         why = record.reason or ("it failed after measuring" if sound else "no reason was recorded")
         made.append(_of_case(name, what, [why], Level.ERROR if failed else Level.WARNING, known))
     return made

@@ -205,8 +205,10 @@ def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
             continue
         record, test = records[case.name], gate.tests.get(case.name)
         # One that is not known here is of a worker that died, which is a failed test.
-        if record.test_outcome != "failed" or (test is not None and not test.failed):
-            host.session.keep(replace(record, test_outcome="failed"))
+        if record.test_outcome not in ("failed", "regressed") or (test is not None and not test.failed):
+            if record.test_outcome != "failed":  # the verdict is the gate's own, and its measurement stands
+                said = f"regressed against {gate.name}"
+                host.session.keep(replace(record, test_outcome="regressed", reason=record.reason or said))
             host.config.hook.pytest_runtest_logreport(report=_second_report(case, found, gate))
 
 

@@ -82,21 +82,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(given: argparse.Namespace) -> int:
     """Read, and show or write; return the exit status."""
-    if given.format is not None:
-        return export_runs(given.format, given.runs, given.output, besides=_besides(given))
     from pytest_sdbatch.commands.report_study import show_study
     from pytest_sdbatch.storage.plain import without_collector
     from pytest_sdbatch.storage.report_file import NO_RUN_FILE, check_reports
     from pytest_sdbatch.storage.study_file import is_study
 
+    if any(map(is_study, given.runs)):
+        tracker = [] if given.format is None else ["--format"]
+        return show_study(given.runs, given.output, besides=[*tracker, *_besides(given)])
+    if given.format is not None:
+        return export_runs(given.format, given.runs, given.output, besides=_besides(given))
     try:
         check_reports(given.output, option=OUTPUT, kinds=NO_RUN_FILE)
         if given.verdicts is not None and given.baseline:
             raise OptionError("--verdicts with --baseline", why="both say what regressed", fix="leave one of them out")
     except SdbatchError as error:
         return refused(error)
-    if any(map(is_study, given.runs)):
-        return show_study(given.runs, given.output, besides=_besides(given))
     try:
         with without_collector():
             reported = _reported(given)

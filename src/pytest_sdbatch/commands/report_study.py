@@ -11,8 +11,10 @@ from pytest_sdbatch.commands.refusal import refused
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.report.study import render_study, study_document
-from pytest_sdbatch.storage.report_file import Kind, kind_of, write_report
+from pytest_sdbatch.storage.report_file import NO_RUN_FILE, Kind, check_reports, kind_of, write_report
 from pytest_sdbatch.storage.study_file import is_study, read_study
+
+_OUTPUT = "--output"
 
 
 def show_study(files: Sequence[Path], outputs: Sequence[Path], *, besides: Sequence[str]) -> int:
@@ -26,11 +28,12 @@ def show_study(files: Sequence[Path], outputs: Sequence[Path], *, besides: Seque
     """
     try:
         _check(files, besides)
+        check_reports(outputs, option=_OUTPUT, kinds=NO_RUN_FILE)
         study = read_study(files[0])
         if not outputs:
             print(render_study(study, **screen()))
         for path in outputs:
-            kind = kind_of(path, option="--output")
+            kind = kind_of(path, option=_OUTPUT)
             print(f"report: {write_report(path, kind, _text(study, kind, file=str(files[0])))}")
     except SdbatchError as error:
         return refused(error)

@@ -38,7 +38,7 @@ scaled from one rate by the root of the batch size, and nothing is said of large
 look as if they converged badly. --tune searches the rate of each size first, and adds runs on parts of the data.
 
 exit status, the first that applies:
-   {WRONG}  the command line is wrong, or the data cannot be learned from
+   {WRONG}  the command line is wrong, the data cannot be learned from, or memory or disk did not do
   {NOTHING}  no batch size reached the target: the best loss of each is shown
  130  it was interrupted: the same command with --resume goes on
    {SAID}  else

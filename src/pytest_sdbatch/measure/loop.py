@@ -141,7 +141,7 @@ def _warm_up(
     # Not paused for tracers: here coverage sees the measured code.
     while not agree(warmup_done(seconds, rules)):
         if tell is not None:
-            tell(f"warm-up call {len(seconds) + 1}")
+            tell(f"warm-up {len(seconds) + 1}")
         call = workload.prepare()[0]
         device.synchronize()
         start = device.wall_s()
@@ -244,7 +244,9 @@ def _bytes(reading: Reading) -> int | None:
 def _cold_start(readings: _Readings, *, warm: bool) -> Reading:
     if readings.warmup_s:
         return Reading(value=readings.warmup_s[0])
-    return Reading(reason="this shape ran in this process before" if warm else "the first call did not end")
+    return Reading(
+        reason="this shape ran in this process before" if warm else "the first one of this shape did not end"
+    )
 
 
 def described(error: Exception) -> str:

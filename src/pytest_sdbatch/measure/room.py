@@ -9,7 +9,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import ADDRESS_SPACE, MEMORY, growths
 from pytest_sdbatch.devices import host
 from pytest_sdbatch.devices.device import Device
-from pytest_sdbatch.records import Record
+from pytest_sdbatch.records import PREDICTED, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,7 @@ def too_large(records: Sequence[Record], batch_size: int, device: Device) -> str
         if more > room.free_bytes:
             of = "" if growth.measure == MEMORY else f" of {growth.measure}"
             return (
-                f"predicted not to fit: needs {units.memory(more)}{of} more than is in use, "
-                f"{units.memory(room.free_bytes)} free"
+                f"{PREDICTED}: needs {units.memory(more)}{of} more than is in use, {units.memory(room.free_bytes)} free"
             )
     return None
 

@@ -39,7 +39,7 @@ def choose(points: tuple[Point, ...], others: tuple[Point, ...], within: float) 
 def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> list[str]:
     """Return what the figures answer: a sentence per test and group with at least two batch sizes.
 
-    Only sound records of passed tests count. Tiny models carry no recommendation; a line says so.
+    Only sound records of passed tests count. Tiny models carry no recommendation, only what fits; a line says so.
 
     Args:
         records: of one run.
@@ -86,10 +86,15 @@ def answers_of(
         fewest = 1 if asked_of(members, question).images is not None else 2  # sizes
         sizes = {row.batch_size for row in members if row.counts}
         over = any(row.outcome is Outcome.OVER_LIMIT for row in members)
-        if is_tiny(members[0].model) or (len(sizes) < fewest and (sizes or not over)):
-            continue
+        fits = capacity([measured.records[row.test, row.case] for row in members])
         owned = members[0].model is None or len(names) > 1
-        sentences.append(f"{names[test]} {group}: " if owned else f"{group}: ")
+        title = f"{names[test]} {group}: " if owned else f"{group}: "
+        if is_tiny(members[0].model):
+            sentences += [f"{title}{fits}"] if fits else []
+            continue
+        if len(sizes) < fewest and (sizes or not over):
+            continue
+        sentences.append(title)
         if not sizes:
             sentences[-1] += "no answer, because no size that was measured keeps the limits"
             continue
@@ -97,7 +102,6 @@ def answers_of(
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
         sentences[-1] += _answer(members, measured, question, choose)
-        fits = capacity([measured.records[row.test, row.case] for row in members])
         sentences[-1] += f"; {fits}" if fits else ""
         if any(row.unreliable and row.answers for row in members):
             sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
@@ -276,6 +280,7 @@ def _sentence(members: Sequence[Row], measured: Measured, question: Question, ch
         said += f"; up to batch size {choice.scaling.curve.free_up_to} a larger batch is free: a call takes no longer"
     if question.price_per_s is not None:
         said += f"; ${units.number(choice.spot.seconds_per_image * question.price_per_s * 1000)} per 1000"
+        said += f" {'images' if members[0].frames is None else 'videos'}"
     if question.objective == Objective.COST:
         said += "; without the cold start, which --sd-images=N shares among so many"
     return said

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.calibration import EFFECTS, STORED_RUNS, Calibration, CaseCalibration, Detectable
 from pytest_sdbatch.analysis.noise import Noise
+from pytest_sdbatch.nouns import either
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Cell, Column, blocks_by_test, lay_out, to_string, wrapped
 
@@ -81,8 +82,8 @@ def _stored(found: Calibration) -> Iterator[str]:
 def _advice(worst: CaseCalibration, most: Detectable, found: Calibration) -> Iterator[str]:
     yield (
         f"{_name(worst, found)} is noisy: nothing below {units.share(min(most.in_a_job, _MOST))} is found. What helps: "
-        "a quiet machine (end other work on it); clocks that its administrator has fixed; longer calls, such as more "
-        "steps or a larger batch; more pairs or runs"
+        "a quiet machine (end other work on it); clocks that its administrator has fixed; longer rounds, such as of "
+        "more steps or a larger batch; more pairs or runs"
     )
 
 
@@ -107,10 +108,11 @@ def _slowdown(value: float) -> str:
 def _columns(found: Calibration) -> list[Column]:
     pairs = [look for look, _ in found.config.look_shares]
     new_runs = list(found.known[0][1].by_runs) if found.known else []
+    nouns = either(case.place.nouns for case in found.cases)
     drifts = any(case.noise is not None and case.noise.drifts for case in found.cases)
     return [
         Column("case", "case", left=True),
-        Column("call", "per call", drop=5),
+        Column("call", nouns.per_call, drop=5),
         Column("within", "stdev\nwithin", drop=2),
         Column("between", "stdev\nbetween"),
         *([Column("alike", "neighbours\nalike", drop=4)] if drifts else []),

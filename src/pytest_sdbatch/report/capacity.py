@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.forecast import MEMORY, WHOLE, Growth, growths, largest_that_fits
+from pytest_sdbatch.analysis.forecast import MEMORY, WHOLE, Growth, end_of_memory, growths
 from pytest_sdbatch.analysis.memory_fit import Largest
 from pytest_sdbatch.records import Outcome, Record
 
 _ENOUGH_SIZES = 3  # for two slopes, so that it is news if they do not agree
+_FARTHEST = 8  # times the largest size that was measured: so far predictions were held against measurements
+_FLAT = "{} does not measurably grow with the batch up to {}: no limit in sight"
+_EXACT = 100  # batch sizes from here on are told with two digits
 
 
 def capacity(records: Sequence[Record]) -> str:
     """Return the largest batch size that was measured, and the one that is predicted to fit; empty where neither ends.
 
-    ``at least 16 fit, about 41 (36 to 44) would, vae_decode runs out first``, ``12 is the largest measured that fits``,
+    ``at least 16 fit, about 41 (36 to 44) would in the 24.0 GiB there were, vae_decode runs out first``,
+    ``12 is the largest measured that fits``, ``at least 16 fit, more than 128 would in the 16.5 GiB there were``,
     ``at least 4 fit; measure 8 as well to learn where memory ends: so far it does not grow evenly``
 
     Args:
@@ -26,15 +30,21 @@ def capacity(records: Sequence[Record]) -> str:
     if measured is None:
         return ""
     found = growths(records)
-    predicted = largest_that_fits(found)
-    most = None if predicted is None else predicted.estimate
+    end = end_of_memory(found)
+    most = None if end is None else end.largest.estimate
     larger = [record for record in records if record.case.batch_size > measured]
     failed = min((record.case.batch_size for record in larger if record.outcome.did_not_fit), default=None)
     would = ""
-    if predicted is not None and most is not None and most > measured:
-        would = f", about {most}{_between(predicted)} would{_first_out(found, most + 1)}"
-        if failed is not None and failed <= most:
-            would = f"; {failed} did not, though about {most}{_between(predicted)} were predicted to"
+    if end is not None and most is not None and most > measured:
+        said, there = predicted(end.largest, measured), _there(end.growth)
+        if not end.growth.fit.grows:
+            would = _flat(end.growth) if failed is None else ""
+        elif failed is not None and failed <= most:
+            would = f"; {failed} did not, though {said} were predicted to in {there}" if said else ""
+        elif said:
+            would = f", {said} would in {there}{_first_out(found, most + 1) if most <= _FARTHEST * measured else ''}"
+    elif end is None:
+        would = next((_flat(one) for one in found if _is_endless(one) and failed is None), "")
     ended = failed is not None or any(
         record.outcome is Outcome.SKIPPED and most is not None and record.case.batch_size > most for record in larger
     )
@@ -43,6 +53,53 @@ def capacity(records: Sequence[Record]) -> str:
     if not would and not larger and len({record.case.batch_size for record in records}) >= _ENOUGH_SIZES:
         would = _uneven(found)
     return f"at least {measured} fit{would}" if would else ""
+
+
+def predicted(largest: Largest, measured: int) -> str:
+    """Return how many are predicted to fit, no farther than was shown to hold; empty where nothing can be said.
+
+    ``about 41 (36 to 44)``, ``about 120 (110 or more)``, ``more than 128``
+
+    Args:
+        largest: as the lines have it.
+        measured: the largest size that ran.
+
+    """
+    end = _FARTHEST * measured
+    if largest.estimate is None or largest.estimate > end:
+        low = end if largest.low is None else min(largest.low, end)
+        if low == end:
+            return f"more than {end}"
+        return f"{_rounded(low, down=True)} or more" if low > measured else ""
+    about = f"about {_rounded(largest.estimate)}"
+    if largest.low is None or largest.low == largest.high == largest.estimate:
+        return about
+    low_text = _rounded(largest.low, down=True)
+    if largest.high is None or largest.high > end:
+        return f"{about} ({low_text} or more)"
+    return f"{about} ({low_text} to {_rounded(largest.high)})"
+
+
+def _rounded(size: int, *, down: bool = False) -> str:
+    """Return a predicted batch size as exactly as it can be meant: two digits from 100 on."""
+    if size < _EXACT:
+        return str(size)
+    step = 10 ** (len(str(size)) - 2)
+    return units.count((size // step if down else round(size / step)) * step)
+
+
+def _there(growth: Growth) -> str:
+    """Return how much memory there was when the largest size ran."""
+    what = "" if growth.measure == MEMORY else f" of {growth.measure}"
+    return f"the {units.memory(growth.limit_bytes or 0)}{what} there were"
+
+
+def _flat(growth: Growth) -> str:
+    return f"; {_FLAT.format('memory', growth.fit.last_probe)}"
+
+
+def _is_endless(growth: Growth) -> bool:
+    return growth.limit_bytes is not None and growth.fit.agreed and not growth.fit.grows
 
 
 def _uneven(found: Sequence[Growth]) -> str:
@@ -69,12 +126,6 @@ def _first_out(found: Sequence[Growth], batch_size: int) -> str:
     return ""
 
 
-def _between(predicted: Largest) -> str:
-    if predicted.low is None or (predicted.low == predicted.high == predicted.estimate):
-        return ""
-    return f" ({predicted.low} or more)" if predicted.high is None else f" ({predicted.low} to {predicted.high})"
-
-
 def fits_within(records: Iterable[Record], limit_bytes: float) -> list[str]:
     """Return the largest batch size that is predicted to fit *limit_bytes*, or why none is, a line per test and group.
 
@@ -96,9 +147,10 @@ def _within(group: str, records: Sequence[Record], limit_bytes: float) -> str:
         return f"{limit}: {group} needs three batch sizes that ended well before it can be predicted what fits"
     if not found.fit.agreed:
         return f"{limit}: {group} needs a batch size more before it can be predicted what fits"
-    largest = found.largest_batch(limit_bytes)
-    if largest.estimate is None:
-        return f"{limit}: {group} shows no end"
+    largest, measured = found.largest_batch(limit_bytes), found.fit.last_probe
     if largest.estimate == 0:
         return f"{limit}: not one image of {group} is predicted to fit"
-    return f"{limit}: about {largest.estimate}{_between(largest)} of {group} fit, a prediction"
+    if not found.fit.grows and (largest.estimate is None or largest.estimate > measured):
+        return f"{limit}: {_FLAT.format(f'memory of {group}', measured)}"
+    said = predicted(largest, measured)
+    return f"{limit}: {said} of {group} fit, a prediction" if said else f"{limit}: at least {measured} of {group} fit"

@@ -15,7 +15,9 @@ _MARKUP = frozenset("\\`*_{}[]()#!|~")
 _MARKED = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 # What the sites that render Markdown obey in text, whatever stands before it: people (@team), references (#1, GH-1),
 # addresses, emoji (:tada:). An empty comment behind the sign keeps them from it.
-_CALLED = re.compile(r"@|#(?=\d)|(?<=\bGH)-(?=\d)|:(?=//|[\w+-]+:)|(?<=\bww)w(?=\.)", re.IGNORECASE)
+_CALLED = re.compile(
+    r"@|#(?=\d)|(?<=\bGH)-(?=\d)|:(?=//|(?!\d+:)[\w+-]+:|(?:100|1234):)|(?<=\bww)w(?=\.)", re.IGNORECASE
+)
 _COMMENT = "<!-- -->"
 # Two of these make a formula of what is between them, and no backslash helps. One before a price ends none.
 _DOLLAR = re.compile(r"(?<!\S)\$(?=[\d ])|(\$)")

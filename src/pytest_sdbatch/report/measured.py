@@ -71,7 +71,7 @@ def of_runs(runs: Iterable[Run]) -> Measured:
             found.setdefault(record.key, []).append(record)
     records, timings = {}, {}
     for key, several in found.items():
-        bad = [record for record in several if record.outcome is not Outcome.OK or record.test_outcome != "passed"]
+        bad = [record for record in several if not record.counts]
         records[key] = bad[0] if bad else _together(several)
         timed = [record for record in several if record.rounds]
         if timed and all(record.outcome is Outcome.OVER_LIMIT for record in bad):
@@ -81,8 +81,11 @@ def of_runs(runs: Iterable[Run]) -> Measured:
 
 def _together(several: Sequence[Record]) -> Record:
     fullest = max(several, key=_fullness)
+    said = next((record for record in several if record.test_outcome != "passed"), several[0])
     return replace(
         next((record for record in several if record.output_check != "checked"), several[0]),
+        test_outcome=said.test_outcome,
+        reason=said.reason,
         memory_round=fullest.memory_round,
         memory_round_reason=fullest.memory_round_reason,
         rounds=tuple(reading for record in several for reading in record.rounds),

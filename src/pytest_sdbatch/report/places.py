@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.comparable import Weight
+from pytest_sdbatch.analysis.comparable import Weight, fact_name, fact_text
 from pytest_sdbatch.records import Fact
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.sources import Source
@@ -63,7 +63,7 @@ def unknown(source: Source) -> Iterator[str]:
     """Yield why facts and figures are not known there, a line per reason."""
     by_reason: dict[str, list[str]] = {}
     for key, reason in source.environment.unknown.items():
-        by_reason.setdefault(reason, []).append(key.replace("_", " "))
+        by_reason.setdefault(reason, []).append(fact_name(key))
     for reason, keys in by_reason.items():
         yield plain(f"{', '.join(keys)}: {reason}")
 
@@ -71,13 +71,11 @@ def unknown(source: Source) -> Iterator[str]:
 def _rows(sources: Sequence[Source], weight: Weight) -> Iterator[FactRow]:
     sides = [getattr(source.environment, _PARTS[weight]) for source in sources]
     for key in dict.fromkeys(key for facts in sides for key in facts):
-        values = tuple(_value(facts.get(key)) for facts in sides)
-        yield FactRow(name=plain(key.replace("_", " ")), weight=weight, values=values)
+        values = tuple(_value(key, facts.get(key)) for facts in sides)
+        yield FactRow(name=plain(fact_name(key)), weight=weight, values=values)
 
 
-def _value(fact: Fact) -> str:
-    if fact is None:
-        return _UNKNOWN
-    if isinstance(fact, bool):
+def _value(key: str, fact: Fact) -> str:
+    if isinstance(fact, bool) and fact_text(key, fact) == str(fact):
         return "yes" if fact else "no"
-    return plain(str(fact))
+    return plain(fact_text(key, fact))

@@ -59,7 +59,7 @@ def counted(table: Sequence[Row]) -> str:
 
 def worst_first(row: Row) -> int:
     """Return what sorts rows: a failed test, then what has no figures or doubtful ones, then the rest as it was."""
-    if row.test_outcome == "failed":
+    if row.test_outcome in ("failed", "regressed"):
         return 0
     if row.outcome in (Outcome.OOM, Outcome.SKIPPED):
         return 2

@@ -28,7 +28,7 @@ _COLUMNS = (
     Column("first", "first\nimage"),
     Column("peak", "peak\nmemory", drop=1),
     Column("energy", "energy", drop=3),
-    Column("cost", "$ per\n1000", drop=2),
+    Column("cost", "$ per 1000,\nincl. loading", drop=2),
     Column("how", "", left=True),
 )
 _OPTIONAL = ("energy", "cost")
@@ -190,7 +190,8 @@ def _peak_at(size: int, there: Sequence[Row]) -> float | None:
 def split_sentence(plan: Plan, question: Question) -> str:
     """Return the recommended split, what it gains and what it costs.
 
-    ``16 images: 4x4, 3.10 s, 14 % faster than 1x16, 2.00 GiB less than 16x1; first image after 775 ms; $0.41 per 1000``
+    ``16 images: 4x4, 3.10 s, 14 % faster than 1x16, 2.00 GiB less than 16x1; first image after 775 ms;
+    $0.41 per 1000 images, incl. loading``
     """
     chosen, of = plan.chosen, units.count(question.images or 0, plan.unit)
     if chosen is None:
@@ -202,7 +203,7 @@ def split_sentence(plan: Plan, question: Question) -> str:
     parts = [f"{of}{aim}: {chosen.text}", units.duration(chosen.seconds), *_compared(plan, chosen)]
     said = f"{', '.join(parts)}; first {plan.unit} after {units.duration(chosen.first_image_s)}"
     if question.price_per_s is not None:
-        said += f"; {_dollars(plan, chosen, question.price_per_s)} per 1000"
+        said += f"; {_dollars(plan, chosen, question.price_per_s)} per 1000 {plan.unit}s, incl. loading"
     return said
 
 
@@ -212,10 +213,14 @@ def _compared(plan: Plan, chosen: Split) -> Iterable[str]:
     smallest, largest = measured[0], measured[-1]
     fastest = min(measured, key=lambda split: (split.seconds, split.batch_size))
     faster = smallest.seconds / chosen.seconds - 1
-    if smallest is not chosen and faster >= _WORTH_SAYING:
+    if smallest is not chosen and faster >= 1:
+        yield f"{units.times(faster + 1)} as fast as {smallest.text}"
+    elif smallest is not chosen and faster >= _WORTH_SAYING:
         yield f"{units.share(faster)} faster than {smallest.text}"
     slower = chosen.seconds / fastest.seconds - 1
-    if slower >= _WORTH_SAYING:
+    if slower >= 1:
+        yield f"takes {units.times(slower + 1)} as long as {fastest.text}"
+    elif slower >= _WORTH_SAYING:
         yield f"{units.share(slower)} slower than {fastest.text}"
     if largest.peak_bytes is not None and chosen.peak_bytes is not None:
         less = largest.peak_bytes - chosen.peak_bytes

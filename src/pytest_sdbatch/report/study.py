@@ -11,8 +11,8 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.best_batch import seconds_to_target
 from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
 from pytest_sdbatch.analysis.claims import Claim, Standing, amount
-from pytest_sdbatch.analysis.learning_curve import convergence_rate
-from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
+from pytest_sdbatch.analysis.learning_curve import End, convergence_rate
+from pytest_sdbatch.analysis.learning_runs import Clock, Part, Study, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, figures_of
 from pytest_sdbatch.report.escape import markdown, plain
@@ -79,6 +79,7 @@ def study_data(study: Study) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "target": study.target,
+        "clock": study.clock.value,
         "rates": {"policy": study.policy.value, "from": study.rates_from, "tuned_here": study.tuned_here},
         "sizes": [_row_data(row) for row in figures.rows],
         "runs": [_run_data(run) for run in study.runs],
@@ -97,6 +98,7 @@ def study_data(study: Study) -> dict[str, Any]:
         else {"size": _bounds(best.size), "within_a_tenth": [best.low, best.high], "seconds": best.seconds},
         "claims": [
             {
+                "key": claim.key.value,
                 "heading": claim.heading,
                 "claim": claim.claim,
                 "standing": claim.standing.value,
@@ -209,7 +211,8 @@ def about(study: Study) -> Iterator[str]:
     data = study.data
     yield (
         f"{plain(data.name)}: {units.count(data.train_images, 'image')} to train on, {data.held_out_images:,} held "
-        f"out; {data.side}x{data.side}, {data.classes} class{'es' if data.classes != 1 else ''}; a network of "
+        f"out; {data.side}x{data.side}, {'grey' if data.channels == 1 else 'in colour'}, {data.classes} "
+        f"class{'es' if data.classes != 1 else ''}; a network of "
         f"{units.magnitude(data.parameters)} parameters"
     )
     yield (
@@ -220,7 +223,7 @@ def about(study: Study) -> Iterator[str]:
 
 def legend(study: Study, figures: Figures) -> Iterator[str]:
     """Yield what the columns of the table mean, and what of it is doubtful."""
-    clock = "CPU time" if study.facts.get("device_kind") == "cpu" else "wall time"
+    clock = "CPU time" if study.clock is Clock.CPU else "wall time"
     yield f"in brackets: 95 % limits over seeds; seconds: {clock} of the steps, evaluations left out"
     if _was_shared(study):
         yield (
@@ -232,13 +235,15 @@ def legend(study: Study, figures: Figures) -> Iterator[str]:
     yield from _legend_of_device(figures)
     known = study.facts.get("classifier_accuracy")
     if isinstance(known, float):
+        made = max((run.quality.images for run in study.runs if run.quality), default=0)
         yield (
-            "validation accuracy: of generated images, by a classifier that saw real ones only, and is right on "
+            f"validation accuracy: of {units.count(made, 'generated image')} of each network, by a classifier that saw "
+            "real ones only, and is right on "
             f"{units.share(known)} of those held out"
         )
     else:
         yield f"validation accuracy: not known ({figures.rows[0].accuracy.reason})"
-    missed = [run for run in study.of(Part.TABLE) if run.end.value != "reached"]
+    missed = [run for run in study.of(Part.TABLE) if run.end is not End.REACHED]
     for run in missed:
         yield f"batch size {run.batch_size}, seed {run.seed}: {run.end.value}: {run.reason}"
     untuned = [rate for rate in study.rates if not rate.interior]
@@ -261,7 +266,7 @@ def _was_shared(study: Study) -> bool:
     """Return whether the steps of the table waited for a core: their wall time is longer than their CPU time."""
     ends = [run.evaluations[-1] for run in study.of(Part.TABLE)]
     wall_s, cpu_s = sum(last.wall_s for last in ends), sum(last.seconds for last in ends)
-    return study.facts.get("device_kind") == "cpu" and study.facts.get("threads") == 1 and wall_s > _SHARED * cpu_s
+    return study.clock is Clock.CPU and wall_s > _SHARED * cpu_s
 
 
 def size_columns(figures: Figures) -> tuple[Column, ...]:

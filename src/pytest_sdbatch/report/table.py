@@ -76,8 +76,8 @@ class Row:
 
     @property
     def counts(self) -> bool:
-        """Whether the figures may answer a question: a sound measurement in a test that passed."""
-        return self.outcome is Outcome.OK and self.test_outcome == "passed" and self.call_s is not None
+        """Whether the figures may answer a question: a sound measurement in a test that nothing but the gate failed."""
+        return self.outcome is Outcome.OK and self.test_outcome in _SOUND and self.call_s is not None
 
     @property
     def answers(self) -> bool:
@@ -87,10 +87,13 @@ class Row:
     @property
     def outcome_text(self) -> str:
         """The outcome, or what pytest said of a test whose measurement was sound."""
+        if self.outcome is Outcome.OK and self.test_outcome == "regressed":
+            return "regressed"
         spoiled = self.outcome.has_numbers and self.test_outcome != "passed"
         return f"test {self.test_outcome}" if spoiled else self.outcome.value
 
 
+_SOUND = ("passed", "regressed")  # of a test whose figures answer
 COLUMNS = (
     Column("case", "case", left=True),
     Column("call", "per call"),
@@ -285,7 +288,9 @@ def _notes(record: Record) -> Iterator[str]:
     yield from _notes_on_device(record)
     if _counted_inside(record):
         yield "one call made all batches of a round: per call is the share of one batch, and all images come at its end"
-    if record.test_outcome != "passed":
+    if record.test_outcome == "regressed":
+        yield f"{record.reason or 'regressed'}, so this is no baseline"
+    elif record.test_outcome != "passed":
         yield f"the test {record.test_outcome} after measuring, so this is no baseline"
     if not record.rounds:
         yield "no round was recorded"

@@ -10,7 +10,8 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, growths
 from pytest_sdbatch.grid.training import STEP, Training
 from pytest_sdbatch.nouns import TRAINING
-from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.records import Record
+from pytest_sdbatch.report.capacity import predicted
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows, throughput
 
@@ -169,11 +170,7 @@ def _fits(record: Record) -> str:
         return "no"
     if record.outcome.has_numbers and record.rounds:
         return "measured"
-    return "no, predicted" if record.outcome is Outcome.SKIPPED and _is_predicted(record) else UNKNOWN
-
-
-def _is_predicted(record: Record) -> bool:
-    return (record.reason or "").startswith(("predicted not to fit", "batch size"))
+    return "no, predicted" if record.predicted_not_to_fit else UNKNOWN
 
 
 def _sentence(members: Sequence[TrainingRow]) -> str:
@@ -226,9 +223,8 @@ def _beyond(curve: Sequence[TrainingRow], size: int) -> str:
         if growth.limit_bytes is None:
             return ""
         end = growth.largest_batch(growth.limit_bytes)
-        if end.estimate is not None and end.estimate > size:
-            between = "" if end.low is None or end.high is None else f", {end.low} to {end.high}"
-            return f" (predicted: about {end.estimate}{between})"
+        if end.estimate is not None and end.estimate > size and growth.fit.grows and (said := predicted(end, size)):
+            return f" (predicted: {said} in the {units.memory(growth.limit_bytes)} there were)"
     return ""
 
 

@@ -8,7 +8,7 @@ from pytest_sdbatch.storage.plain import join
 
 PEAKS = ("peak_allocated_bytes", "peak_reserved_bytes", "host_peak_bytes")  # of Round: what peak memory may mean
 
-_TEST_OUTCOMES = ("passed", "failed", "skipped")
+_TEST_OUTCOMES = ("passed", "failed", "skipped", "regressed")
 
 
 def check_record(record: Record, path: str) -> None:

@@ -23,7 +23,8 @@ def settled(stored: Stored) -> dict[tuple[str, str], Entry]:
     return {
         key: entry
         for key, entry in last.items()
-        if entry.record.test_outcome != "failed" and entry.record.outcome not in (Outcome.SKIPPED, Outcome.OVER_LIMIT)
+        if entry.record.test_outcome not in ("failed", "regressed")
+        and entry.record.outcome not in (Outcome.SKIPPED, Outcome.OVER_LIMIT)
     }
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import itertools
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.learning_curve import End
-from pytest_sdbatch.analysis.learning_runs import Study, TrainingRun
+from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.storage.exclusive import check_target, failure, place_new, read_whole, write_new
 from pytest_sdbatch.storage.journal import make_folder
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MOST_BYTES = 64 * 2**20
 _KIND = "sdbatch-study"
-_BEGINNING = 1024  # bytes in which a file says what it is
+_END = 1024  # bytes in which a file says what it is: another program may have sorted its keys
 T = TypeVar("T")
 
 
@@ -61,12 +62,15 @@ def read_study(path: Path) -> Study:
 
 
 def is_study(path: Path) -> bool:
-    """Return whether *path* begins as a study does; what cannot be read is none."""
+    """Return whether *path* says at one of its ends that it is a study; what cannot be read is none."""
     try:
         with path.open("rb") as file:
-            return re.match(rb'\s*\{\s*"kind"\s*:\s*"sdbatch-study"', file.read(_BEGINNING)) is not None
+            ends = file.read(_END)
+            file.seek(max(file.seek(0, os.SEEK_END) - _END, 0))
+            ends += file.read(_END)
     except OSError:
         return False
+    return re.search(rb'"kind"\s*:\s*"sdbatch-study"', ends) is not None
 
 
 class StudyJournal:
@@ -213,11 +217,22 @@ def _read(path: Path, kind: type[T]) -> T:
         runs = found.runs if isinstance(found, Study) else (found,) if isinstance(found, TrainingRun) else ()
         for index, run in enumerate(runs):
             _check_run(run, f"content.runs[{index}]")
-        if isinstance(found, Study) and found.target <= 0:
-            raise RunFileError(f"content.target: {found.target} is no loss")
+        if isinstance(found, Study):
+            _check_study(found)
     except RunFileError as error:
         raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
     return found
+
+
+def _check_study(study: Study) -> None:
+    """Refuse what no study can have been: tables and claims follow from a table of runs, and are held against it."""
+    if study.target <= 0:
+        raise RunFileError(f"content.target: {study.target} is no loss")
+    if not study.sizes:
+        raise RunFileError("content.runs: none of a constant batch size on all of the data, which a study begins with")
+    for index, run in enumerate(study.runs):
+        if run.part is Part.COUNT and run.batch_size not in study.sizes:
+            raise RunFileError(f"content.runs[{index}]: short epochs of a batch size that the table lacks")
 
 
 def _check_run(run: TrainingRun, path: str) -> None:

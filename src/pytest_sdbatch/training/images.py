@@ -22,6 +22,7 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _LEFTOVERS = "__MACOSX"  # beside the folders of an archive, with a file of the name of each of theirs
 _ORIENTATION = 0x0112  # in what a camera writes; from 5 on width and height change places
 _SIXTEEN_BITS = 2**16 - 1
+_DATA = "sd_train_data"
 _OTHER_FOLDERS = "resize or crop them, or give each size a folder and a run of its own"
 
 
@@ -156,14 +157,14 @@ def pixels_of(image: Any) -> Any:
     return flat.view(image.height, image.width, 3).permute(2, 0, 1)
 
 
-def read_images(paths: Sequence[Path], *, height: int, width: int, spelled: str = "sd_train_data") -> Any:
+def read_images(paths: Sequence[Path], *, height: int, width: int) -> Any:
     """Return a float tensor (images, 3, *height*, *width*) from -1 to 1; images of another size are resized."""
     import torch
     from PIL import Image
 
     made = []
     for path in paths:
-        picture = read_image(path, spelled=spelled)
+        picture = read_image(path, spelled=_DATA)
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling.BICUBIC)
         made.append(pixels_of(picture).float() / 127.5 - 1.0)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation
+from pytest_sdbatch.analysis.learning_runs import Clock
 from pytest_sdbatch.records import Reading
 from pytest_sdbatch.training.sampler import Sampler
 from pytest_sdbatch.training.schedules import Schedule, Stage, Stop
@@ -21,6 +22,17 @@ KEEP_EVERY_S = 10.0  # between two states on the disk
 Keep = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 Watch = Callable[["Learner", Evaluation], None]
 Energy: TypeAlias = Callable[[], Reading] | None
+
+
+def clock_of(device: Any) -> Clock:
+    """Return by which clock steps are timed on the torch *device*.
+
+    On a CPU by the process's own, which others on the machine do not touch; but that of several threads is their sum,
+    and a GPU has none.
+    """
+    import torch
+
+    return Clock.CPU if device.type == "cpu" and torch.get_num_threads() == 1 else Clock.WALL
 
 
 class Learner:
@@ -46,8 +58,7 @@ class Learner:
         self.steps, self.examples, self.seconds, self.wall_s = 0, 0, 0.0, 0.0
         self.joules = Reading(reason="it was not read") if energy is None else Reading(value=0.0)
         self._energy = energy
-        # On a CPU its own time: others on the machine do not count. A GPU has none.
-        self._clock = time.process_time if task.device.type == "cpu" else time.perf_counter
+        self._clock = time.process_time if clock_of(task.device) is Clock.CPU else time.perf_counter
 
     def advance(self, stage: Stage) -> Stop | None:
         """Make the steps of *stage*, timed as a whole; return that the loss was no number, where it was none."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 BATCHES = 16  # of the study's, 16 examples each: 32 of 8 take twice as long, for limits that are a tenth nearer
 MOST_BYTES = 8 * 2**30
+CHECKPOINTS = 6  # of a run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,24 +50,44 @@ def measure_noise_scale(
         batches: 16 or more, of 256 examples in all or more, each drawn at random.
         batch_size: examples in each of *batches*.
         optimizer: Adam or AdamW that has trained *parameters*: the noise scale is also taken in its measure.
-        most_bytes: that the gradients, kept side by side, may take.
+        most_bytes: that the gradients, kept side by side, may take; all else is of the length of one of them.
 
     Raises:
         TooFewSamples: for fewer batches or examples.
-        SdbatchError: for gradients that do not fit, or are not finite.
+        SdbatchError: for gradients that do not fit, or are not finite, a loss that has none, and batches of a size
+            that is not *batch_size*.
 
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    rows = _gradients(loss, trained, list(batches), most_bytes)
+    drawn = _held(batches, trained, most_bytes)
+    _check_sizes(drawn, batch_size)
+    rows = _gradients(loss, trained, drawn)
     weights = _adam_weights(optimizer, trained)
-    try:
+    with _told():
         plain = noise_scale(_products(rows), batch_size=batch_size)
-        adam = None if weights is None else noise_scale(_products(rows * weights), batch_size=batch_size)
+        adam = None
+        if weights is not None:
+            rows *= weights  # in place: a second matrix would be as large
+            adam = noise_scale(_products(rows), batch_size=batch_size)
+    return MeasuredNoise(plain=plain, adam=adam)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Let what is wrong with products of gradients be an error of ours."""
+    try:
+        yield
     except ValueError as error:
         if isinstance(error, SdbatchError):
             raise
         raise SdbatchError(f"no noise scale: {error}") from None
-    return MeasuredNoise(plain=plain, adam=adam)
+
+
+def checkpoints(images: int) -> Sequence[int]:
+    """Return the examples at which gradients are read: none, then from a fifth of the images to four times as many."""
+    first = max(1, images // 5)
+    steps = CHECKPOINTS - 2
+    return [0, *(round(first * 20 ** (step / steps)) for step in range(steps + 1))]
 
 
 def read_noise(
@@ -75,13 +98,12 @@ def read_noise(
     *,
     seed: int,
     data: str = "all",
-    examples: int = FEWEST_EXAMPLES,
 ) -> NoiseReading:
-    """Return the noise scale of the study's *network* at an *evaluation*, on *examples* of *task* drawn with *seed*."""
+    """Return the noise scale of the study's *network* at an *evaluation*, on examples of *task* drawn with *seed*."""
     import torch
 
     random = torch.Generator().manual_seed(seed)
-    size = examples // BATCHES
+    size = FEWEST_EXAMPLES // BATCHES
     start = time.process_time()
     batches = [_random_batch(task, size, random) for _ in range(BATCHES)]
     found = measure_noise_scale(
@@ -101,27 +123,38 @@ def read_noise(
     )
 
 
-def split_noise(task: DenoisingTask, network: Any, *, seed: int, examples: int = FEWEST_EXAMPLES) -> NoiseSplit:
-    """Return which part of the variance of a gradient is the image's, the timestep's and the drawn noise's."""
+def split_noise(task: DenoisingTask, network: Any, *, seed: int) -> NoiseSplit:
+    """Return which part of the variance of a gradient is the image's, the timestep's and the drawn noise's.
+
+    Raises:
+        SdbatchError: for gradients that do not fit, or are not finite.
+
+    """
     import torch
 
     random = torch.Generator().manual_seed(seed)
-    size = examples // BATCHES
+    size = FEWEST_EXAMPLES // BATCHES
     base = [_random_batch(task, size, random) for _ in range(BATCHES)]
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
 
-    def rows(batches: Sequence[Any]) -> Any:
-        return _gradients(lambda triples: task.loss(network, triples), parameters, batches, MOST_BYTES)
+    def loss(triples: Any) -> Any:
+        return task.loss(network, triples)
 
-    gradients = rows(base)
-    renoised = rows([task.redraw(triples, random, timesteps=False) for triples in base])
-    redrawn = rows([task.redraw(triples, random, timesteps=True) for triples in base])
-    return noise_split(
-        _products(gradients),
-        batch_size=size,
-        same_image_and_timestep=(gradients * renoised).sum(1).double().cpu().numpy(),
-        same_image=(gradients * redrawn).sum(1).double().cpu().numpy(),
-    )
+    gradients = _gradients(loss, parameters, _held(base, parameters, MOST_BYTES))
+
+    def with_own(batches: Iterable[Any]) -> Any:
+        """Return the product of each gradient with that of the batch in its place: one more at a time is kept."""
+        row = torch.empty_like(gradients[0])
+        products = []
+        for own, triples in zip(gradients, batches, strict=True):
+            _write_gradient(loss, parameters, triples, row)
+            products.append((own * row).sum())
+        return torch.stack(products).double().cpu().numpy()
+
+    renoised = with_own([task.redraw(triples, random, timesteps=False) for triples in base])
+    redrawn = with_own([task.redraw(triples, random, timesteps=True) for triples in base])
+    with _told():
+        return noise_split(_products(gradients), batch_size=size, same_image_and_timestep=renoised, same_image=redrawn)
 
 
 def _random_batch(task: DenoisingTask, size: int, random: Any) -> Any:
@@ -130,31 +163,61 @@ def _random_batch(task: DenoisingTask, size: int, random: Any) -> Any:
     return task.draw(torch.randint(0, task.data.train_count, (size,), generator=random), random)
 
 
-def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: Sequence[Any], most_bytes: int) -> Any:
+def _held(batches: Iterable[Any], parameters: Sequence[Any], most_bytes: int) -> Sequence[Any]:
+    """Return *batches*; gradients that would not fit are refused before all of them are held."""
+    length = sum(parameter.numel() for parameter in parameters)
+    if not length:
+        raise SdbatchError("no noise scale: no parameter is trained", why="none of them has requires_grad set")
+    most = most_bytes // (4 * length)
+    held = batches if isinstance(batches, Sequence) else list(itertools.islice(batches, most + 1))
+    if len(held) > most:
+        needed = 4 * length * len(held)
+        count = f"{len(held)}{'' if held is batches else ' or more'}"
+        raise SdbatchError(
+            f"no noise scale: {count} gradients of {length:,} parameters take {needed / 2**30:.1f} GiB",
+            why=f"they are kept side by side, and {most_bytes / 2**30:.1f} GiB is the most that was allowed",
+            fix="train fewer parameters (LoRA), or pass most_bytes where there is room",
+        )
+    return held
+
+
+def _check_sizes(batches: Sequence[Any], batch_size: int) -> None:
+    """Refuse batches of another size, where it can be seen: the noise scale would be wrong by as much."""
+    for number, batch in enumerate(batches, start=1):
+        part = next(iter(batch.values()), None) if isinstance(batch, Mapping) else batch
+        part = part[0] if isinstance(part, (tuple, list)) and part else part
+        shape = tuple(getattr(part, "shape", ()))
+        if shape and shape[0] != batch_size:
+            raise SdbatchError(
+                f"no noise scale: batch {number} of {len(batches)} has {shape[0]} examples, and batch_size is "
+                f"{batch_size}",
+                why="each of them counts as one of that size",
+                fix="give the size that they have; a DataLoader leaves out the rest of an epoch by drop_last=True",
+            )
+
+
+def _gradients(loss: Callable[[Any], Any], parameters: Sequence[Any], batches: Sequence[Any]) -> Any:
     """Return the gradient of each batch as a row."""
     import torch
 
     length = sum(parameter.numel() for parameter in parameters)
-    if not length:
-        raise SdbatchError("no noise scale: no parameter is trained", why="none of them has requires_grad set")
-    needed = 4 * length * len(batches)
-    if needed > most_bytes:
-        raise SdbatchError(
-            f"no noise scale: {len(batches)} gradients of {length:,} parameters take {needed / 2**30:.1f} GiB",
-            why=f"they are kept side by side, and {most_bytes / 2**30:.1f} GiB is the most that was allowed",
-            fix="train fewer parameters (LoRA), or pass most_bytes where there is room",
-        )
     rows = torch.empty((len(batches), length), device=parameters[0].device)
     for row, batch in zip(rows, batches, strict=True):
-        found = torch.autograd.grad(_scalar(loss(batch)), parameters, allow_unused=True)
-        torch.cat(
-            [
-                (torch.zeros_like(parameter) if part is None else part).detach().float().flatten()
-                for part, parameter in zip(found, parameters, strict=True)
-            ],
-            out=row,
-        )
+        _write_gradient(loss, parameters, batch, row)
     return rows
+
+
+def _write_gradient(loss: Callable[[Any], Any], parameters: Sequence[Any], batch: Any, row: Any) -> None:
+    import torch
+
+    found = torch.autograd.grad(_scalar(loss(batch)), parameters, allow_unused=True)
+    torch.cat(
+        [
+            (torch.zeros_like(parameter) if part is None else part).detach().float().flatten()
+            for part, parameter in zip(found, parameters, strict=True)
+        ],
+        out=row,
+    )
 
 
 def _scalar(loss: Any) -> Any:

@@ -61,18 +61,25 @@ def generate(task: DenoisingTask, network: Any, count: int) -> tuple[Any, Any]:
     side, channels = task.data.side, task.data.channels
     labels = torch.arange(count) % len(task.data.class_names)
     noise = torch.randn((count, channels, side, side), generator=torch.Generator().manual_seed(_SEED))
-    images, asked = noise.to(task.device), labels.to(task.device)
-    places = torch.linspace(TIMESTEPS - 1, 0, STEPS).round().long().tolist()
+    parts = zip(noise.split(task.largest_pass), labels.split(task.largest_pass), strict=True)
     with evaluating(network):
-        for at, place in enumerate(places):
-            kept = task.alphas[place]
-            after = task.alphas[places[at + 1]] if at + 1 < STEPS else torch.ones_like(kept)
-            times = torch.full((count,), place, device=task.device)
-            told = network(images, times, class_labels=asked, return_dict=False)[0]
-            clean = ((images - (1 - kept).sqrt() * told) / kept.sqrt()).clamp(-1, 1)
-            told = (images - kept.sqrt() * clean) / (1 - kept).sqrt()
-            images = after.sqrt() * clean + (1 - after).sqrt() * told
-    return images.cpu(), labels
+        made = [_denoised(task, network, images.to(task.device), asked.to(task.device)) for images, asked in parts]
+    return torch.cat(made), labels
+
+
+def _denoised(task: DenoisingTask, network: Any, images: Any, asked: Any) -> Any:
+    import torch
+
+    places = torch.linspace(TIMESTEPS - 1, 0, STEPS).round().long().tolist()
+    for at, place in enumerate(places):
+        kept = task.alphas[place]
+        after = task.alphas[places[at + 1]] if at + 1 < STEPS else torch.ones_like(kept)
+        times = torch.full((len(images),), place, device=task.device)
+        told = network(images, times, class_labels=asked, return_dict=False)[0]
+        clean = ((images - (1 - kept).sqrt() * told) / kept.sqrt()).clamp(-1, 1)
+        told = (images - kept.sqrt() * clean) / (1 - kept).sqrt()
+        images = after.sqrt() * clean + (1 - after).sqrt() * told
+    return images.cpu()
 
 
 def _rows(images: Any) -> Any:

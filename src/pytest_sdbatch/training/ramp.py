@@ -48,6 +48,7 @@ class Ramp:
         size, count, _ = self._at(evaluations)
         stop = self.goal.reached(evaluations, self.rate_of(size))
         if stop is not None:
+            size, count, _ = self._at(evaluations[:-1])  # that were learned with: no epoch of a later rung was begun
             return Stop(end=stop.end, reason=f"{stop.reason}; size {size}, count {count} by then")
         best = min(range(len(evaluations)), key=lambda index: evaluations[index].held_out_loss)
         if len(evaluations) - 1 - best >= PATIENCE:
@@ -66,11 +67,13 @@ class Ramp:
 
     def why_not_higher(self, evaluations: Sequence[Evaluation]) -> str:
         """Return why size and count were raised no further."""
-        size, count, raised = self._at(evaluations)
+        size, count, raised = self._at(evaluations[:-1])
         if size >= self.largest:
             return f"size {size} was the largest allowed"
         if raised >= len(self.rungs):
             return f"the loss had passed the last rung, {self.rungs[-1]:.3g}, at size {size}, count {count}"
+        if evaluations[-1].held_out_loss <= self.rungs[raised]:
+            return f"the run ended before size {min(size * FACTOR, self.largest)} began"
         return f"the loss did not fall to {self.rungs[raised]:.3g}, where size {size * FACTOR} would have begun"
 
     def _at(self, evaluations: Sequence[Evaluation]) -> tuple[int, int, int]:

@@ -64,14 +64,13 @@ def are_recorded(sizes: Sequence[int]) -> bool:
     return min(RECORDED) <= min(sizes) and max(sizes) <= max(RECORDED)
 
 
-def tune(batch_size: int, trial: Callable[[float], Trial], *, start: float, beyond: bool = True) -> TunedRate:
-    """Return the rate that needs the fewest examples, between two rates that need more.
+def tune(batch_size: int, trial: Callable[[float], Trial], *, start: float) -> TunedRate:
+    """Return the rate that needs the fewest examples, between two rates that need more, and the least that diverges.
 
     Args:
         batch_size: whose rate is searched for.
         trial: makes a run at a rate.
         start: of the search, in steps of a factor of 2.
-        beyond: whether to go on upwards until a rate diverges.
 
     """
     tried: dict[int, Trial] = {0: trial(start)}
@@ -88,9 +87,10 @@ def tune(batch_size: int, trial: Callable[[float], Trial], *, start: float, beyo
         look(missing[0])
     best = min(tried, key=lambda step: _order(tried[step]))
     top = max(tried)
-    while beyond and tried[top].best_loss is not None and top < best + 1 + _MOST_ABOVE:
+    while tried[top].best_loss is not None and top < best + 1 + _MOST_ABOVE:
         top += 1
         look(top)
+    best = min(tried, key=lambda step: _order(tried[step]))  # one of those above may be better still
     diverged = [step for step, found in tried.items() if found.best_loss is None]
     stable = [step for step, found in tried.items() if found.best_loss is not None]
     return TunedRate(

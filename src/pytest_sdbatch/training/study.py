@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation, to_target
@@ -14,6 +15,7 @@ from pytest_sdbatch.analysis.learning_runs import (
     NoiseReading,
     Part,
     RatePolicy,
+    RunKey,
     Study,
     TrainingRun,
     TunedRate,
@@ -23,8 +25,8 @@ from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
 from pytest_sdbatch.errors import CannotRun, OptionError, SdbatchError
 from pytest_sdbatch.records import Fact
 from pytest_sdbatch.training.datasets import LearningData, parts_of, subset
-from pytest_sdbatch.training.loop import Energy, Learner, train
-from pytest_sdbatch.training.noise_scale import read_noise, split_noise
+from pytest_sdbatch.training.loop import Energy, Learner, clock_of, train
+from pytest_sdbatch.training.noise_scale import checkpoints, read_noise, split_noise
 from pytest_sdbatch.training.quality import Judge
 from pytest_sdbatch.training.ramp import Ramp, rungs_of
 from pytest_sdbatch.training.rates import RECORDED, Trial, are_recorded, rate_of, tune
@@ -34,7 +36,6 @@ from pytest_sdbatch.training.task import DenoisingTask
 DIGITS_TARGET = 0.195
 EPOCHS = 40  # examples that a run is given, over the images
 TUNING_SEED = 1000  # no seed of a comparison, so that no run is judged by what its rate was chosen on
-NOISE_CHECKPOINTS = 6
 LOW_COUNT = 4
 _RAMP_COUNT = 8
 _PILOT_SLACK = 1.05
@@ -74,7 +75,7 @@ class NoisePart:
     """What was read of gradients along one run."""
 
     readings: tuple[NoiseReading, ...]
-    split: NoiseSplit | None  # None: the run diverged
+    split: NoiseSplit | None  # None: the run diverged, or its gradients gave none
 
 
 class Keeper(Protocol):
@@ -103,24 +104,8 @@ class Keeper(Protocol):
 class _Job:
     """One run to be made."""
 
-    part: Part
-    batch_size: int
-    rate: float
-    seed: int
-    data: str = "all"
-    batch_count: int | None = None
+    key: RunKey
     schedule: Schedule
-
-    @property
-    def name(self) -> str:
-        return replace(_BLANK, **{key: getattr(self, key) for key in _NAMED}).name
-
-
-_NAMED = ("part", "batch_size", "rate", "seed", "data", "batch_count")
-_BLANK = TrainingRun(
-    part=Part.TABLE, data="all", batch_size=1, batch_count=None, rate=1.0, seed=0, end=End.REACHED, reason="",
-    evaluations=(),
-)  # fmt: skip
 
 
 class StudyRunner:
@@ -139,16 +124,28 @@ class StudyRunner:
         self._keeper = keeper
         self._tell = tell
         self._tasks: dict[str, DenoisingTask] = {}
-        self.task = self._task("all")
-        self.judge = Judge(self.task)
         self._most = plan.most_examples or EPOCHS * plan.data.train_count
-        # The lowest held-out loss before any step.
-        self._start = min(self.task.judge(self.task.network(seed)).held_out for seed in plan.seeds)
         self._rates: dict[int, TunedRate] = {}
-        self._runs: list[TrainingRun] = []
+        self._runs: dict[str, TrainingRun] = {}
+        self._doing = "judging networks before any step"
+        with self._within_memory():
+            self.task = self._task("all")
+            self.judge = Judge(self.task)
+            # The lowest held-out loss before any step.
+            self._start = min(self.task.judge(self.task.network(seed)).held_out for seed in plan.seeds)
 
     def run(self, *, started_at: str, command: str, facts: Mapping[str, Fact]) -> Study:
-        """Return the whole study."""
+        """Return the whole study.
+
+        Raises:
+            OptionError: for a target that is met before any step, or data that give none.
+            CannotRun: where memory does not do; what had ended is kept.
+
+        """
+        with self._within_memory():
+            return self._study(started_at=started_at, command=command, facts=facts)
+
+    def _study(self, *, started_at: str, command: str, facts: Mapping[str, Fact]) -> Study:
         plan = self._plan
         target = plan.target if plan.target is not None else self._pilot()
         if plan.target is not None and target >= self._start:
@@ -163,7 +160,8 @@ class StudyRunner:
                 self._tune(size, goal)
         noise = None
         for job in self._jobs(goal):
-            watched = job.part is Part.TABLE and (job.batch_size, job.seed) == (plan.middle, plan.seeds[0])
+            key = job.key
+            watched = key.part is Part.TABLE and (key.batch_size, key.seed) == (plan.middle, plan.seeds[0])
             if watched:
                 noise = self._watched(job)
             else:
@@ -177,11 +175,15 @@ class StudyRunner:
             tuned_here=plan.tune,
             rates_fit=plan.tune or (plan.policy is RatePolicy.TUNED and are_recorded(plan.sizes)),
             most_examples=self._most,
-            runs=tuple(self._runs),
+            runs=tuple(self._runs.values()),
             noise=noise.readings if noise else (),
             split=noise.split if noise else None,
             rates=tuple(self._rates.values()),
-            facts={**facts, "classifier_accuracy": self.judge.held_out_accuracy.value},
+            facts={
+                **facts,
+                "clock": clock_of(self.task.device).value,
+                "classifier_accuracy": self.judge.held_out_accuracy.value,
+            },
             command=command,
         )
 
@@ -230,7 +232,8 @@ class StudyRunner:
     ) -> _Job:
         rate = self._rate(size)
         schedule = Constant(batch_size=size, rate=rate, goal=goal, batch_count=count)
-        return _Job(part=part, batch_size=size, rate=rate, seed=seed, batch_count=count, data=data, schedule=schedule)
+        key = RunKey(part=part, data=data, batch_size=size, batch_count=count, rate=rate, seed=seed)
+        return _Job(key=key, schedule=schedule)
 
     def _ramp(self, seed: int, goal: Goal) -> _Job:
         size = self._plan.sizes[0]
@@ -245,14 +248,8 @@ class StudyRunner:
             largest=min(8 * size, images),
             images=images,
         )
-        return _Job(
-            part=Part.RAMP,
-            batch_size=size,
-            rate=self._rate(size),
-            seed=seed,
-            batch_count=count,
-            schedule=schedule,
-        )
+        key = RunKey(part=Part.RAMP, batch_size=size, batch_count=count, rate=self._rate(size), seed=seed)
+        return _Job(key=key, schedule=schedule)
 
     def _pilot(self) -> float:
         """Return a target that the data allow: a little above the lowest loss of a first run."""
@@ -275,8 +272,8 @@ class StudyRunner:
     def _tune(self, size: int, goal: Goal) -> None:
         def trial(rate: float) -> Trial:
             schedule = Constant(batch_size=size, rate=rate, goal=goal)
-            job = _Job(part=Part.TUNING, batch_size=size, rate=rate, seed=TUNING_SEED, schedule=schedule)
-            run = self._make(job)
+            key = RunKey(part=Part.TUNING, batch_size=size, rate=rate, seed=TUNING_SEED)
+            run = self._make(_Job(key=key, schedule=schedule))
             if run.end is End.DIVERGED:
                 return Trial(examples=None, best_loss=None)
             found = to_target(run.evaluations, goal.target or 0.0)
@@ -290,36 +287,48 @@ class StudyRunner:
 
     def _make(self, job: _Job, watch: Callable[[Learner, Evaluation], None] | None = None) -> TrainingRun:
         """Return the run of *job*: a finished one, one that goes on, or a new one."""
-        done = None if watch else self._keeper.run(job.name)
+        name = self._doing = job.key.name
+        if name in self._runs:  # the run that found the target is a trial of its rate, too
+            return self._runs[name]
+        done = None if watch else self._keeper.run(name)
         if done is None:
-            try:
-                done = self._learn(job, watch)
-            except (RuntimeError, MemoryError) as error:
-                if not says_out_of_memory(error):
-                    raise
-                raise CannotRun(
-                    f"{job.name}: out of memory",
-                    why=str(error).partition("\n")[0] or type(error).__name__,
-                    fix="use smaller batch sizes (--batch-sizes) or smaller images (--resolution)",
-                ) from None
+            done = self._learn(job, watch)
             self._keeper.keep_run(done)
-        self._runs.append(done)
-        self._tell(_line(done))
+        self._take(done)
         return done
 
+    def _take(self, done: TrainingRun) -> None:
+        self._runs[done.name] = done
+        self._tell(_line(done))
+
+    @contextlib.contextmanager
+    def _within_memory(self) -> Iterator[None]:
+        """Say in one error what was being done as memory ran out."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not says_out_of_memory(error):
+                raise
+            raise CannotRun(
+                f"{self._doing}: out of memory",
+                why=str(error).partition("\n")[0] or type(error).__name__,
+                fix="use smaller batch sizes (--batch-sizes) or smaller images (--resolution)",
+            ) from None
+
     def _learn(self, job: _Job, watch: Callable[[Learner, Evaluation], None] | None) -> TrainingRun:
-        learner = Learner(self._task(job.data), seed=job.seed, energy=self._energy)
-        state = None if watch else self._keeper.state(job.name)
+        key = job.key
+        learner = Learner(self._task(key.data), seed=key.seed, energy=self._energy)
+        state = None if watch else self._keeper.state(key.name)
         if state is not None:
             learner.restore(*state)
-        keep = None if watch else lambda tensors, numbers: self._keeper.keep_state(job.name, tensors, numbers)
+        keep = None if watch else lambda tensors, numbers: self._keeper.keep_state(key.name, tensors, numbers)
         stop = train(learner, job.schedule, keep=keep, watch=watch)
-        judged = job.part in (Part.TABLE, Part.RAMP) and stop.end is not End.DIVERGED
+        judged = key.part in (Part.TABLE, Part.RAMP) and stop.end is not End.DIVERGED
         reason = stop.reason
         if isinstance(job.schedule, Ramp) and stop.end is End.REACHED:
             reason = f"{reason}; {job.schedule.why_not_higher(learner.evaluations)}"
         return TrainingRun(
-            **{key: getattr(job, key) for key in _NAMED},
+            **asdict(key),
             end=stop.end,
             reason=reason,
             evaluations=tuple(learner.evaluations),
@@ -329,14 +338,14 @@ class StudyRunner:
 
     def _watched(self, job: _Job) -> NoisePart:
         """Make the run along which gradients are read, and return what was read."""
-        known, done = self._keeper.noise(), self._keeper.run(job.name)
+        name = job.key.name
+        known, done = self._keeper.noise(), self._keeper.run(name)
         if known is not None and done is not None:
-            self._runs.append(done)
-            self._tell(_line(done))
+            self._take(done)
             return known
         readings: list[NoiseReading] = []
         last: list[Learner] = []
-        places = _checkpoints(self._plan.data.train_count)
+        places = checkpoints(self._plan.data.train_count)
 
         def watch(learner: Learner, evaluation: Evaluation) -> None:
             last[:] = [learner]
@@ -348,14 +357,18 @@ class StudyRunner:
             try:
                 readings.append(read_noise(task, network, optimizer, evaluation, seed=seed, data=data))
             except SdbatchError as error:  # gradients of a network that is about to diverge
-                self._tell(f"{job.name}: {error.what}")
+                self._tell(f"{name}: {error.what}")
 
         run, split = self._make(job, watch), None
         if run.end is not End.DIVERGED:
-            for name in ("all", *parts_of(self._plan.data)):
-                if name != "rare":
-                    read(self._task(name), run.evaluations[-1], seed=TUNING_SEED, data=name)
-            split = split_noise(self.task, last[0].network, seed=TUNING_SEED)
+            self._doing = f"reading gradients of {name}"
+            for part in ("all", *parts_of(self._plan.data)):
+                if part != "rare":
+                    read(self._task(part), run.evaluations[-1], seed=TUNING_SEED, data=part)
+            try:
+                split = split_noise(self.task, last[0].network, seed=TUNING_SEED)
+            except SdbatchError as error:
+                self._tell(f"{name}: {error.what}")
         noise = NoisePart(readings=tuple(readings), split=split)
         self._keeper.keep_noise(noise)
         return noise
@@ -376,13 +389,6 @@ class StudyRunner:
             classes=len(data.class_names),
             parameters=sum(parameter.numel() for parameter in self.task.network(0).parameters()),
         )
-
-
-def _checkpoints(images: int) -> Sequence[int]:
-    """Return the examples at which gradients are read: none, then from a fifth of the images to four times as many."""
-    first = max(1, images // 5)
-    steps = NOISE_CHECKPOINTS - 2
-    return [0, *(round(first * 20 ** (step / steps)) for step in range(steps + 1))]
 
 
 def _line(run: TrainingRun) -> str:

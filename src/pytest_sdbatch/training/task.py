@@ -19,7 +19,8 @@ TIMESTEPS = 1000
 BANDS = 4  # quarters of the timesteps, little noise first
 _TRIPLE_SEED = 12345  # whatever the seed of a run
 _LEAST_TRIPLES = 350
-_LARGEST_PASS = 256  # triples judged together
+_LARGEST_PASS = 256  # images judged together, of up to 64x64; of larger ones as many pixels
+_LARGEST_PASS_PIXELS = _LARGEST_PASS * 64**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,11 @@ class DenoisingTask:
         self.held_out = self._fixed(data.held_out_images, data.held_out_labels, repeats, random)
         count = min(len(data.images), len(data.held_out_images))
         self.seen = self._fixed(data.images[:count], data.labels[:count], 1, random)
+
+    @property
+    def largest_pass(self) -> int:
+        """How many images go through a network at once where nothing is learned."""
+        return max(1, min(_LARGEST_PASS, _LARGEST_PASS_PIXELS // self.data.side**2))
 
     def network(self, seed: int) -> Any:
         """Return a network with weights of its *seed*."""
@@ -146,8 +152,8 @@ class DenoisingTask:
         import torch
 
         parts = []
-        for start in range(0, len(triples), _LARGEST_PASS):
-            at = slice(start, start + _LARGEST_PASS)
+        for start in range(0, len(triples), self.largest_pass):
+            at = slice(start, start + self.largest_pass)
             part = Triples(
                 images=triples.images[at],
                 labels=triples.labels[at],

@@ -8,7 +8,7 @@ import pytest
 from studies import TARGET, made_noise, made_run, made_study
 
 from pytest_sdbatch.analysis.claim_table import claim_table, measured_on, recommendation
-from pytest_sdbatch.analysis.claims import Claim, Standing
+from pytest_sdbatch.analysis.claims import Claim, Key, Standing
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Part, Quality, RatePolicy, Study, TrainingRun, TunedRate
 from pytest_sdbatch.analysis.noise_scale import NoiseScale, NoiseSplit
@@ -49,6 +49,7 @@ def test_the_table_is_complete_and_in_order() -> None:
     study = made_study()
     claims = claim_table(study, figures_of(study))
 
+    assert [claim.key for claim in claims] == list(Key), "each once"
     assert [claim.heading for claim in claims] == [heading for heading, _ in ORDER]
     for (_, word), claim in zip(ORDER, claims, strict=True):
         assert word in claim.claim
@@ -97,6 +98,32 @@ def test_a_ramp_that_is_sooner_than_every_constant_is_recommended() -> None:
     assert any("ramp is sooner still" in reason for reason in advice.reasons)
 
 
+def test_a_ramp_is_said_to_beat_the_sizes_that_it_surely_beat() -> None:
+    """Every one, or the best one where another is not told apart from it."""
+    study = made_study(ramp=2500.0)
+    rough = tuple(  # of a large batch the seeds scatter so much that its mean, twice as long, proves nothing
+        made_run(256, run.seed, examples=5000.0 * 12**run.seed)
+        if run.part is Part.TABLE and run.batch_size == 256
+        else run
+        for run in study.runs
+    )
+
+    assert "sooner than every constant size, 64 included" in table(study)["raise both"].sentence
+    claim = table(dataclasses.replace(study, runs=rough))["raise both"]
+    assert claim.standing is Standing.SUPPORTED
+    assert claim.sentence == "The ramp reached the loss sooner than the best constant size, 64."
+
+
+def test_a_claim_is_known_by_its_key() -> None:
+    """In other words it is the same one: the recommendation does not read them, and machines need not."""
+    study = made_study(ramp=2500.0)
+    figures = figures_of(study)
+    reworded = tuple(dataclasses.replace(claim, claim="Said otherwise.") for claim in claim_table(study, figures))
+
+    assert any("ramp is sooner still" in reason for reason in recommendation(study, figures, reworded).reasons)
+    assert recommendation(study, figures, ()).reasons, "without any it is by the figures alone"
+
+
 def test_the_recommendation_is_a_size_that_was_measured() -> None:
     """With its count, its rate and its reasons; a size at the end of those measured says to look beyond."""
     study = made_study()
@@ -141,6 +168,42 @@ def test_gradients_that_do_not_stand_out_are_lower_limits() -> None:
 
     assert claim.standing is Standing.SUPPORTED
     assert "at least 400" in claim.figures[0]
+
+
+def test_a_batch_that_is_no_multiple_is_as_many_times_larger() -> None:
+    """100 over 64 is 1.56 times, not once."""
+    study = dataclasses.replace(made_study(sizes=(64, 100)), noise=(made_noise(400.0),) * 6)
+    claim = table(study)["noisy"]
+
+    assert claim.standing is Standing.SUPPORTED
+    assert "in a batch of 100 it is 1.56 times smaller" in claim.sentence
+
+
+def test_looks_that_told_nothing_are_not_listed() -> None:
+    """As many are listed as are counted."""
+    nothing = dataclasses.replace(made_noise(), plain=NoiseScale(size=Bounds(estimate=None), batches=32, batch_size=8))
+    study = dataclasses.replace(made_study(), noise=(made_noise(), nothing, made_noise(examples=500)))
+    figure = table(study)["noisy"].figures[0]
+
+    assert figure.startswith("noise scale of 2 looks")
+    assert figure.count("examples") == 2
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"device_kind": "cpu", "threads": 1}, True),
+        ({"device_kind": "cpu", "threads": 8, "clock": "wall"}, False),
+        ({"device_kind": "cuda"}, False),
+    ],
+)
+def test_what_reading_noise_took_is_a_share_of_seconds_of_its_kind(
+    facts: dict[str, str | int | float | None], told: bool
+) -> None:
+    """CPU seconds are no share of wall seconds."""
+    figures = table(made_study(facts=facts))["noisy"].figures
+
+    assert any("reading it took" in figure for figure in figures) is told
 
 
 def test_divergence_is_counted_and_the_largest_stable_rate_told() -> None:
@@ -208,6 +271,41 @@ def test_what_is_watched_names_one_size_or_several(accuracies: dict[int, float],
 
     assert claim.standing is standing
     assert said in claim.sentence
+
+
+def test_a_rate_of_convergence_is_no_other_word_for_the_time_to_the_loss() -> None:
+    """It is taken over one span of examples: a size that falls fast at first may be late at the target."""
+    study = made_study()
+    late = tuple(  # fast for most of its way, and slow at its end
+        dataclasses.replace(
+            run,
+            evaluations=(
+                run.evaluations[0],
+                *(dataclasses.replace(e, held_out_loss=0.5 * e.held_out_loss + 0.1) for e in run.evaluations[1:-1]),
+                dataclasses.replace(run.evaluations[-1], seconds=20 * run.evaluations[-1].seconds),
+            ),
+        )
+        if run.part is Part.TABLE and run.batch_size == 256
+        else run
+        for run in study.runs
+    )
+    claim = table(dataclasses.replace(study, runs=late))["validation accuracy"]
+
+    assert "soonest at the target: best at 64; convergence rate: best at 256" in claim.figures[0]
+    assert "over the first 6,368 examples" in claim.figures[1]
+
+
+def test_one_figure_alone_agrees_with_nothing() -> None:
+    """Where neither a rate nor an accuracy is known no size is named by all."""
+    study = made_study()
+    first = dataclasses.replace(study.runs[0].evaluations[0], held_out_loss=0.19)  # it fell at no size
+    runs = tuple(
+        dataclasses.replace(run, quality=None, evaluations=(first, *run.evaluations[1:])) for run in study.runs
+    )
+    claim = table(dataclasses.replace(study, runs=runs))["validation accuracy"]
+
+    assert claim.standing is Standing.CANNOT_TELL
+    assert "convergence rate: not known; validation accuracy: not known" in claim.figures[0]
 
 
 def test_a_size_of_which_nothing_was_timed_has_its_row() -> None:

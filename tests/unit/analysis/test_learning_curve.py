@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pytest_sdbatch.analysis.learning_curve import (
     Evaluation,
     convergence_rate,
+    early_rate,
     gap_at,
     last_spread,
     loss_at,
@@ -39,7 +40,7 @@ def test_the_target_lies_between_two_evaluations() -> None:
     found = to_target(run(8.0, 4.0, 1.0), 2.0)
 
     assert (found.steps, found.examples) == pytest.approx((15.0, 150.0))
-    assert (found.seconds, found.wall_s) == pytest.approx((0.015, 0.03))
+    assert found.seconds == pytest.approx(0.015)
     assert found.best_loss == 1.0
 
 
@@ -49,7 +50,7 @@ def test_a_target_that_is_not_reached_has_no_numbers() -> None:
 
     assert not found.reached
     assert found.best_loss == 3.0
-    assert (found.steps, found.examples, found.seconds, found.wall_s) == (None,) * 4
+    assert (found.steps, found.examples, found.seconds) == (None,) * 3
 
 
 def test_a_target_that_is_reached_at_the_start_took_nothing() -> None:
@@ -111,3 +112,16 @@ def test_the_last_spread_leaves_the_fall_out() -> None:
     assert last_spread(run(*smooth)) == pytest.approx(0, abs=1e-9)
     assert last_spread(run(*jumping)) == pytest.approx(0.05, rel=0.2)
     assert last_spread(run(*smooth[:5])) is None
+
+
+def test_a_rate_over_a_span_is_that_of_its_beginning() -> None:
+    """Losses of 8 and 4 a hundred examples on fall by ln 2 in those seconds, whatever came later; beyond is unknown."""
+    evaluations = run(8.0, 4.0, 3.9, 1.0)
+    first, second = evaluations[:2]
+    fall = math.log(2) / (second.seconds - first.seconds)
+
+    assert early_rate(evaluations, second.examples, lambda found: found.seconds) == pytest.approx(fall)
+    half = (first.examples + second.examples) / 2
+    assert early_rate(evaluations, half, lambda found: found.seconds) == pytest.approx(fall)
+    assert early_rate(evaluations, evaluations[-1].examples + 1, lambda found: found.seconds) is None
+    assert early_rate(evaluations, 0, lambda found: found.seconds) is None, "of no length"

@@ -126,7 +126,7 @@ def test_a_terminal_sees_it_and_a_pipe_does_not(tmp_path: Path) -> None:
     piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
 
     assert process.returncode == 0, seen
-    for doing in ("warm-up call 1", "round 1 of 3", "round 3 of 3"):
+    for doing in ("warm-up 1", "round 1 of 3", "round 3 of 3"):
         assert f"\x1b[K{doing}, fp32-64x64-s4-b1x1\x1b[" in seen
     assert seen.index("\x1b[Kround 3 of 3") < seen.rindex("\x1b[K") < seen.index("[1/1]")
     assert piped.returncode == 0

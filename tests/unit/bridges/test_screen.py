@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pytest
-from configured import items_with, record_of, report_of, screen_of
+from configured import items_with, record_of, report_of, reporter_of, screen_of
 
 from pytest_sdbatch.bridges import screen
 from pytest_sdbatch.host import Host, host_of
@@ -51,10 +50,9 @@ def lines_of(item: pytest.Item, nodes: list[str], *, expected: int) -> str:
     text = screen_of(host)
     host.grid = [record_of(item).case]
     host.progress.expect([f"{name}{number}" for number, name in enumerate([*nodes, *["later"] * 9][:expected])])
-    reporter: Any = host.config.pluginmanager.get_plugin("terminalreporter")
     for number, name in enumerate(nodes):
         host.progress.end(f"{name}{number}", 2.0)
-        screen.write_line(reporter, record_of(item, *[1.0] * 5), f"{name}{number}", host)
+        screen.write_line(reporter_of(host), record_of(item, *[1.0] * 5), f"{name}{number}", host)
     return text.getvalue()
 
 
@@ -78,8 +76,7 @@ def test_the_last_line_leaves_room_for_a_percentage(item: pytest.Item) -> None:
 
 def summary(host: Host, text: io.StringIO, status: pytest.ExitCode = pytest.ExitCode.OK) -> str:
     """Return what the end of a run shows."""
-    terminal: Any = host.config.pluginmanager.get_plugin("terminalreporter")
-    screen.summary(terminal, host, status)
+    screen.summary(reporter_of(host), host, status)
     return text.getvalue()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from compared import quiet_side
-from configured import host_with, items_with, record_of, report_of, screen_of, told_of
+from configured import host_with, items_with, record_of, report_of, reporter_of, screen_of, told_of
 
 from pytest_sdbatch.analysis.comparison import Comparison, compare
 from pytest_sdbatch.bridges import gate, verdict
@@ -136,18 +136,18 @@ def test_a_case_that_regressed_fails_its_test_once(pytester: pytest.Pytester, fa
     for one in second:
         assert (one.nodeid, one.outcome, one.when) == (item.nodeid, "failed", "call")
         assert "time: 1.00 s -> 1.20 s per call, +20 %" in str(one.longrepr)
-    assert [kept.test_outcome for kept in host.records] == ["failed"]
+    ended = ("failed", None) if failed else ("regressed", "regressed against main")
+    assert [(kept.test_outcome, kept.reason) for kept in host.records] == [ended]
 
 
 def test_the_comparison_is_on_the_screen(pytester: pytest.Pytester) -> None:
     """With a block for what regressed where no test failed over it; else the failures have it."""
     host = gated(pytester, compared(1.2))
     screen = screen_of(host)
-    reporter: Any = host.config.pluginmanager.get_plugin("terminalreporter")
     assert host.gate is not None
     for enforced in (True, False):
         host.gate.enforced = enforced
-        verdict.summary(reporter, host)
+        verdict.summary(reporter_of(host), host)
 
     first, second = screen.getvalue().split("compared with main")[1:]
     assert "1 case compared: 1 regressed" in first

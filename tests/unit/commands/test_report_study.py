@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,7 @@ def test_without_a_file_the_screen_shows_what_study_show_does(capsys: pytest.Cap
         (["digits.json", "mine.json"], "digits.json beside another study"),
         (["digits.json", "--price=2.49/h", "--memory=24GiB"], "--memory, --price with a study"),
         (["digits.json", "--baseline", "run.json"], "--baseline with a study"),
+        (["digits.json", "--format", "bencher"], "--format with a study"),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -96,7 +98,18 @@ def test_a_damaged_study_is_named(folder: Path, capsys: pytest.CaptureFixture[st
     assert "digits.json cannot be read: content.target: -1" in capsys.readouterr().err
 
 
-def test_a_file_says_in_its_beginning_whether_it_is_a_study(folder: Path) -> None:
-    """A run file, no file and a folder are none."""
+def test_a_study_without_a_table_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to compare in it."""
+    path = folder / "digits.json"
+    path.write_text(path.read_text().replace('"table"', '"tuning"'))
+
+    assert main(["report", "digits.json"]) == 1
+    assert "content.runs: none of a constant batch size" in capsys.readouterr().err
+
+
+def test_a_file_says_at_its_ends_whether_it_is_a_study(folder: Path) -> None:
+    """Sorted by another program, too; a run file, no file and a folder are none."""
     assert is_study(folder / "digits.json")
+    (folder / "sorted.json").write_text(json.dumps(json.loads((folder / "digits.json").read_text()), sort_keys=True))
+    assert is_study(folder / "sorted.json")
     assert not any(map(is_study, (folder / "run.json", folder / "nothing.json", folder)))

@@ -125,7 +125,7 @@ def test_cases_that_split_one_number_of_images_are_answered_as_splits(sd15: Make
     ]
 
     assert answer_sentences(records) == [
-        f"{GROUP}: 16 images: 4x4, 8.00 s, 100 % faster than 1x16; first image after 2.00 s"
+        f"{GROUP}: 16 images: 4x4, 8.00 s, 2.0 times as fast as 1x16; first image after 2.00 s"
     ]
 
 
@@ -159,7 +159,7 @@ def test_a_price_is_told_for_1000_images(sd15: Maker) -> None:
     """An image in half a second at 3.60 an hour."""
     records = [sd15.record(size, call_s=0.5 * size) for size in (1, 2, 4)]
 
-    assert answer_sentences(records, Question(price_per_s=0.001))[0].endswith("; $0.500 per 1000")
+    assert answer_sentences(records, Question(price_per_s=0.001))[0].endswith("; $0.500 per 1000 images")
 
 
 def test_the_cost_of_a_sweep_says_that_no_cold_start_is_in_it(sd15: Maker) -> None:
@@ -167,7 +167,7 @@ def test_the_cost_of_a_sweep_says_that_no_cold_start_is_in_it(sd15: Maker) -> No
     records = [sd15.record(size, call_s=0.5 * size, cold_start_s=Reading(value=9.0)) for size in (1, 2, 4)]
     asked = Question(price_per_s=0.001, objective=Objective.COST)
 
-    said = "$0.500 per 1000; without the cold start, which --sd-images=N shares among so many"
+    said = "$0.500 per 1000 images; without the cold start, which --sd-images=N shares among so many"
     assert answer_sentences(records, asked)[0].endswith(said)
     assert "cold start" not in answer_sentences(records, replace(asked, images=8))[0]
 

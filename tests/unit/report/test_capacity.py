@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 import reported
 
+from pytest_sdbatch.analysis.memory_fit import Largest
 from pytest_sdbatch.records import Outcome, Record
 from pytest_sdbatch.report.answer import answer_sentences
-from pytest_sdbatch.report.capacity import capacity, fits_within
+from pytest_sdbatch.report.capacity import capacity, fits_within, predicted
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
 
-GIB = 2**30
+GIB, MIB = 2**30, 2**20
 
 
 def measured(maker: Maker, sizes: Sequence[int], *, limit_gib: float, wobble: float = 0.0) -> list[Record]:
@@ -31,11 +32,23 @@ def measured(maker: Maker, sizes: Sequence[int], *, limit_gib: float, wobble: fl
     ]
 
 
+def growing(maker: Maker, image_mib: float, *, limit_gib: float) -> list[Record]:
+    """Return records of a pipeline of 4 GiB that takes *image_mib* an image, measured up to 16."""
+    return [
+        maker.record(
+            size,
+            rounds=maker.rounds([1.0 * size] * 5, peak_bytes=round((4096 + size * image_mib) * MIB)),
+            memory_round=maker.memory_round(limit_bytes=round(limit_gib * GIB)),
+        )
+        for size in (1, 2, 4, 8, 16)
+    ]
+
+
 def test_beyond_the_largest_measured_size_one_is_predicted_with_its_interval(sd15: Maker) -> None:
     """The interval is that of the lines."""
     records = measured(sd15, (1, 2, 4, 8, 16), limit_gib=45.5, wobble=0.1)
 
-    assert capacity(records) == "at least 16 fit, about 41 (40 to 42) would"
+    assert capacity(records) == "at least 16 fit, about 41 (40 to 42) would in the 45.5 GiB there were"
 
 
 def test_the_answer_of_a_sweep_ends_with_it(sd15: Maker) -> None:
@@ -43,7 +56,7 @@ def test_the_answer_of_a_sweep_ends_with_it(sd15: Maker) -> None:
     (known,) = answer_sentences(measured(sd15, (1, 4, 8), limit_gib=20.2))
     (unknown,) = answer_sentences([sd15.record(size, call_s=size) for size in (1, 4, 8)])
 
-    assert known.endswith("; at least 8 fit, about 16 would")
+    assert known.endswith("; at least 8 fit, about 16 would in the 20.2 GiB there were")
     assert "fit" not in unknown
 
 
@@ -61,8 +74,10 @@ def test_a_prediction_that_did_not_come_true_is_named_as_one(sd15: Maker) -> Non
     """Who reads that 16 ran out of memory is not told that 36 would fit."""
     records = [*measured(sd15, (1, 2, 4, 8), limit_gib=40.0), sd15.ended(16, Outcome.OOM, "why")]
 
-    said = "8 is the largest measured that fits; 16 did not, though about 36 (35 to 36) were predicted to"
-    assert capacity(records) == said
+    assert capacity(records) == (
+        "8 is the largest measured that fits; 16 did not, though about 36 (35 to 36) were predicted to"
+        " in the 40.0 GiB there were"
+    )
 
 
 def test_a_size_that_was_skipped_for_another_reason_is_no_end(sd15: Maker) -> None:
@@ -89,7 +104,67 @@ def test_the_stage_that_runs_out_first_is_named(sd15: Maker) -> None:
         if one.memory_round is not None
     ]
 
-    assert capacity(records) == "at least 4 fit, about 10 would, vae_decode runs out first"
+    assert capacity(records) == "at least 4 fit, about 10 would in the 20.5 GiB there were, vae_decode runs out first"
+
+
+@pytest.mark.parametrize(
+    ("image_mib", "limit_gib", "said"),
+    [
+        (1.5, 16.5, "at least 16 fit, more than 128 would in the 16.5 GiB there were"),
+        (0.01, 16.5, "at least 16 fit; memory does not measurably grow with the batch up to 16: no limit in sight"),
+        (40.0, 8.7, "at least 16 fit, about 120 (110 to 120) would in the 8.70 GiB there were"),
+    ],
+    ids=["far away", "flat", "near"],
+)
+def test_nothing_is_predicted_beyond_what_was_shown_to_hold(
+    sd15: Maker, image_mib: float, limit_gib: float, said: str
+) -> None:
+    """No farther than 8 times what ran, with two digits; memory that scatters more than it grows has no end."""
+    records = growing(sd15, image_mib, limit_gib=limit_gib)
+
+    assert capacity(records) == said
+
+
+@pytest.mark.parametrize(
+    ("image_mib", "said"),
+    [
+        (1.5, "with 24.0 GiB: more than 128 of {} fit, a prediction"),
+        (0.01, "with 24.0 GiB: memory of {} does not measurably grow with the batch up to 16: no limit in sight"),
+    ],
+)
+def test_memory_that_was_asked_for_has_the_same_bounds(sd15: Maker, image_mib: float, said: str) -> None:
+    """Nobody is told of 1679969 images for another card; where even one does not fit that is told first."""
+    records = growing(sd15, image_mib, limit_gib=16.5)
+
+    assert fits_within(records, 24 * GIB) == [said.format(records[0].case.group_id)]
+    assert "not one image" in fits_within(records, GIB)[0]
+
+
+@pytest.mark.parametrize(
+    ("low", "estimate", "high", "said"),
+    [
+        (36, 41, 44, "about 41 (36 to 44)"),
+        (90, 104, None, "about 100 (90 or more)"),
+        (115, 126, 140, "about 130 (110 or more)"),
+        (115, 140, 190, "110 or more"),
+        (129, 140, 190, "more than 128"),
+        (9, 140, None, ""),
+        (None, None, None, "more than 128"),
+    ],
+)
+def test_an_interval_ends_where_it_was_shown_to_hold(
+    low: int | None, estimate: int | None, high: int | None, said: str
+) -> None:
+    """An estimate beyond that is told by its lower end, if that says more than what ran."""
+    assert predicted(Largest(estimate=estimate, low=low, high=high), 16) == said
+
+
+def test_what_fits_of_a_tiny_model_is_told_as_of_any(sd15: Maker) -> None:
+    """Memory is measured, and no recommendation: the sentence stands on the screen as on the page."""
+    said = answer_sentences(growing(sd15.group(model="tiny-sd"), 1.5, limit_gib=16.5))
+
+    assert said[0].endswith(": at least 16 fit, more than 128 would in the 16.5 GiB there were")
+    assert "for trying the tool" in said[-1]
 
 
 def test_memory_that_does_not_grow_evenly_yet_asks_for_one_more_size(sd15: Maker) -> None:

@@ -189,7 +189,7 @@ def test_of_two_sides_in_turn_the_commits_are_no_news() -> None:
 
     assert "differ a lot in runs 1, 2 (was the machine busy?)" in text
     assert "also differs" not in text
-    assert "also differs: dirty False -> True" in "\n".join(heading(stored))
+    assert "also differs: uncommitted changes: none -> some" in "\n".join(heading(stored))
 
 
 def test_the_blocks_can_be_left_out(one_of_each: Comparison) -> None:

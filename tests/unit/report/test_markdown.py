@@ -74,6 +74,7 @@ def test_escaped_text_is_one_line_without_markup(text: str) -> None:
         ("C# [x]", "C\\# \\[x\\]"),
         ("https://evil.example www.evil.example", "https:<!-- -->//evil.example www<!-- -->.evil.example"),
         ("a.py::test_x :tada: a:b:c", "a.py::test\\_x :<!-- -->tada: a:<!-- -->b:c"),
+        ("8:512:x2, 10:15:30, :100:", "8:512:x2, 10:15:30, :<!-- -->100:"),
         ("$x$", "<span>&#36;</span>x<span>&#36;</span>"),
         ("$`x`$", r"<span>&#36;</span>\`x\`<span>&#36;</span>"),
         ("4x4, $0.41 per 1000; $0.71; $ per", "4x4, $0.41 per 1000; $0.71; $ per"),

@@ -16,7 +16,7 @@ def test_what_differs_comes_first_and_what_nobody_knows_is_left_out() -> None:
         ("driver", ("580.65.06", "590.1")),
     ]
     assert [row.differs for row in found] == sorted((row.differs for row in found), reverse=True)
-    assert ("dirty", ("no", "no")) in [(row.name, row.values) for row in found]
+    assert ("uncommitted changes", ("none", "none")) in [(row.name, row.values) for row in found]
     assert not [row for row in fact_rows(reported([run(where={"commit": None})]).sources) if row.name == "commit"]
 
 

@@ -72,12 +72,21 @@ def test_the_sentence_says_split_time_gain_memory_and_first_image(splits: list[R
     ]
 
 
+def test_several_times_as_long_is_said_so(sd15: Maker) -> None:
+    """Nobody has to turn a share above 100 percent over in the mind, in either direction."""
+    made = [record(sd15, 1, 16, call_s=1.0), record(sd15, 4, 4, call_s=2.0), record(sd15, 16, 1, call_s=2.5)]
+    first, soon = (replace(SIXTEEN, objective=aim) for aim in (Objective.THROUGHPUT, Objective.FIRST_IMAGE))
+
+    assert "16x1, 2.50 s, 6.4 times as fast as 1x16" in answer_sentences(made, first)[0]
+    assert "1x16, 16.0 s, takes 6.4 times as long as 16x1" in answer_sentences(made, soon)[0]
+
+
 def test_a_price_shares_the_cold_start_among_the_images(splits: list[Record]) -> None:
     """2 s of loading, 1 s more for the first call and 3.4 s, at 3.60 an hour for 16 images: 40 cents for 1000."""
     (sentence,) = answer_sentences(splits, replace(SIXTEEN, price_per_s=0.001))
 
     assert "16 images: 8x2, 3.40 s" in sentence
-    assert sentence.endswith("; $0.400 per 1000")
+    assert sentence.endswith("; $0.400 per 1000 images, incl. loading")
 
 
 def test_a_cold_start_comes_before_the_first_image(splits: list[Record]) -> None:
@@ -107,7 +116,7 @@ def test_what_costs_least_includes_the_start(sd15: Maker) -> None:
     assert "16 images: 8x2" in answer_sentences(records, SIXTEEN)[0]
     (sentence,) = answer_sentences(records, replace(SIXTEEN, objective=Objective.COST, price_per_s=0.001))
     assert "16 images, for cost: 4x4, 3.60 s" in sentence
-    assert sentence.endswith("; $2.25 per 1000")
+    assert sentence.endswith("; $2.25 per 1000 images, incl. loading")
 
 
 def test_the_table_has_every_split(splits: list[Record]) -> None:

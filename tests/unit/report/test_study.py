@@ -8,9 +8,11 @@ import json
 import pytest
 from studies import made_study
 
+from pytest_sdbatch.analysis.claims import Key
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import TunedRate
 from pytest_sdbatch.records import Reading
+from pytest_sdbatch.report.page.learning import seconds_label
 from pytest_sdbatch.report.study import render_study, study_data, study_markdown
 
 
@@ -50,6 +52,14 @@ def test_where_the_rates_come_from_stands_beside_the_table() -> None:
     assert "learning rates tuned elsewhere: recorded for digits" in " ".join(
         render_study(made_study(), width=80, color=False).split()
     )
+
+
+def test_what_was_learned_from_and_judged_by_stands_beside_the_table() -> None:
+    """Grey or in colour, and how many generated images an accuracy is a share of."""
+    text = " ".join(render_study(made_study(), width=100, color=False).split())
+
+    assert "8x8, grey, 10 classes" in text
+    assert "validation accuracy: of 300 generated images of each network" in text
 
 
 def test_what_went_wrong_is_told_by_run() -> None:
@@ -93,6 +103,31 @@ def test_a_machine_that_was_shared_is_told() -> None:
     assert "something else used" in render_study(dataclasses.replace(study, runs=waited), width=200, color=False)
 
 
+@pytest.mark.parametrize(
+    ("facts", "clock", "axis"),
+    [
+        ({"device_kind": "cpu", "threads": 1}, "CPU time", "CPU seconds"),
+        ({"device_kind": "cpu", "threads": 1, "clock": "cpu"}, "CPU time", "CPU seconds"),
+        ({"device_kind": "cpu", "threads": 8, "clock": "wall"}, "wall time", "seconds"),
+        ({"device_kind": "cuda"}, "wall time", "seconds"),
+    ],
+)
+def test_seconds_are_named_by_their_clock(facts: dict[str, str | int | float | None], clock: str, axis: str) -> None:
+    """As the study names it; one that was kept before it did had CPU time on a CPU."""
+    study = made_study(facts=facts)
+    slow = tuple(
+        dataclasses.replace(
+            run, evaluations=tuple(dataclasses.replace(e, wall_s=2 * e.seconds) for e in run.evaluations)
+        )
+        for run in study.runs
+    )
+    text = render_study(dataclasses.replace(study, runs=slow), width=200, color=False)
+
+    assert f"seconds: {clock} of the steps" in text
+    assert ("something else used" in text) is (clock == "CPU time"), "of wall time nobody knows"
+    assert seconds_label(study) == axis
+
+
 def test_machines_read_the_same() -> None:
     """Finite JSON, unknown as null with its reason."""
     study = made_study()
@@ -104,10 +139,10 @@ def test_machines_read_the_same() -> None:
     )
     data = json.loads(json.dumps(study_data(dataclasses.replace(study, runs=runs)), allow_nan=False))
 
-    assert data["schema"] == 1
+    assert (data["schema"], data["clock"]) == (1, "cpu")
     assert [row["batch_size"] for row in data["sizes"]] == [16, 64, 256]
     assert (data["sizes"][0]["accuracy"], data["sizes"][0]["accuracy_reason"]) == (None, "one class")
-    assert len(data["claims"]) == 18
+    assert [claim["key"] for claim in data["claims"]] == list(Key)
     assert {claim["standing"] for claim in data["claims"]} <= {"supported", "not supported", "cannot tell"}
     assert data["law"]["critical_batch"]["estimate"] == pytest.approx(82, rel=0.03)
     assert len(data["runs"]) == 15

@@ -70,7 +70,7 @@ def test_the_table_shows_what_differs(sd15: Maker) -> None:
     """A column that says the same of all rows is left out; what was not run has no figures."""
     oom = step(sd15, 8, rounds=(), outcome=Outcome.OOM, reason="in warm-up: 9 GiB", test_outcome="skipped")
     skipped = replace(
-        oom, case=replace(oom.case, batch_size=16), outcome=Outcome.SKIPPED, reason="batch size 8 ran out"
+        oom, case=replace(oom.case, batch_size=16), outcome=Outcome.SKIPPED, reason="batch size 8 ran out of memory"
     )
 
     text = render_table([step(sd15, 4), oom, skipped], width=140, color=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from studies import made_study
 
 from pytest_sdbatch.analysis.learning_curve import End
+from pytest_sdbatch.analysis.learning_runs import Part, TrainingRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.storage.study_file import StudyJournal, read_study, write_study
 from pytest_sdbatch.training.study import NoisePart
@@ -87,6 +89,24 @@ def test_what_cannot_be_is_refused_by_name(tmp_path: Path, path: str, value: obj
     document = json.loads(file.read_text(encoding="utf-8"))
     _set(document, path, value)
     file.write_text(json.dumps(document), encoding="utf-8")
+
+    with pytest.raises(RunFileError, match=words):
+        read_study(file)
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (lambda run: False, "content.runs: none of a constant batch size"),
+        (lambda run: run.part is not Part.TABLE, "content.runs: none of a constant batch size"),
+        (lambda run: run.part is not Part.TABLE or run.batch_size != 64, r"runs\[9\]: short epochs of a batch size"),
+    ],
+)
+def test_a_study_without_its_table_is_refused(tmp_path: Path, kept: Callable[[TrainingRun], bool], words: str) -> None:
+    """All that is shown follows from it, and short epochs are held against it."""
+    study = made_study()
+    file = tmp_path / "study.json"
+    write_study(file, dataclasses.replace(study, runs=tuple(filter(kept, study.runs))))
 
     with pytest.raises(RunFileError, match=words):
         read_study(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation
+from pytest_sdbatch.analysis.learning_runs import Clock
 from pytest_sdbatch.training import loop, schedules
-from pytest_sdbatch.training.loop import Learner, train
+from pytest_sdbatch.training.loop import Learner, clock_of, train
 from pytest_sdbatch.training.ramp import Ramp
 from pytest_sdbatch.training.schedules import Constant, Goal, Stage
 from pytest_sdbatch.training.task import DenoisingTask
@@ -44,6 +46,21 @@ def test_a_run_learns_and_says_what_it_took(task: DenoisingTask) -> None:
     assert last.held_out_loss < first.held_out_loss
     assert 0 == first.seconds < last.seconds
     assert seen == [found.examples for found in learner.evaluations]
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "clock"), [("cpu", 1, Clock.CPU), ("cpu", 2, Clock.WALL), ("cuda", 1, Clock.WALL)]
+)
+def test_the_clock_is_that_of_one_thread_or_of_the_wall(
+    task: DenoisingTask, monkeypatch: pytest.MonkeyPatch, device: str, threads: int, clock: Clock
+) -> None:
+    """The process time of several threads is their sum, and a GPU has none."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+
+    assert clock_of(torch.device(device)) is clock
+    if device == "cpu":
+        read = Learner(task, seed=0)._clock
+        assert read is (time.process_time if clock is Clock.CPU else time.perf_counter)
 
 
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:

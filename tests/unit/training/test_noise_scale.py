@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 
 from pytest_sdbatch.errors import SdbatchError, TooFewSamples
+from pytest_sdbatch.training import noise_scale
 from pytest_sdbatch.training.loop import Learner
 from pytest_sdbatch.training.noise_scale import measure_noise_scale, read_noise, split_noise
 from pytest_sdbatch.training.schedules import Stage
@@ -78,6 +80,70 @@ def test_what_says_too_little_or_does_not_fit_is_refused() -> None:
         measure_noise_scale(lambda batch: loss(batch) * float("nan"), [parameter], batches, batch_size=8)
 
 
+def test_gradients_that_do_not_fit_are_refused_before_all_batches_are_held() -> None:
+    """A loader of a large data set is asked for one batch more than would fit, and none where nothing is trained."""
+    parameter, batches = regression(noise=1.0)
+    asked: list[int] = []
+
+    def loader() -> Iterator[torch.Tensor]:
+        for index, batch in enumerate(batches):
+            asked.append(index)
+            yield batch
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        return (batch - parameter).square().sum(1).mean()
+
+    with pytest.raises(SdbatchError, match="6 or more gradients of 20 parameters"):
+        measure_noise_scale(loss, [parameter], loader(), batch_size=8, most_bytes=4 * 20 * 5)
+    assert len(asked) == 6
+    with pytest.raises(SdbatchError, match="no parameter is trained"):
+        measure_noise_scale(loss, [], loader(), batch_size=8)
+    assert len(asked) == 6
+
+
+def test_gradients_are_held_once(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read of them is read in place, or of one more at a time: ``most_bytes`` is all that they take."""
+    network = task.network(0)
+    made: list[tuple[int, ...]] = []
+    empty, products = torch.empty, noise_scale._products
+    read: list[int] = []
+
+    def counted(size: tuple[int, ...], **options: Any) -> torch.Tensor:
+        made.append(tuple(size))
+        return empty(size, **options)
+
+    def seen(rows: torch.Tensor) -> Any:
+        read.append(rows.data_ptr())
+        return products(rows)
+
+    monkeypatch.setattr(torch, "empty", counted)
+    monkeypatch.setattr(noise_scale, "_products", seen)
+    split_noise(task, network, seed=1)
+    assert len([size for size in made if len(size) == 2]) == 1, "one matrix for all three draws of the noise"
+
+    parameter, batches = regression(noise=1.0)
+    optimizer = torch.optim.Adam([parameter], lr=0.0)
+    parameter.grad = torch.ones(20)
+    optimizer.step()
+    read.clear()
+
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        return (batch - parameter).square().sum(1).mean()
+
+    measure_noise_scale(loss, [parameter], batches, batch_size=8, optimizer=optimizer)
+    assert len(read) == 2
+    assert len(set(read)) == 1, "in Adam's length as in the plain one"
+
+
+def test_gradients_that_are_no_numbers_cannot_be_split(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is one of ours, as where the noise scale is read."""
+    network, loss = task.network(0), DenoisingTask.loss
+    monkeypatch.setattr(DenoisingTask, "loss", lambda *given: loss(*given) * float("nan"))
+
+    with pytest.raises(SdbatchError, match="not finite"):
+        split_noise(task, network, seed=1)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -95,6 +161,17 @@ def test_a_loss_that_has_no_gradient_is_told(wrong: Callable[[torch.Tensor], obj
         measure_noise_scale(
             lambda batch: wrong((batch - parameter).square().mean()), [parameter], batches, batch_size=8
         )
+
+
+@pytest.mark.parametrize("dress", [lambda batch: batch, lambda batch: (batch, 1), lambda batch: {"pixels": batch}])
+def test_a_batch_of_another_size_is_told(dress: Callable[[torch.Tensor], object]) -> None:
+    """The last batch of an epoch is smaller where the images do not divide evenly."""
+    parameter, batches = regression(noise=1.0)
+    batches[-1] = batches[-1][:3]
+
+    with pytest.raises(SdbatchError, match="batch 64 of 64 has 3 examples, and batch_size is 8") as caught:
+        measure_noise_scale(lambda batch: parameter.sum(), [parameter], map(dress, batches), batch_size=8)
+    assert "drop_last" in caught.value.fix
 
 
 def test_the_noise_of_the_task_is_read_and_split(task: DenoisingTask) -> None:

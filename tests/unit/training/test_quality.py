@@ -23,6 +23,17 @@ def test_generated_images_are_those_of_the_network(task: DenoisingTask) -> None:
     assert bool((images == generate(task, network, 6)[0]).all())
 
 
+def test_images_are_generated_in_parts_as_they_are_at_once(
+    task: DenoisingTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large ones do not all go through the network at once."""
+    network = task.network(0)
+    whole, _ = generate(task, network, 6)
+    monkeypatch.setattr(DenoisingTask, "largest_pass", 4)
+
+    assert float((generate(task, network, 6)[0] - whole).abs().max()) < 1e-3
+
+
 def test_the_judge_knows_real_images(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is right on all that were held out, and has an opinion on what an untrained network makes."""
     pytest.importorskip("sklearn")

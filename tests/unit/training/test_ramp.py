@@ -74,14 +74,23 @@ def test_a_loss_that_stays_ends_the_ramp_with_the_reason() -> None:
 
 def test_the_target_ends_the_ramp_and_says_where() -> None:
     """Size and count at the end are told, and why they were raised no further."""
-    stop = ramp().after(seen(1.1, 0.09))
+    stop = ramp().after(seen(1.1, 0.15, 0.09))
 
     assert isinstance(stop, Stop)
     assert stop.end is End.REACHED
     assert stop.reason.endswith("size 128, count 11 by then")
-    assert ramp().why_not_higher(seen(1.1, 0.09)) == "size 128 was the largest allowed"
-    assert "did not fall to 0.25, where size 64 would" in ramp().why_not_higher(seen(1.1, 0.28))
-    assert "passed the last rung, 0.2, at size 128" in ramp(largest=256).why_not_higher(seen(1.1, 0.15))
+    assert ramp().why_not_higher(seen(1.1, 0.15, 0.09)) == "size 128 was the largest allowed"
+    assert "did not fall to 0.25, where size 64 would" in ramp().why_not_higher(seen(1.1, 0.28, 0.27))
+    assert "passed the last rung, 0.2, at size 128" in ramp(largest=256).why_not_higher(seen(1.1, 0.15, 0.09))
+
+
+def test_a_size_that_was_never_learned_with_is_not_told() -> None:
+    """An epoch that ends below the target passes all rungs at once; nothing is begun behind it."""
+    stop = ramp().after(seen(1.1, 0.09))
+
+    assert isinstance(stop, Stop)
+    assert stop.reason.endswith("size 16, count 8 by then")
+    assert ramp().why_not_higher(seen(1.1, 0.09)) == "the run ended before size 32 began"
 
 
 @given(st.lists(st.floats(0.11, 2.0), min_size=1, max_size=30))

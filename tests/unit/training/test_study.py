@@ -17,7 +17,7 @@ from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, Study, Train
 from pytest_sdbatch.analysis.study_figures import figures_of
 from pytest_sdbatch.errors import CannotRun, OptionError
 from pytest_sdbatch.report.study import render_study, study_data
-from pytest_sdbatch.training import quality
+from pytest_sdbatch.training import quality, rates
 from pytest_sdbatch.training.datasets import LearningData, parts_of, split_data
 from pytest_sdbatch.training.study import NoisePart, StudyPlan, StudyRunner
 from pytest_sdbatch.training.task import DenoisingTask
@@ -92,6 +92,63 @@ def test_a_batch_that_does_not_fit_is_one_error(blobs: LearningData, monkeypatch
     assert "--batch-sizes" in caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("judge", r"judging networks before any step: out of memory"),
+        ("redraw", r"reading gradients of table-all-b4-.*: out of memory"),
+    ],
+)
+def test_memory_that_runs_out_beside_the_steps_is_the_same_error(
+    blobs: LearningData, monkeypatch: pytest.MonkeyPatch, method: str, said: str
+) -> None:
+    """Whatever is computed may be too large, before the first run and behind one that has ended."""
+
+    def fails(*given: object, **options: object) -> object:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(DenoisingTask, method, fails)
+
+    with pytest.raises(CannotRun, match=said) as caught:
+        made(plan_of(blobs, target=0.1))
+    assert "--resolution" in caught.value.fix
+
+
+def test_gradients_that_cannot_be_split_leave_the_study_whole(
+    blobs: LearningData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and the split is not known."""
+    told: list[str] = []
+    redraw = DenoisingTask.redraw
+
+    def no_numbers(self: DenoisingTask, *given: Any, **options: Any) -> Any:
+        found = redraw(self, *given, **options)
+        return replace(found, noise=found.noise * float("nan"))
+
+    monkeypatch.setattr(DenoisingTask, "redraw", no_numbers)
+    study = made(plan_of(blobs, target=0.1), told)
+
+    assert study.split is None
+    assert study.noise
+    assert any("no noise scale" in line for line in told)
+
+
+def test_a_run_that_finds_the_target_is_a_trial_of_its_rate_too(
+    blobs: LearningData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made once, and stands in the study once."""
+    monkeypatch.setattr(rates, "_MOST_TRIES", 1)
+    monkeypatch.setattr(rates, "_MOST_ABOVE", -1)
+    told: list[str] = []
+    study = made(plan_of(blobs, tune=True, reference=4e-3, most_examples=48), told)
+
+    names = [run.name for run in study.runs]
+    assert len(names) == len(set(names))
+    assert names[0].startswith("tuning-all-b4-")
+    made_runs = [line.partition(":")[0] for line in told if ", held-out loss " in line]
+    assert sorted(made_runs) == sorted(names), "each is told once"
+
+
 def test_a_study_whose_runs_diverge_ends_and_says_so(blobs: LearningData) -> None:
     """Each run with its step and rate; of gradients that are no numbers nothing is read, and every claim has a row."""
     told: list[str] = []
@@ -100,6 +157,7 @@ def test_a_study_whose_runs_diverge_ends_and_says_so(blobs: LearningData) -> Non
     assert {run.end for run in study.runs} == {End.DIVERGED}
     assert all(re.search(r"at step \d+; learning rate", run.reason) for run in study.runs)
     assert study.split is None
+    assert study.facts["clock"] == "cpu", "of one thread"
     figures = figures_of(study)
     assert [row.examples_per_s for row in figures.rows] == [None, None]
     assert len(claim_table(study, figures)) == 18

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -30,6 +32,23 @@ def test_a_new_network_is_judged_alike_every_time(task: DenoisingTask) -> None:
     assert len(found.bands) == 4
     assert found.rare is None
     assert network.training, "it goes on training"
+
+
+@pytest.mark.parametrize(("side", "largest"), [(8, 256), (64, 256), (128, 64), (512, 4), (2048, 1)])
+def test_larger_images_are_judged_fewer_at_a_time(blobs: LearningData, side: int, largest: int) -> None:
+    """A pass takes as many pixels, whatever their size, and never more than 256 images."""
+    data = replace(blobs, images=torch.zeros((1, 1, side, side)), labels=torch.zeros(1, dtype=torch.long))
+
+    assert DenoisingTask(data).largest_pass == largest
+
+
+def test_what_is_judged_in_parts_is_judged_alike(task: DenoisingTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses are those of each image by itself."""
+    network = task.network(0)
+    whole = task.judge(network)
+    monkeypatch.setattr(DenoisingTask, "largest_pass", 7)
+
+    assert task.judge(network).held_out == pytest.approx(whole.held_out, rel=1e-5)
 
 
 def test_timesteps_are_spread_evenly(task: DenoisingTask) -> None:

@@ -68,13 +68,16 @@ def what_cost(subject: Subject) -> Section:
     )
     if subject.reported.priced and any(group.plan is not None for _, group in groups):
         parts.append(
-            paragraph("Without loading, which the dollars of the splits above share among their images.", "dim")
+            paragraph("Once loaded: the dollars of the splits above include loading, shared by their images.", "dim")
         )
     without = [source.name for source in subject.sources if source.question.price_per_s is None]
     if subject.reported.priced and without:
         parts.append(paragraph(f"No price is known of {', '.join(without[:_MOST])}.", "dim"))
     if not subject.reported.priced:
-        how = "No price is known: --price=2.49/h, or --price=H100:2.49/h,L4:0.71/h, adds dollars."
+        how = (
+            "No price is known. For dollars: sdbatch report RUN.json --price=2.49/h -o report.html; of several devices"
+            " --price=H100:2.49/h,L4:0.71/h"
+        )
         parts.append(paragraph(how, "dim"))
     return Section(id="cost", title="At what cost?", content="".join(parts))
 
@@ -85,7 +88,7 @@ def _cost_columns(nouns: Nouns) -> tuple[Column, ...]:
         Column("group", "what", left=True),
         Column("which", "", left=True),
         Column("size", "batch size"),
-        Column("dollars", f"$ per {_IMAGES}"),
+        Column("dollars", f"$ per {_IMAGES}, once loaded"),
         Column("image", f"per {nouns.image}"),
         Column("rate", "throughput"),
         Column("call", f"{nouns.a_call} takes"),
@@ -122,10 +125,10 @@ def _costs(name: str, group: Group) -> Iterator[Mapping[str, str]]:
             "image": f"{units.duration(image_s)}{f' ({units.change(more)})' if more >= 0.001 else ''}",
             "call": units.duration(row.call_s or 0.0),
             "epoch": UNKNOWN if epoch_s is None else units.duration(epoch_s),
-            "epoch_dollars": UNKNOWN if price is None or epoch_s is None else units.number(epoch_s * price),
+            "epoch_dollars": UNKNOWN if price is None or epoch_s is None else f"${units.number(epoch_s * price)}",
             "energy": UNKNOWN if row.joules_per_image is None else units.energy(row.joules_per_image),
             "peak": UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes),
-            "dollars": UNKNOWN if price is None else units.number(image_s * price * _IMAGES),
+            "dollars": UNKNOWN if price is None else f"${units.number(image_s * price * _IMAGES)}",
         }
 
 
@@ -144,7 +147,7 @@ def _cheapest(subject: Subject) -> Iterator[str]:
         others = ", ".join(f"${units.number(cost)} on {one.source}" for cost, one, _ in priced if one is not group)
         yield (
             f"{view.name}: cheapest is {group.source} with batch size {spot.batch_size},"
-            f" ${units.number(dollars)} per {_IMAGES}; {others}"
+            f" ${units.number(dollars)} per {_IMAGES}, once loaded; {others}"
         )
 
 
@@ -188,7 +191,8 @@ def what_fits(subject: Subject) -> Section:
         parts += [heading(source.name)] if len(subject.sources) > 1 else []
         parts.append(bullets(_cut(said), "answers") or paragraph("No case ended well, so none is known to fit."))
     if limit is None:
-        parts.append(paragraph("--memory=24GiB predicts the largest batch for another card.", "dim"))
+        how = "For another card: sdbatch report RUN.json --memory=24GiB -o report.html predicts its largest batch."
+        parts.append(paragraph(how, "dim"))
     return Section(id="fits", title="What fits?", content="".join(parts))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.nouns import Nouns
@@ -26,12 +27,12 @@ def stage_split(subject: Subject) -> Section:
         id="stages",
         title="Where the time goes",
         lead=f"Time of one {subject.nouns.image} by stage. What shrinks from bar to bar is what batching saves.",
-        blocks=tuple(_stage_split(view) for view in subject.views),
+        blocks=tuple(_stage_split(view, subject.stage_colors) for view in subject.views),
         none="No case of this selection has its time by stage.",
     )
 
 
-def _stage_split(view: View) -> tuple[Block, ...]:
+def _stage_split(view: View, colors: Mapping[str, int]) -> tuple[Block, ...]:
     rows = [
         (f"b{row.split}{_of(group, view)}", row, row.stage_shares)
         for group in view.groups
@@ -49,7 +50,15 @@ def _stage_split(view: View) -> tuple[Block, ...]:
     rest = tuple(_part(row, 1 - math.fsum(shares.values()), factor) for _, row, shares in rows)
     kind = view.nouns.image if rows[0][1].frames is None else "video"
     names = tuple(name for name, _, _ in rows)
-    return (Bars(title="Where the time goes", x=f"per {kind} ({unit})", names=names, parts=(*parts, (_OTHER, rest))),)
+    return (
+        Bars(
+            title="Where the time goes",
+            x=f"per {kind} ({unit})",
+            names=names,
+            parts=(*parts, (_OTHER, rest)),
+            colors=tuple(colors[stage] for stage in (*stages, _OTHER)),
+        ),
+    )
 
 
 def _part(row: Row, share: float | None, factor: float) -> float | None:
@@ -120,15 +129,27 @@ def _trade_offs(view: View) -> tuple[Block, ...]:
             series=tuple(series),
             labelled=len(choices) <= _MOST_LABELS,
         ),
-        Grid(
-            title="Trade-offs", heads=("case", "on the front", *_heads(view.nouns)), lines=lines, note=f"compared: {of}"
+        _known(
+            Grid(
+                title="Trade-offs",
+                heads=("case", "on the front", *_heads(view.nouns)),
+                lines=lines,
+                note=f"compared: {of}",
+            )
         ),
     )
 
 
+def _known(grid: Grid) -> Grid:
+    """Return *grid* without the columns of which no line has a figure."""
+    kept = [at for at in range(len(grid.heads)) if any(line[at] != UNKNOWN for line in grid.lines)]
+    lines = tuple(tuple(line[at] for at in kept) for line in grid.lines)
+    return replace(grid, heads=tuple(grid.heads[at] for at in kept), lines=lines)
+
+
 def _heads(nouns: Nouns) -> tuple[str, ...]:
     image = f"per {nouns.image}"
-    return (f"{nouns.a_call} takes", image, "peak memory", f"energy {image}", f"$ per {_IMAGES}")
+    return (f"{nouns.a_call} takes", image, "peak memory", f"energy {image}", f"$ per {_IMAGES}, once loaded")
 
 
 def _texts(group: Group, row: Row) -> Iterator[str]:
@@ -137,7 +158,7 @@ def _texts(group: Group, row: Row) -> Iterator[str]:
     yield UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes)
     yield UNKNOWN if row.joules_per_image is None else units.energy(row.joules_per_image)
     price = group.question.price_per_s
-    yield UNKNOWN if price is None else units.number((row.s_per_image or 0.0) * price * _IMAGES)
+    yield UNKNOWN if price is None else f"${units.number((row.s_per_image or 0.0) * price * _IMAGES)}"
 
 
 def every_round(subject: Subject) -> Section:

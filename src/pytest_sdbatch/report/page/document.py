@@ -124,7 +124,7 @@ def _body(title: str, about: str, parts: Sequence[Sequence[Section]]) -> Iterato
     yield from map(_section, drawn)
     yield from map(_section, after)
     yield "</main>"
-    yield "<footer><p>Made by pytest-sdbatch from run files. Nothing here was read from elsewhere.</p></footer>"
+    yield "<footer><p>Made by pytest-sdbatch from its own files. Nothing here was read from elsewhere.</p></footer>"
 
 
 def _section(section: Section) -> str:

@@ -94,6 +94,7 @@ function acrossOf(figure, box, left, right) {
   return {
     x: (value) => box.left + ((place(value) - from) / (to - from)) * (box.right - box.left),
     xs: figure.doubling ? doublings(left, right, (box.right - box.left) / 48) : wholes(left, right, span, (box.right - box.left) / 60, figure),
+    bottom: box.bottom,
     right: box.right,
   };
 }
@@ -154,12 +155,12 @@ function drawSeries(svg, series, scales, small) {
     svg.append(make("path", { d, class: `band ${color}` }));
     return;
   }
-  const points = spots(series.y), beyond = [];
+  const points = spots(series.y), beyond = { "\u2191": [], "\u2193": [] };
   if (["line", "dashed", "trace"].includes(look)) svg.append(make("path", { d: path(points), class: `${look} ${color}` }));
   if (look === "line" || look === "dashed") return;
   for (let at = 0; at < count; at += 1) {
-    const x = points[at][0], y = Math.max(points[at][1], scales.top);
-    if (y > points[at][1]) beyond.push([x, y, short(series.y[at])]);
+    const [x, own] = points[at], y = own > scales.bottom + 0.5 ? scales.bottom - 5 : Math.max(own, scales.top);
+    if (y !== own) beyond[y < own ? "\u2193" : "\u2191"].push([x, y, short(series.y[at])]);
     if (series.l && series.h && series.h[at] > series.l[at]) {
       svg.append(make("line", { x1: x, x2: x, y1: scales.y(series.l[at]), y2: scales.y(series.h[at]), class: `whisker ${color}` }));
     }
@@ -170,9 +171,11 @@ function drawSeries(svg, series, scales, small) {
     const size = look === "points" ? 4.5 : look === "trace" ? 2 : 2.5;
     svg.append(symbol(series.c, x, y, small && look === "points" ? 3 : size, look === "trace" ? "points" : look));
   }
-  // What lies above the figure: their values once, behind the last of them.
-  const last = beyond.at(-1);
-  if (last) svg.append(make("text", { x: last[0] + 6, y: last[1] + 4, class: "aside" }, `${beyond.map((one) => one[2]).join(", ")} \u2191`));
+  // What lies above or below the figure: their values once, behind the last of them.
+  for (const [arrow, found] of Object.entries(beyond)) {
+    const last = found.at(-1);
+    if (last) svg.append(make("text", { x: last[0] + 6, y: last[1] + 4, class: "aside" }, `${found.map((one) => one[2]).join(", ")} ${arrow}`));
+  }
 }
 
 function drawMarks(svg, figure, box, scales, small) {
@@ -318,10 +321,10 @@ function drawBars(bars, width) {
     const place = above ? { x: box.left, y: y - 1 } : { x: box.left - 8, y: y + 19, "text-anchor": "end" };
     labels.append(make("text", place, name.length > 40 ? `${name.slice(0, 38)}...` : name));
     let begun = 0;
-    bars.parts.forEach((part, color) => {
+    bars.parts.forEach((part) => {
       const value = Math.max(part.v[at] || 0, 0);
       const title = make("title", {}, `${part.n}: ${short(part.v[at])}`);
-      svg.append(make("rect", { x: x(begun), y: y + 4, width: Math.max(x(begun + value) - x(begun), 0), height: 22, class: `bar c${color % 8}` }, title));
+      svg.append(make("rect", { x: x(begun), y: y + 4, width: Math.max(x(begun + value) - x(begun), 0), height: 22, class: `bar c${part.c % 8}` }, title));
       begun += value;
     });
   });

@@ -10,6 +10,9 @@ from typing import Any, TypeAlias
 from pytest_sdbatch.report.escape import plain
 
 _DIGITS = 4  # of a number that is drawn; three are told
+_COLORS = 6  # that stages have; two more are for what is no stage
+_STAGES = {"text_encoder": 0, "denoiser": 1, "scheduler": 2, "vae_decode": 3, "vae_encode": 4, "all": 5, "other": 7}
+ALLOCATOR_COLOR = 6
 Values: TypeAlias = tuple[float, ...]
 
 
@@ -114,6 +117,7 @@ class Bars:
     x: str  # label with its unit
     names: tuple[str, ...]  # of the bars
     parts: tuple[tuple[str, tuple[float | None, ...]], ...]  # name, and its length in each bar; None: not known
+    colors: tuple[int, ...] = ()  # of the parts; empty: 0, 1, 2 ...
     note: str = ""
 
     def data(self) -> dict[str, Any]:
@@ -123,7 +127,10 @@ class Bars:
             "title": plain(self.title),
             "x": plain(self.x),
             "names": list(map(plain, self.names)),
-            "parts": [{"n": plain(name), "v": rounded(values)} for name, values in self.parts],
+            "parts": [
+                {"n": plain(name), "v": rounded(values), "c": color}
+                for (name, values), color in zip(self.parts, self.colors or range(len(self.parts)), strict=True)
+            ],
             "note": plain(self.note),
         }
 
@@ -185,6 +192,15 @@ class Grid:
 
 
 Block: TypeAlias = Figure | Bars | Panels | Grid
+
+
+def stage_colors(names: Iterable[str]) -> dict[str, int]:
+    """Return a colour for each stage of *names*, the same in every figure; of usual ones on every page."""
+    there = dict.fromkeys(names)
+    found = {name: _STAGES[name] for name in there if name in _STAGES}
+    free = [color for color in range(_COLORS) if color not in found.values()] or [_COLORS - 1]
+    others = sorted(name for name in there if name not in _STAGES)
+    return found | {name: free[at % len(free)] for at, name in enumerate(others)}
 
 
 def rounded(values: Iterable[float | None]) -> list[float | int | None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.learning_curve import End, Evaluation
-from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
+from pytest_sdbatch.analysis.learning_runs import Clock, Part, Study, TrainingRun
 from pytest_sdbatch.analysis.study_figures import of_size
 from pytest_sdbatch.report.page.figures import Block, Figure, Grid, Look, Mark, Series
 from pytest_sdbatch.report.page.markup import Section
@@ -146,7 +146,7 @@ def loss_series(study: Study, parts: Sequence[tuple[str, int, TrainingRun]], rea
 
 def seconds_label(study: Study) -> str:
     """Return what the seconds of *study* are, for an axis."""
-    return "CPU seconds" if study.facts.get("device_kind") == "cpu" else "seconds"
+    return "CPU seconds" if study.clock is Clock.CPU else "seconds"
 
 
 def _falling(study: Study, runs: Sequence[TrainingRun], *, title: str, x: str, read: _Read) -> Figure:

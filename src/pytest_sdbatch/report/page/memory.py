@@ -9,8 +9,18 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, Growth
 from pytest_sdbatch.analysis.memory_fit import Largest
 from pytest_sdbatch.records import MemoryRound, Record
-from pytest_sdbatch.report.capacity import capacity
-from pytest_sdbatch.report.page.figures import Block, Figure, Look, Mark, Panel, Panels, Series, thinned
+from pytest_sdbatch.report.capacity import capacity, predicted
+from pytest_sdbatch.report.page.figures import (
+    ALLOCATOR_COLOR,
+    Block,
+    Figure,
+    Look,
+    Mark,
+    Panel,
+    Panels,
+    Series,
+    thinned,
+)
 from pytest_sdbatch.report.page.markup import Section
 from pytest_sdbatch.report.page.subject import Group, Subject, View
 from pytest_sdbatch.report.table import MEMORY_SOURCES
@@ -31,13 +41,14 @@ def stages(subject: Subject) -> Section:
             " first; where a line meets a limit is the largest batch that is predicted to fit."
         ),
         blocks=tuple(
-            tuple(figure for group in view.groups for figure in _stages(group, view, limit)) for view in subject.views
+            tuple(figure for group in view.groups for figure in _stages(group, view, limit, subject.stage_colors))
+            for view in subject.views
         ),
         none="The memory of no case of this selection is known.",
     )
 
 
-def _stages(group: Group, view: View, limit: float | None) -> Iterator[Block]:
+def _stages(group: Group, view: View, limit: float | None, colors: Mapping[str, int]) -> Iterator[Block]:
     peaks = _peaks(group)
     if not peaks:
         return
@@ -58,8 +69,8 @@ def _stages(group: Group, view: View, limit: float | None) -> Iterator[Block]:
         title=f"Memory per stage{_of(group, view)}",
         x="batch size",
         y=f"peak memory ({unit})",
-        series=(*_points(peaks, factor), *(() if growth is None else _lines(growth, peaks, end, factor))),
-        marks=(*_marks(limits, largest, end, top, factor), *_failed(group)),
+        series=(*_points(peaks, colors, factor), *(() if growth is None else _lines(growth, colors, end, factor))),
+        marks=(*_marks(limits, largest, growth, end, top, factor), *_failed(group)),
         note="; ".join(filter(None, (MEMORY_SOURCES.get(measure or "", ""), capacity(list(group.records.values()))))),
     )
 
@@ -93,23 +104,22 @@ def _end(group: Group, largest: Mapping[str, Largest | None]) -> int:
     return max(measured, min(max(wanted, default=0) + 1, _FARTHEST * measured))
 
 
-def _points(peaks: Mapping[str, Mapping[int, float]], factor: float) -> Iterator[Series]:
-    for color, (stage, sizes) in enumerate(peaks.items()):
+def _points(peaks: Mapping[str, Mapping[int, float]], colors: Mapping[str, int], factor: float) -> Iterator[Series]:
+    for stage, sizes in peaks.items():
         ordered = sorted(sizes.items())
         yield Series(
             name=stage.replace("_", " "),
             look=Look.POINTS,
-            color=color,
+            color=colors[stage],
             x=tuple(size for size, _ in ordered),
             y=tuple(value / factor for _, value in ordered),
         )
 
 
-def _lines(growth: Growth, peaks: Mapping[str, object], end: int, factor: float) -> Iterator[Series]:
-    colors = {stage: color for color, stage in enumerate(peaks)}
+def _lines(growth: Growth, colors: Mapping[str, int], end: int, factor: float) -> Iterator[Series]:
     for stage, line in growth.fit.stages.items():
         known = [line.predict(size) for size in (1, end)]
-        color = colors.get(stage, 0)
+        color = colors[stage]
         if all(one.low is not None and one.high is not None for one in known):
             yield Series(
                 name="",
@@ -131,24 +141,29 @@ def _lines(growth: Growth, peaks: Mapping[str, object], end: int, factor: float)
         yield Series(
             name="held by the allocator",
             look=Look.DASHED,
-            color=len(colors),
+            color=ALLOCATOR_COLOR,
             x=tuple(sizes),
             y=tuple(growth.needs(size).estimate / factor for size in sizes),
         )
 
 
 def _marks(
-    limits: Mapping[str, float], largest: Mapping[str, Largest | None], end: int, top: float, factor: float
+    limits: Mapping[str, float],
+    largest: Mapping[str, Largest | None],
+    growth: Growth | None,
+    end: int,
+    top: float,
+    factor: float,
 ) -> Iterator[Mark]:
     for name, value in limits.items():
         found = largest[name]
         if value <= 1.6 * top:  # one that is far away would press the rest together; the note tells of it
             yield Mark(name=f"{name}: {units.memory(value)}", y=value / factor)
-        if found is not None and found.estimate is not None and 0 < found.estimate <= end:
-            between = ""
-            if found.low is not None and found.low != found.high:
-                between = f" ({found.low} or more)" if found.high is None else f" ({found.low} to {found.high})"
-            yield Mark(name=f"predicted: {found.estimate}{between}", x=found.estimate)
+        if found is None or found.estimate is None or growth is None or not growth.fit.grows:
+            continue
+        if 0 < found.estimate <= end:
+            said = predicted(found, growth.fit.last_probe).removeprefix("about ")
+            yield Mark(name=f"predicted: {said}", x=found.estimate)
 
 
 def _failed(group: Group) -> Iterator[Mark]:

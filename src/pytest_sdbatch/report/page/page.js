@@ -58,7 +58,7 @@ const draws = {
   bars(bars, width) {
     const svg = drawBars(bars, width);
     svg.setAttribute("tabindex", 0);
-    const names = bars.parts.map((part, color) => [part.n, color, "bar"]);
+    const names = bars.parts.map((part) => [part.n, part.c, "bar"]);
     const lines = () => bars.names.map((name, at) => [name, ...bars.parts.map((part) => short(part.v[at]))]);
     return [svg, legend(names), numbers(`${bars.title}, ${bars.x}`, ["", ...bars.parts.map((part) => part.n)], lines)];
   },

@@ -125,11 +125,13 @@ def _rates(study: Study) -> Section:
 
 def _where(study: Study, file: str) -> Section:
     facts = [("file", file), ("command", study.command or "not known"), ("began", study.started_at)]
-    facts += [(name, _text(value)) for name, value in study.facts.items()]
+    facts += [(name.replace("_", " "), _text(value)) for name, value in study.facts.items()]
     lines = [{"fact": name, "value": value} for name, value in facts[:_MOST]]
     columns = (Column("fact", "fact", left=True), Column("value", "value", left=True))
     return Section(id="where", title="Where it ran", content=table(columns, lines, caption="Where it ran"))
 
 
 def _text(value: object) -> str:
+    if isinstance(value, float):
+        return units.number(value)
     return "not known" if value is None else str(value)

@@ -13,6 +13,7 @@ from pytest_sdbatch.nouns import Nouns, either
 from pytest_sdbatch.records import Record, short_name
 from pytest_sdbatch.report.answer import asked_of, choose, is_tiny
 from pytest_sdbatch.report.measured import Measured, of_runs
+from pytest_sdbatch.report.page.figures import stage_colors
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import Plan, Question, plan_of
 from pytest_sdbatch.report.table import Row, numbered_notes, rows
@@ -91,6 +92,7 @@ class Subject:
     tables: tuple[tuple[Row, ...], ...]  # by source
     notes: tuple[Mapping[str, int], ...]  # numbers of the notes, by source
     views: tuple[View, ...]
+    stage_colors: Mapping[str, int]
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -152,7 +154,19 @@ def subject_of(reported: Reported) -> Subject:
             )
             for (test, group), groups in found.items()
         ),
+        stage_colors=stage_colors(_stages(measured, tables)),
     )
+
+
+def _stages(measured: Sequence[Measured], tables: Sequence[Sequence[Row]]) -> Iterator[str]:
+    """Yield the names of all stages whose time or memory is known, and those of what is no stage."""
+    yield from ("all", "other")
+    for table in tables:
+        for row in table:
+            yield from row.stage_shares or ()
+    for one in measured:
+        for record in one.records.values():
+            yield from (record.memory_round and record.memory_round.stage_peak_bytes) or ()
 
 
 def _name(test: str, tests: set[str]) -> str:

@@ -55,7 +55,7 @@ def test_the_cost_of_two_devices_is_told_in_dollars_and_the_cheapest_is_named(tw
     assert "on NVIDIA L4" in text
     assert "No price is known" not in text
     assert content.count("<tr class=good>") == 2
-    assert "$ per 1000" in text
+    assert "$ per 1000, once loaded" in text
 
 
 def test_a_device_without_a_price_is_named_beside_one_that_has_one() -> None:
@@ -71,7 +71,7 @@ def test_without_a_price_it_is_said_how_to_give_one(one: Subject) -> None:
     """Time, memory and energy are costs all the same."""
     text = text_of(what_cost(one).content)
 
-    assert "No price is known: --price=2.49/h" in text
+    assert "sdbatch report RUN.json --price=2.49/h" in text
     assert "energy per image" in text
     assert "$ per" not in text
 

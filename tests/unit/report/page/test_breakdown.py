@@ -37,6 +37,15 @@ def test_what_is_beaten_in_everything_is_not_on_the_front(two: Subject) -> None:
     assert drawn == len(on)
 
 
+def test_what_nobody_knows_has_no_column(one: Subject) -> None:
+    """Without a price there are no dollars."""
+    _, grid = trade_offs(one).blocks[0]
+
+    assert isinstance(grid, Grid)
+    assert grid.heads == ("case", "on the front", "a call takes", "per image", "peak memory", "energy per image")
+    assert {len(line) for line in grid.lines} == {6}
+
+
 def test_every_round_is_there_in_its_order_behind_the_warm_up(two: Subject) -> None:
     """A line for every run; the mark is the figure of the table."""
     (panels,) = every_round(two).blocks[0]

@@ -56,7 +56,7 @@ def test_the_cost_is_that_of_an_epoch(text: str) -> None:
 
     assert "an epoch takes" in cost
     assert "$ per epoch" in cost
-    assert re.search(r"fastest</th>.*<td class=n>6\.\d\d s</td><td class=n>0\.006\d*</td>", cost)
+    assert re.search(r"fastest</th>.*<td class=n>6\.\d\d s</td><td class=n>\$0\.006\d*</td>", cost)
 
 
 def test_all_cases_have_the_columns_of_training_and_sort_by_their_figures(text: str) -> None:

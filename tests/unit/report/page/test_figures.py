@@ -17,6 +17,7 @@ from pytest_sdbatch.report.page.figures import (
     Panels,
     Series,
     rounded,
+    stage_colors,
     thinned,
 )
 
@@ -84,5 +85,14 @@ def test_bars_and_grids_are_data_too() -> None:
     bars = Bars(title="T", x="ms", names=("b1",), parts=(("denoiser", (None,)),)).data()
     grid = Grid(title="T", heads=("a",), lines=(("1",),), note="n").data()
 
-    assert bars["parts"] == [{"n": "denoiser", "v": [None]}]
+    assert bars["parts"] == [{"n": "denoiser", "v": [None], "c": 0}]
     assert (grid["heads"], grid["lines"]) == (["a"], [["1"]])
+
+
+def test_a_stage_has_one_colour_whatever_stands_beside_it() -> None:
+    """Usual stages have theirs on every page; others have one of what is left, and never that of another."""
+    few = stage_colors(["denoiser", "vae_decode", "other"])
+    many = stage_colors(["other", "safety_checker", "vae_decode", "text_encoder", "denoiser", "prior"])
+
+    assert {name: many[name] for name in few} == few
+    assert len(set(many.values())) == len(many)
