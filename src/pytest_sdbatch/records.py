@@ -261,6 +261,9 @@ class Record:
         return self.outcome is Outcome.OK and self.test_outcome == "passed" and self.parallel == 1
 
 
+OTHER_BENCHMARKS = "other_benchmarks"  # of Environment.shown: how many were seen on the machine meanwhile
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """Where a run happened, in the three classes of a comparison.

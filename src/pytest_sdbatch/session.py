@@ -28,7 +28,18 @@ from pytest_sdbatch.options import Options
 from pytest_sdbatch.pipelines import variants
 from pytest_sdbatch.pipelines.output import OutputVerdict
 from pytest_sdbatch.pipelines.pool import Loaded, PipelinePool
-from pytest_sdbatch.records import RAN_OUT, SPILLED, Environment, Fact, MemoryRound, Outcome, Record, Run, Weights
+from pytest_sdbatch.records import (
+    OTHER_BENCHMARKS,
+    RAN_OUT,
+    SPILLED,
+    Environment,
+    Fact,
+    MemoryRound,
+    Outcome,
+    Record,
+    Run,
+    Weights,
+)
 from pytest_sdbatch.storage.baselines import save_baseline
 from pytest_sdbatch.storage.run_file import write_run
 
@@ -60,6 +71,7 @@ class BenchSession:
         self.resumed_from: str | None = None
         self.shard_plan: str | None = None  # what shards that were planned alike have in common; None: no shard
         self.tell: Callable[[str], None] = _tell_nobody  # what is being done, in words, outside timed regions
+        self.beside = 0  # other benchmarks that were seen on this machine meanwhile
         self.own_facts: Mapping[str, Fact] = {}  # of this process, where several of one run have different ones
         self._records: dict[tuple[str, str], Record] = {}
         # Tests with the shapes that they ran, by the pipeline that ran them: loaded again it is cold.
@@ -240,12 +252,18 @@ class BenchSession:
         for record in records:
             self.keep(record)
 
+    def _environment_seen(self) -> Environment:
+        """Return where this process measured, with what else was seen there."""
+        if not self.beside:
+            return self.environment
+        return replace(self.environment, shown={**self.environment.shown, OTHER_BENCHMARKS: self.beside})
+
     def run(self, *, interrupted: bool) -> Run:
         """Return what was measured so far as a run."""
         return Run(
             id=self.id,
             started_at=self.started_at.isoformat(timespec="seconds"),
-            environment=self.environment,
+            environment=self._environment_seen(),
             options={**self.options.given(), **({} if self.shard_plan is None else {"shard_plan": self.shard_plan})},
             records=self.records,
             interrupted=interrupted,

@@ -73,6 +73,7 @@ def _look_around(host: Host) -> None:
         return
     for process in sorted(others):
         host.beside.add(process)
+        host.session.beside += 1
         said = f"another benchmark runs on this machine (process {process}): their times disturb each other"
         _say(host, said)
         host.notes.append(said)

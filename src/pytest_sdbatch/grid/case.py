@@ -135,6 +135,15 @@ class Case:
         return "-".join(parts)
 
     @property
+    def words(self) -> str:
+        """What the cases of its group make, for who never saw an id: ``sd15, bf16, 512x512 pixels, 20 steps``."""
+        random = "random weights" if self.model is not None and self.label.endswith("-random") else ""
+        parts = [self.model or "", random, self.dtype, "" if self.variant == "eager" else self.variant]
+        parts += [f"{self.width}x{self.height} pixels", "" if self.frames is None else f"{self.frames} frames"]
+        parts += [f"{self.steps} step{'' if self.steps == 1 else 's'}" if self.training is None else "training"]
+        return ", ".join(filter(None, parts))
+
+    @property
     def pool_key(self) -> PoolKey:
         """What has to be loaded: cases with equal keys share one pipeline."""
         training = "" if self.training is None else self.training.pool_key(self.height, self.width)

@@ -126,15 +126,30 @@ def _first_out(found: Sequence[Growth], batch_size: int) -> str:
     return ""
 
 
+def what_fits(records: Iterable[Record], limit_bytes: float | None = None) -> list[str]:
+    """Return how large a batch the memory holds, a line per test and group, and what *limit_bytes* would."""
+    said: list[str] = []
+    for (_, group), members in _groups(records).items():
+        sizes = [one.case.batch_size for one in members if one.counts and one.rounds]
+        largest = capacity(members) or (f"at least {max(sizes)} fit" if sizes else "")
+        said += [f"{group}: {largest}"] if largest else []
+        said += [] if limit_bytes is None else [_within(group, members, limit_bytes)]
+    return said
+
+
+def _groups(records: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.test, record.case.group_id), []).append(record)
+    return groups
+
+
 def fits_within(records: Iterable[Record], limit_bytes: float) -> list[str]:
     """Return the largest batch size that is predicted to fit *limit_bytes*, or why none is, a line per test and group.
 
     ``with 24.0 GiB: about 41 (36 to 44) of sd15-random-fp16-512x512-s20 fit, a prediction``
     """
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.test, record.case.group_id), []).append(record)
-    return [_within(group, members, limit_bytes) for (_, group), members in groups.items()]
+    return [_within(group, members, limit_bytes) for (_, group), members in _groups(records).items()]
 
 
 def _within(group: str, records: Sequence[Record], limit_bytes: float) -> str:

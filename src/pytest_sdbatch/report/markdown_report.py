@@ -8,7 +8,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.report import verdicts as told
 from pytest_sdbatch.report.answer import answer_of_runs, no_answer, plans_of
 from pytest_sdbatch.report.bounded import MOST_ROWS
-from pytest_sdbatch.report.capacity import fits_within
+from pytest_sdbatch.report.capacity import fits_within, what_fits
 from pytest_sdbatch.report.escape import markdown
 from pytest_sdbatch.report.layout import Block, Column
 from pytest_sdbatch.report.measured import of_runs
@@ -16,6 +16,7 @@ from pytest_sdbatch.report.places import fact_rows, origin, side_by_side
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import split_blocks, split_notes
 from pytest_sdbatch.report.table import Row, cells, columns, numbered_notes, rows
+from pytest_sdbatch.report.terminal import legend
 from pytest_sdbatch.report.training import is_training, training_cells, training_columns, training_rows
 
 
@@ -42,9 +43,13 @@ def _answers(source: Source, reported: Reported, *, named: bool) -> Iterator[str
         yield ""
     records = of_runs(source.runs).records.values()
     said = answer_of_runs(source.runs, source.question) or [no_answer(rows(records))]
-    if reported.memory_limit_bytes is not None:
-        said += fits_within(records, reported.memory_limit_bytes)
     yield from (f"- {markdown(sentence)}" for sentence in said)
+    trained = [record for record in records if is_training(record)]  # whose sentences tell what fits
+    fits = what_fits((record for record in records if not is_training(record)), reported.memory_limit_bytes)
+    fits += [] if reported.memory_limit_bytes is None else fits_within(trained, reported.memory_limit_bytes)
+    if fits:
+        yield from ("", "What fits:", "")
+        yield from (f"- {markdown(sentence)}" for sentence in fits)
 
 
 def _verdicts(reported: Reported) -> Iterator[str]:
@@ -63,8 +68,11 @@ def _figures(source: Source, *, named: bool) -> Iterator[str]:
     yield from ("", f"## Figures{f' of {markdown(source.name)}' if named else ''}")
     yield from _groups(columns(generated), [(row, cells(row, notes)) for row in generated])
     yield from _groups(training_columns(trained), [(one.row, training_cells(one, notes)) for one in trained])
-    if notes:
+    keys = {column.key for column in columns(generated)} if generated else set()
+    meant = legend([record for record in records if not is_training(record)], keys)
+    if notes or meant:
         yield ""
+        yield from (f"- {markdown(text)}" for text in meant)
         yield from (f"- ({number}) {markdown(note)}" for note, number in notes.items())
     yield from _splits(source)
 

@@ -33,6 +33,7 @@ _COLUMNS = (
 )
 _OPTIONAL = ("energy", "cost")
 _BEATEN = ", beaten"
+DOUBTFUL = "doubtful"
 _LEGEND = "beaten: another split is no worse in any figure, and better in one beyond the noise"
 
 
@@ -59,6 +60,8 @@ class Plan:
         default_factory=dict
     )  # size that ran: images left over, of which nothing is known
     unit: str  # "image" or "video"
+    what: str = ""  # is made, in words: ``sd15, bf16, 512x512 pixels, 20 steps``
+    doubtful: frozenset[int] = frozenset()  # batch sizes of rows that are not to be relied on
 
 
 def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> Plan:
@@ -103,6 +106,8 @@ def plan_of(members: Sequence[Row], measured: Measured, question: Question) -> P
             if row.batch_size <= images and row.batch_size not in {split.batch_size for split in splits}
         },
         unit="image" if there[0].frames is None else "video",
+        what=made[0].case.words,
+        doubtful=frozenset(row.batch_size for row in there if row.unreliable),
     )
 
 
@@ -276,6 +281,8 @@ def split_blocks(plans: Mapping[str, Plan], question: Question) -> tuple[tuple[C
 
 def split_notes(plans: Mapping[str, Plan]) -> Iterator[str]:
     """Yield what a reader of the splits must know."""
+    if any(plan.doubtful for plan in plans.values()):
+        yield f"{DOUBTFUL}: from a row that is not to be relied on"
     if any(plan.beaten for plan in plans.values()):
         yield _LEGEND
     for plan in plans.values():
@@ -293,6 +300,8 @@ def _cells(plan: Plan, split: Split, question: Question) -> dict[str, Cell]:
         how += ", recommended"
     elif split in plan.beaten:
         how += _BEATEN
+    if plan.doubtful & {split.batch_size, split.rest}:
+        how += f", {DOUBTFUL}"
     texts = {
         "split": f"  {split.text}",
         "all": units.duration(split.seconds),

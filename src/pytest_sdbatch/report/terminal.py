@@ -236,7 +236,7 @@ def _table(
     fit = fitting(all_columns, blocks, width=width, encoding=encoding)
     lines = lay_out(fit, blocks, width=width, encoding=encoding)
     below = [
-        *_legend(shown, {column.key for column in fit}),
+        *legend(shown, {column.key for column in fit}),
         *_without_room([column for column in all_columns if column not in fit], blocks, elsewhere),
         *(f"({number}) {plain(note)}" for note, number in notes.items()),
     ]
@@ -336,7 +336,7 @@ def _style(row: Row) -> str:
     return _NOTABLE if row.counts or row.outcome in _NOTABLE_OUTCOMES else _BAD
 
 
-def _legend(records: Sequence[Record], shown: Container[str]) -> list[str]:
+def legend(records: Sequence[Record], shown: Container[str]) -> list[str]:
     """Return what the interval, "peak memory" and "on the device" mean here, as far as their columns are *shown*.
 
     Why energy is not known is said at any width: where nobody knows it there is no column.

@@ -100,7 +100,16 @@ def test_where_there_is_no_answer_it_is_said_why(records: list[Record], why: str
     """Beside what memory was asked for, which may have an answer of its own."""
     text = report_markdown(reported([run(*records)], memory_limit_bytes=2.0**34))
 
-    assert f"- no answer, because {why}\n- with 16.0 GiB: " in text
+    assert f"- no answer, because {why}\n" in text
+    assert "\n- with 16.0 GiB: " in text.partition("What fits:")[2]
+
+
+def test_what_fits_and_what_the_columns_mean_is_told() -> None:
+    """As on the page and under the table of the terminal, of two sizes and of a tiny model, too."""
+    text = report_markdown(reported([run(record(1, model="tiny-sd"), record(2, model="tiny-sd"))]))
+
+    assert ": at least 2 fit\n" in text.partition("What fits:")[2]
+    assert "- within this run: 95 % interval of one process; peak memory: " in text
 
 
 def test_a_run_that_was_cut_short_and_a_machine_that_nobody_knows_are_named() -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.sweet_spot import Point
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.nouns import TRAINING, Nouns
+from pytest_sdbatch.records import OTHER_BENCHMARKS
 from pytest_sdbatch.report import verdicts as told
 from pytest_sdbatch.report.answer import answers_of, no_answer, plans_of
 from pytest_sdbatch.report.capacity import capacity, fits_within
+from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
 from pytest_sdbatch.report.page.subject import Group, Subject
-from pytest_sdbatch.report.splits import split_blocks, split_notes
+from pytest_sdbatch.report.splits import DOUBTFUL, Plan, split_blocks, split_notes
 from pytest_sdbatch.report.table import UNKNOWN
 from pytest_sdbatch.report.training import epoch_seconds
 
@@ -33,28 +36,52 @@ _CHANGED = {
 
 def which_split(subject: Subject) -> Section:
     """Say the answers, and show all splits of a number of images that was asked for."""
-    parts: list[str] = []
+    parts = [paragraph(text, "bad") for text in _doubts(subject)]
     for source, measured, rows in zip(subject.sources, subject.measured, subject.tables, strict=True):
         parts += [heading(source.name)] if len(subject.sources) > 1 else []
         said = answers_of(measured, source.question, table=rows, choose=subject.choose)
         parts.append(bullets(_cut(said or [no_answer(rows)]), "answers"))
         plans = plans_of(measured, source.question, table=rows)
         columns, blocks = split_blocks(plans, source.question)
-        for block in blocks[:_MOST]:
+        for (title, plan), block in zip(_shown(plans), blocks[:_MOST], strict=False):
+            of = units.count(plan.splits[0].images, plan.unit)
+            same = [other for other in plans.values() if other.what == plan.what]
+            parts.append(heading(f"{of} of {plain(plan.what)}" if plan.what and len(same) == 1 else plain(title)))
+            heads = [replace(one, header=f"all {of}") if one.key == "all" else one for one in columns]
             lines = [{key: cell.text for key, cell in row.items()} for row in block.rows]
             marked = {at: "good" for at, line in enumerate(lines) if "recommended" in line["how"]}
-            parts.append(table(columns, lines, caption=block.heading[0].text, marked=marked))
-        parts += [paragraph(text, "dim") for text in split_notes(plans)]
+            parts.append(table(heads, lines, caption=block.heading[0].text, marked=marked))
+        parts += [paragraph(text, "dim") for text in split_notes(plans) if not text.startswith(DOUBTFUL)]  # said on top
     trains = subject.nouns == TRAINING
     title = "Which batch size?" if trains else "Which split?"
     return Section(id="answer", title=title, lead="" if trains else _WORDS, content="".join(parts))
+
+
+def _shown(plans: Mapping[str, Plan]) -> Iterator[tuple[str, Plan]]:
+    """Yield the plans that have a table."""
+    yield from ((title, plan) for title, plan in plans.items() if plan.splits)
+
+
+def _doubts(subject: Subject) -> Iterator[str]:
+    """Yield what a reader must know before any figure of the page."""
+    rows = [row for table in subject.tables for row in table]
+    doubtful = sum(row.unreliable for row in rows)
+    if doubtful:
+        yield (
+            f"Do not rely on {doubtful} of {units.count(len(rows), 'case')}, marked {DOUBTFUL}: something else used the"
+            " machine, or their rounds differ a lot. Measure again on a quiet machine."
+        )
+    beside = [source.name for source in subject.sources if source.environment.shown.get(OTHER_BENCHMARKS)]
+    if beside:
+        where = f" of {', '.join(beside[:_MOST])}" if len(subject.sources) > 1 else ""
+        yield f"Another benchmark ran on the machine{where} meanwhile: their times disturb each other."
 
 
 def what_cost(subject: Subject) -> Section:
     """Say what the recommended batch size costs beside the smallest and the fastest one, for each source."""
     groups = [(view.group, group) for view in subject.views for group in view.groups if group.timed]
     lines = [line for name, group in groups[:_MOST] for line in _costs(name, group)]
-    parts = []
+    parts = [heading(_words(*groups[0]))] if len(groups) == 1 else []
     if len(groups) > 1 and subject.reported.priced:
         parts += [paragraph(text, "answer") for text in _cheapest(subject)]
     same = {key for key in ("source", "group") if len({line[key] for line in lines}) == 1}
@@ -119,7 +146,7 @@ def _costs(name: str, group: Group) -> Iterator[Mapping[str, str]]:
         yield {
             "source": group.source,
             "group": name,
-            "which": ", ".join(said),
+            "which": ", ".join([*said, DOUBTFUL] if row.unreliable else said),
             "size": str(size),
             "rate": row.rate_text or UNKNOWN,
             "image": f"{units.duration(image_s)}{f' ({units.change(more)})' if more >= 0.001 else ''}",
@@ -130,6 +157,12 @@ def _costs(name: str, group: Group) -> Iterator[Mapping[str, str]]:
             "peak": UNKNOWN if row.peak_bytes is None else units.memory(row.peak_bytes),
             "dollars": UNKNOWN if price is None else f"${units.number(image_s * price * _IMAGES)}",
         }
+
+
+def _words(name: str, group: Group) -> str:
+    """Return what a group makes, in words; its name where it is of a function of the user's own."""
+    case = next(iter(group.records.values())).case
+    return plain(name if case.model is None else case.words)
 
 
 def _cheapest(subject: Subject) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from compared import quiet_side
-from reported import out_of_memory, reported, run
+from reported import out_of_memory, record, reported, run
 
 from pytest_sdbatch.analysis.comparison import compare
 from pytest_sdbatch.report.comparison_data import comparison_data
@@ -34,6 +35,31 @@ def test_splits_that_were_asked_for_are_a_table_with_the_recommended_one_marked(
     assert "16 images: " in content
     assert content.count("<tr class=good>") == 1
     assert "measured, recommended" in content
+
+
+def test_a_row_that_is_not_to_be_relied_on_is_marked_in_each_box() -> None:
+    """And one line on top says what the mark means; what else ran on the machine stands there, too."""
+    busy = [record(size, contention="another process") for size in (1, 4)]
+    made = run(*busy, record(16), where={"device_name": "NVIDIA L4"})
+    environment = replace(made.environment, shown={**made.environment.shown, "other_benchmarks": 1})
+    subject = subject_of(reported([replace(made, environment=environment)], images=16))
+
+    split, cost = which_split(subject).content, what_cost(subject).content
+
+    assert text_of(split).startswith(" Do not rely on 2 of 3 cases, marked doubtful: ")
+    assert "Another benchmark ran on the machine meanwhile" in split
+    assert split.count("measured, doubtful") == 2
+    assert "smallest, doubtful" in cost
+
+
+def test_a_box_says_by_itself_of_what_it_is() -> None:
+    """How many images of which model, with pixels and steps, where the eye is."""
+    subject = subject_of(reported([run()], images=16))
+
+    words = "sd15, random weights, bf16, 512x512 pixels, 20 steps</h3>"
+    assert f"<h3>16 images of {words}" in which_split(subject).content
+    assert ">all 16 images</th>" in which_split(subject).content
+    assert f"<h3>{words}" in what_cost(subject).content
 
 
 def test_without_two_batch_sizes_there_is_no_answer() -> None:
