@@ -167,7 +167,7 @@ def test_the_gate_judges_steps_and_their_memory(run_benchmark: RunBenchmark, rec
     assert "2 cases compared: 2 regressed" in slower.text
     assert "time: 200 ms -> 240 ms" in slower.text
     assert "memory" in slower.text
-    assert "each call costs" in slower.text
+    assert "each step costs" in slower.text
 
 
 @pytest.mark.slow
