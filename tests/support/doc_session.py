@@ -159,6 +159,8 @@ class Reader:
 
     def follow(self, page: str) -> None:
         """Run what is to be run of *page*, in order."""
+        if "--train" in self._run_text(page):
+            pytest.importorskip("peft", reason="adapters need the extra training")
         self.prepare(page)
         self._keep_runs(page)
         for block in blocks(page):
