@@ -59,7 +59,7 @@ def check(block: Block, run_pytest: Run) -> None:
 def check_command(words: Words, run_pytest: Run) -> None:
     """Refuse a command that its program would; Wrong names both. A program that is not known here is refused, too."""
     words = before_redirect(words)
-    program = Path(words[0]).name if words else ""
+    program = (Path(words[0]).name or words[0]) if words else ""
     if program in FOREIGN:
         return
     known: Mapping[str, Callable[[list[str], Run], None]] = {
