@@ -102,11 +102,13 @@ def missing(shown: Sequence[str], printed: str) -> list[str]:
     Notes below a table and what an answer says are left out: they depend on the machine.
     """
     words = [word for line in printed.splitlines() for word in stable(line)]
-    at, lost, answers = 0, [], False
+    at, lost, depends = 0, [], False
     for line in shown:
-        if re.match(r"\(\d+\) ", line) or (answers and line.startswith("  ")):
+        if re.match(r"\(\d+\) ", line):
+            depends = True
+        if depends and re.match(r"\(\d+\) |  ", line):  # a note, or what follows of one or of an answer
             continue
-        line, answers = _ANSWER.split(line)[0], bool(_ANSWER.search(line))
+        line, depends = _ANSWER.split(line)[0], bool(_ANSWER.search(line))
         end = at
         try:
             for word in stable(line):
