@@ -115,9 +115,7 @@ def _of_unchanged(jobs: Sequence[_Job]) -> Iterator[Line]:
     unclear = [job for job in jobs if job.case["verdict"] == "inconclusive"]
     # Where the noise of the machine changes from job to job, that of all is no job's own.
     yield _agreement("this stdev", [_over(job, spread) for job in unclear])
-    yield _agreement(
-        "the stdev of its own pairs", [_over(job, statistics.stdev(job.differences)) for job in unclear]
-    )
+    yield _agreement("the stdev of its own pairs", [_over(job, statistics.stdev(job.differences)) for job in unclear])
 
 
 def _over(job: _Job, spread: float) -> float:
