@@ -55,7 +55,7 @@ class FakeCluster:
         self.submitted: list[Task] = []
         self.facts: dict[str, Facts | str] = {}  # by name; the others say what this machine does
         self.stopped = False
-        self._work = work
+        self.work = work
         self._lives = lives
         self._queue: list[int] = []
 
@@ -88,7 +88,7 @@ class FakeCluster:
         if not self._queue or not self.alive:
             return ()
         number, name = self._queue.pop(0), self.alive[0].name
-        came = self._work(self.submitted[number - 1], name)
+        came = self.work(self.submitted[number - 1], name)
         if number == self._lives:
             self.alive = []
         if isinstance(came, str):

@@ -61,7 +61,7 @@ def sweep(words: Sequence[str]) -> int:
             ``--`` the shipped suite is run. With it, what is named behind it is, or what pytest finds by itself.
     """
     try:
-        processes, cluster, arguments = _read(words)
+        processes, cluster, arguments = read(words)
     except OptionError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return int(pytest.ExitCode.USAGE_ERROR)
@@ -110,7 +110,7 @@ class _Named:
         parser.prog = self._name
 
 
-def _read(words: Sequence[str]) -> tuple[int | None, str | None, list[str]]:
+def read(words: Sequence[str]) -> tuple[int | None, str | None, list[str]]:
     """Return the number of processes and the cluster, each if it was given, and the arguments of pytest."""
     from pytest_sdbatch.grid.axes import parse_count
 

@@ -29,6 +29,7 @@ _WANTED = {
 }
 _REACHED_S = 5.0  # within which a machine that is there takes a connection
 _ANSWER_S = 120.0  # within which a node that is alive starts a process and answers
+_KNOWN_S = 3.0  # within which the death of a node is known that took a connection with it
 _STOP_S = 15.0  # within which a task that is told to stop has stopped
 
 
@@ -46,8 +47,7 @@ def connected(where: str, package: Path, *, device: str) -> Iterator[RayCluster]
         ClusterError: where there is no such cluster, or no node of it runs groups.
 
     """
-    ray = _ray(where)
-    address = where if where.startswith(_CLIENT) else os.environ.get("RAY_ADDRESS", "auto")
+    ray, address = _ray(where), _address(where)
     _check_reachable(address, where)
     try:
         ray.init(
@@ -79,13 +79,15 @@ def check_installed(where: str) -> None:
     _ray(where)
 
 
+def _address(where: str) -> str:
+    return where if where.startswith(_CLIENT) else os.environ.get("RAY_ADDRESS") or "auto"
+
+
 def _ray(where: str) -> Any:
-    # Its processes of C++ write into the screen by themselves.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
 
-        if where.startswith(_CLIENT):
+        if _address(where).startswith(_CLIENT):
             import grpc  # noqa: F401
     except ImportError as error:
         raise OptionError(f"--on={where}: {error.name or 'ray'} is not installed", fix=INSTALL) from None
@@ -216,7 +218,7 @@ class RayCluster:
                 kinds = [name.removeprefix(_KIND) for name in resources if name.startswith(_KIND)]
                 kind = (kinds or [_GPU])[0] if self._resource == _GPU else "CPU"
                 found.append(Node(key=node["NodeID"], name=self._name(node), places=places, kind=kind))
-        return found
+        return sorted(found, key=lambda node: node.name)
 
     def _name(self, node: Mapping[str, Any]) -> str:
         """Return the name of a node for the reader, which no other node has."""
@@ -279,15 +281,23 @@ class RayCluster:
         try:
             return Ended(number=number, node=node, result=self._ray.get(self._pending.pop(number)))
         except exceptions.RayError as error:
-            alive = {one.name for one in self.nodes()}
             lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
-            if node and (lost or node not in alive):
+            if node and (lost or self._is_gone(node)):
                 failure = f"{node} died"
-            elif isinstance(error, exceptions.WorkerCrashedError):
-                failure = f"its process{f' on {node}' if node else ''} was killed, or its node died"
+            elif lost or isinstance(error, exceptions.WorkerCrashedError):
+                failure = f"its process{f' on {node}' if node else ', or its node,'} was killed"
             else:
                 failure = f"{node or 'a node'}: {_first_line(error)}"
             return Ended(number=number, node=node, result=None, failure=failure)
+
+    def _is_gone(self, name: str) -> bool:
+        """Return whether the node *name* is dead; of one whose process was lost that is known a moment later."""
+        end_s = time.monotonic() + _KNOWN_S
+        while any(node.name == name for node in self.nodes()):
+            if time.monotonic() > end_s:
+                return False
+            time.sleep(_KNOWN_S / 10)
+        return True
 
     def stop(self) -> None:
         """Take back what has not ended: tasks that wait do not begin, those that run end with their processes."""

@@ -77,7 +77,7 @@ def test_a_group_whose_node_dies_runs_again_elsewhere(tmp_path: Path) -> None:
             return "a died"
         return sweep.bench(task, name)
 
-    sweep.cluster._work = work
+    sweep.cluster.work = work
     sweep.runner.run()
 
     assert sweep.outcomes() == ALL_OK
@@ -95,7 +95,7 @@ def test_a_group_that_fails_three_times_is_an_outcome(tmp_path: Path) -> None:
             return result(status=137, said="Fatal Python error\nKilled\n")
         return sweep.bench(task, name)
 
-    sweep.cluster._work = work
+    sweep.cluster.work = work
     sweep.runner.run()
 
     assert sweep.outcomes() == {**ALL_OK, ("sdxl", 1): Outcome.CRASHED, ("sdxl", 2): Outcome.CRASHED}
@@ -117,7 +117,7 @@ def test_what_a_process_had_finished_when_it_died_is_not_lost(tmp_path: Path) ->
             return result(status=139, journal=journal(tmp_path, sweep.bench, GRID[2]))
         return sweep.bench(task, name)
 
-    sweep.cluster._work = work
+    sweep.cluster.work = work
     sweep.runner.run()
 
     assert sweep.outcomes() == {**ALL_OK, ("sdxl", 2): Outcome.CRASHED}
@@ -158,7 +158,7 @@ def test_a_failed_test_is_a_result_and_the_exit_status(tmp_path: Path) -> None:
         made = sweep.bench(task, name)
         return result(run=made.run, status=1)
 
-    sweep.cluster._work = work
+    sweep.cluster.work = work
     sweep.runner.run()
 
     assert (sweep.runner.status, sweep.runner.failures, len(sweep.cluster.submitted)) == (1, 0, 2)
@@ -172,7 +172,7 @@ def test_where_no_node_is_left_it_ends_with_what_came(tmp_path: Path) -> None:
         sweep.cluster.kill("a")
         return sweep.bench(task, name)
 
-    sweep.cluster._work = work
+    sweep.cluster.work = work
 
     with pytest.raises(ClusterError, match="no node is left"):
         sweep.runner.run()
