@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -47,6 +48,8 @@ def test_it(sd_benchmark, fake_device, sd_case):
         os.kill(os.getpid(), 9)
     sd_benchmark(fake_device.generate)
 """
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "many-machines.md"
+COMMAND = "$ sdbatch sweep --on ray "
 ONE_SIZE = ("--sd-batch-sizes=1", "--sd-report=all.json")
 
 
@@ -128,27 +131,30 @@ def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> No
 ALL_OK = {"one": Outcome.OK, "two": Outcome.OK, "three": Outcome.OK}
 
 
-def test_groups_are_measured_on_all_nodes_and_written_together(project: Project) -> None:
+def test_the_command_of_the_page_measures_on_all_nodes(project: Project) -> None:
     """Real pipelines of the shipped suite: one progress view, one table, one file, and not a word of Ray's own."""
-    words = ("--sd-device=cpu", "--sd-models=tiny-sd", "--sd-dtypes=fp32,bf16", "-o", "sd_rounds=3", "-o", "sd_steps=1")
+    (command,) = (line for line in PAGE.read_text().splitlines() if line.startswith(COMMAND))
     for name in ("conftest.py", "test_it.py"):  # a project without a file of its own
         (project.folder / name).unlink()
+    project.env["PYTEST_ADDOPTS"] = "-o sd_rounds=3 -o sd_steps=1 -o sd_memory_round=no --sd-device=cpu"
 
-    status, printed = project.sweep(*ONE_SIZE, *words)
+    status, printed = project.sweep(*shlex.split(command.removeprefix(COMMAND)))
 
     assert status == 0, printed
-    runs = read_run_file(project.folder / "all.json")
-    assert sorted(record.case.dtype for run in runs for record in run.records) == ["bf16", "fp32"]
+    records = [record for run in read_run_file(project.folder / "all.json") for record in run.records]
+    assert sorted((one.case.model, one.case.batch_size, one.case.steps, len(one.rounds)) for one in records) == [
+        (model, size, 1, 3) for model in ("tiny-sd", "tiny-sdxl") for size in (1, 4)
+    ]
     lines = printed.splitlines()
     assert lines[:2] == ["sdbatch: the project: 0 files, 0 B", "sdbatch: 2 places: a (CPU), b (CPU)"]
     assert "sdbatch: 2 groups, the longest first" in lines
     first, last = (line for line in lines if line.startswith("sdbatch: ["))
-    assert first.startswith("sdbatch: [1/2] tiny-sd ")
-    assert "; 1 running: tiny-sd " in first
+    assert first.startswith("sdbatch: [1/2] tiny-sd")
+    assert "; 1 running: tiny-sd" in first
     assert first.endswith(" left")
-    assert {text.split(": 1 case on ")[1][0] for text in (first, last)} == {"a", "b"}
-    assert f"sdbatch: run file: {project.folder / 'all.json'}: 2 runs, 2 cases" in lines
-    assert "ray" not in printed.replace("--on ray", "").lower().split()
+    assert {text.split(": 2 cases on ")[1][0] for text in (first, last)} == {"a", "b"}
+    assert f"sdbatch: run file: {project.folder / 'all.json'}: 2 runs, 4 cases" in lines
+    assert "ray" not in printed.lower().split()
 
 
 def test_a_node_that_dies_has_its_group_run_again_elsewhere(project: Project, nodes: RayNodes) -> None:
@@ -240,7 +246,7 @@ with connected("ray", Path("p.zip"), device="cpu") as cluster:
         try:
             check(cluster, nodes, what, folder=".")
         except ClusterError as error:
-            print(error.what, error.why, sep=" | ")
+            print(error.what, *error.why.splitlines(), sep=" | ")
 """
 
 
@@ -260,7 +266,7 @@ def test_a_node_of_another_kind_is_named(project: Project, nodes: RayNodes, tmp_
 
     versions, paths = done.stdout.splitlines()
     assert versions.startswith("1 node of 3 cannot run what this machine would | c: diffusers 0.1, here "), done.stderr
-    assert paths.startswith("2 nodes of 3 cannot load a model | a: no ~/own")
+    assert paths == "2 nodes of 3 cannot load a model | a: no ~/own | b: no ~/own"
 
 
 @pytest.mark.parametrize(

@@ -113,20 +113,16 @@ def measure(
 
     """
     nodes = cluster.nodes()
-    say(f"{units.count(_places(nodes), 'place')}: {', '.join(map(_shown, nodes))}")
-    handshake.check_versions(cluster, nodes, handshake.own_facts(), folder=asked.folder)
-    from_here = read_repository(Path.cwd()) if repository is None else repository
     task = Task(arguments=tuple(arguments), names=None, folder=asked.folder, variables=_variables(os.environ))
-    plan = _collected(cluster, task, say, look_s=look_s)
-    handshake.check_paths(cluster, nodes, plan.paths, folder=asked.folder)
+    plan = _planned(cluster, nodes, task, say, look_s=look_s)
+    from_here = read_repository(Path.cwd()) if repository is None else repository
     plan = replace(plan, run=_of_here(plan.run, from_here))
     before, old = _before(asked, plan.run, say)
     over = check_files(asked, before)
     groups = _groups(plan, old, places=_places(nodes))
     for line in header_lines(plan.run.environment, asked.options, [record.case for record in plan.run.records]):
         say(line.removeprefix(_PREFIX))
-    said = f"{units.count(len(groups), 'group')}, the longest first" if groups else "every case was measured before"
-    say(said + _idle(groups, nodes))
+    say(_shared_out(groups, nodes))
     kept = Kept.begin(asked.root, plan.run, selection=asked.selection)
     for run in old:
         kept.add(run)
@@ -153,6 +149,20 @@ def measure(
         folder=kept.folder,
         over=over,
     )
+
+
+def _planned(cluster: Cluster, nodes: Sequence[Node], task: Task, say: Say, *, look_s: float) -> _Plan:
+    """Return what is to be measured, once every node was looked at.
+
+    Raises:
+        ClusterError: where one of them cannot measure it.
+
+    """
+    say(f"{units.count(_places(nodes), 'place')}: {', '.join(map(_shown, nodes))}")
+    handshake.check_versions(cluster, nodes, handshake.own_facts(), folder=task.folder)
+    plan = _collected(cluster, task, say, look_s=look_s)
+    handshake.check_paths(cluster, nodes, plan.paths, folder=task.folder)
+    return plan
 
 
 def _run(runner: Runner, say: Say) -> bool:
@@ -232,9 +242,12 @@ def _groups(plan: _Plan, old: Sequence[Run], *, places: int) -> tuple[Group, ...
     return groups_of([record for record, _ in rest], [seconds for _, seconds in rest], places=places)
 
 
-def _idle(groups: Sequence[Group], nodes: Sequence[Node]) -> str:
+def _shared_out(groups: Sequence[Group], nodes: Sequence[Node]) -> str:
+    if not groups:
+        return "every case was measured before"
     idle = _places(nodes) - len(groups)
-    return f"; {units.count(idle, 'place')} idle: no curve over batch size is parted" if groups and idle > 0 else ""
+    said = f"{units.count(len(groups), 'group')}, the longest first"
+    return f"{said}; {units.count(idle, 'place')} idle: no curve over batch size is parted" if idle > 0 else said
 
 
 def _kept_from(old: Sequence[Run]) -> Mapping[tuple[str, str], str]:

@@ -27,7 +27,7 @@ _KEPT = 5  # sweeps whose files are kept, the newest included
 _PLAN, _ASKED, _WHOLE = "cases.json", "asked.json", "whole"
 _PREFIX = "sweep-"
 # Of where it was planned: what must be as it was, on whatever node. A node's device and system are facts of its runs.
-_SAME = ("commit", "torch", "diffusers", "transformers", "pytest-sdbatch", "python")
+_SAME = ("commit", "torch", "diffusers", "transformers", "pytest-sdbatch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ def check_same(then: Run, now: Run) -> None:
     measuring = {row.name for row in TABLE if row.group == "measure"}
     options = ({name: text for name, text in run.options.items() if name in measuring} for run in (then, now))
     check_same_options(then, *options)
-    for key, before, after in differing(_code(then), _code(now)):
+    for key, before, after in differing(code_of(then), code_of(now)):
         raise RunFileError(
             f"--sd-resume: {key} was {before} and is {after}",
             why=f"the groups of the sweep of {then.started_at} cannot stand beside new ones",
@@ -167,9 +167,15 @@ def settled(runs: Sequence[Run], limits: Mapping[str, float], now: datetime) -> 
     return tuple(found)
 
 
-def _code(run: Run) -> Mapping[str, Fact]:
+def code_of(run: Run) -> Mapping[str, Fact]:
+    """Return which code *run* measured: the commit and the versions, as far as nodes of one cluster must have the same.
+
+    A build for another device is the same code, and a Python with another last part of its number is the same Python.
+    """
     known = {**run.environment.shown, **run.environment.drift}
-    return {key: known.get(key) for key in _SAME}
+    code = {key: text.partition("+")[0] if isinstance(text := known.get(key), str) else text for key in _SAME}
+    python = known.get("python")
+    return {**code, "python": python.rpartition(".")[0] if isinstance(python, str) else None}
 
 
 def _selection(folder: Path) -> str | None:

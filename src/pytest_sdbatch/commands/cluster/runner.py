@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import pytest
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.comparable import differing
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.groups import Group
-from pytest_sdbatch.commands.cluster.kept import Kept
+from pytest_sdbatch.commands.cluster.kept import Kept, code_of
 from pytest_sdbatch.commands.cluster.machines import Cluster, Ended, Result, Task
 from pytest_sdbatch.commands.cluster.progress import Running, State
 from pytest_sdbatch.errors import RunFileError
@@ -123,8 +124,7 @@ class Runner:
         self.failures += 1
         if len(attempts) < ATTEMPTS:
             self._submit(group)
-            again = "runs again, elsewhere where there is another place"
-            self._tell(f"{group.title}: {attempt.problem}; {again} ({len(attempts)} of {ATTEMPTS})")
+            self._tell(f"{group.title}: {attempt.problem}; runs again (failure {len(attempts)} of {ATTEMPTS})")
         else:
             self._tell(f"{group.title}: {attempt.problem}; given up, for it failed {ATTEMPTS} times")
             self.status = self.status or int(pytest.ExitCode.TESTS_FAILED)
@@ -141,6 +141,10 @@ class Runner:
             return _Attempt(run=None, problem=f"what came from {ended.node} is damaged: {error.line}")
         there = set() if run is None else {full_name(record.test, record.case) for record in run.records}
         lost = sum(name not in there for name in group.names)
+        moved = [] if run is None else list(differing(code_of(self._plan), code_of(run)))
+        if moved:  # a node that came later, which nobody has looked at
+            key, planned, found = moved[0]
+            return _Attempt(run=None, problem=f"{ended.node or 'a node'} has {key} {found}, planned with {planned}")
         if result.run is not None and not lost:
             return _Attempt(run=run, problem="")
         said = next((line for line in reversed(result.said.splitlines()) if line.strip()), "it printed nothing")

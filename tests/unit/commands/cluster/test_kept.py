@@ -11,7 +11,7 @@ from clusters import grid, planned
 from reported import environment, out_of_memory, record, run
 
 from pytest_sdbatch.commands.cluster.errors import ClusterError
-from pytest_sdbatch.commands.cluster.kept import Earlier, Kept, check_same, earlier, settled
+from pytest_sdbatch.commands.cluster.kept import Earlier, Kept, check_same, code_of, earlier, settled
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Outcome
 from pytest_sdbatch.storage.journal import Entry, Journal
@@ -110,3 +110,14 @@ def test_another_plan_is_refused_with_what_moved(now: object, said: str) -> None
 def test_another_device_of_the_cluster_goes_on_with_it() -> None:
     """Each run tells its own, and groups of several were always in one sweep."""
     check_same(PLAN, replace(PLAN, environment=environment(device_uuid="ffff", driver="590.1")))
+
+
+def test_a_build_for_another_device_is_the_same_code() -> None:
+    """And so is a Python that differs in the last part of its number."""
+    drift = {"torch": "2.13.0+cpu", "python": "CPython 3.11.7"}
+    one = replace(PLAN, environment=replace(PLAN.environment, drift=drift))
+    other = replace(PLAN, environment=replace(PLAN.environment, drift={"torch": "2.13.0", "python": "CPython 3.11.9"}))
+    third = replace(PLAN, environment=replace(PLAN.environment, drift={**drift, "python": "CPython 3.12.7"}))
+
+    assert code_of(one) == code_of(other)
+    assert code_of(one) != code_of(third)

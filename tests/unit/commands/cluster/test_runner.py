@@ -82,7 +82,7 @@ def test_a_group_whose_node_dies_runs_again_elsewhere(tmp_path: Path) -> None:
 
     assert sweep.outcomes() == ALL_OK
     assert (sweep.runner.status, sweep.runner.failures) == (0, 1)
-    assert "sdxl-random bf16: a died; runs again, elsewhere where there is another place (1 of 3)" in sweep.said
+    assert "sdxl-random bf16: a died; runs again (failure 1 of 3)" in sweep.said
     assert sweep.said[-1].endswith("on b in 2.00 s; 1 failure")
 
 
@@ -148,6 +148,21 @@ def test_what_did_not_come_is_told_with_what_pytest_said(tmp_path: Path, came: R
 
     assert any(said in line for line in sweep.said)
     assert set(sweep.outcomes().values()) == {Outcome.CRASHED}
+
+
+def test_a_node_that_came_later_with_another_version_is_not_believed(tmp_path: Path) -> None:
+    """Only those that were there at the beginning were looked at."""
+    sweep = Sweep(tmp_path)
+
+    def work(task: Task, name: str) -> Result:
+        assert task.names is not None
+        return result(run=sweep.bench.run_of(task.names, where={"diffusers": "0.1"}))
+
+    sweep.cluster.work = work
+    sweep.runner.run()
+
+    assert set(sweep.outcomes().values()) == {Outcome.CRASHED}
+    assert sweep.said[0].endswith("a has diffusers 0.1, planned with 0.42.1; runs again (failure 1 of 3)")
 
 
 def test_a_failed_test_is_a_result_and_the_exit_status(tmp_path: Path) -> None:
