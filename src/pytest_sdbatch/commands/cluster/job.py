@@ -24,7 +24,7 @@ from pytest_sdbatch.commands.cluster.groups import Group, groups_of
 from pytest_sdbatch.commands.cluster.kept import Kept, check_same, earlier, settled
 from pytest_sdbatch.commands.cluster.machines import Cluster, Ended, Node, Task
 from pytest_sdbatch.commands.cluster.results import Results, show
-from pytest_sdbatch.commands.cluster.runner import LOOK_S, PATIENCE_S, SILENCE_S, Runner
+from pytest_sdbatch.commands.cluster.runner import SILENCE_S, USUAL, Pace, Runner
 from pytest_sdbatch.commands.cluster.shipping import pack
 from pytest_sdbatch.commands.sweep import Reader, run_pytest
 from pytest_sdbatch.errors import SdbatchError
@@ -92,8 +92,7 @@ def measure(
     asked: Asked,
     *,
     say: Say,
-    look_s: float = LOOK_S,
-    patience_s: float = PATIENCE_S,
+    pace: Pace = USUAL,
     repository: Repository | None = None,
 ) -> Results:
     """Measure on *cluster* what pytest collects there with *arguments*.
@@ -103,8 +102,7 @@ def measure(
         arguments: of pytest.
         asked: what becomes of it.
         say: prints a line.
-        look_s: between two looks at the cluster.
-        patience_s: for a node to come where none is left.
+        pace: of looking at the cluster.
         repository: that the project is of; None: the one of the current folder.
 
     Raises:
@@ -114,7 +112,7 @@ def measure(
     """
     nodes = cluster.nodes()
     task = Task(arguments=tuple(arguments), names=None, folder=asked.folder, variables=_variables(os.environ))
-    plan = _planned(cluster, nodes, task, say, look_s=look_s)
+    plan = _planned(cluster, nodes, task, say, look_s=pace.look_s)
     from_here = read_repository(Path.cwd()) if repository is None else repository
     plan = replace(plan, run=_of_here(plan.run, from_here))
     before, old = _before(asked, plan.run, say)
@@ -134,8 +132,7 @@ def measure(
         mend=lambda run: _of_here(run, from_here),
         kept=kept,
         say=say,
-        look_s=look_s,
-        patience_s=patience_s,
+        pace=pace,
     )
     stopped = _run(runner, say)
     kept.end(whole=not runner.left)

@@ -21,9 +21,18 @@ from pytest_sdbatch.records import Record, Run, full_name
 from pytest_sdbatch.session import run_id
 
 ATTEMPTS = 3
-LOOK_S = 1.0  # between two looks at the cluster while nothing ends
-PATIENCE_S = 60.0  # for a node to come where none is left
 SILENCE_S = 60.0  # after which a line says that it goes on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a cluster is looked at, and how long it is waited for."""
+
+    look_s: float = 1.0  # between two looks while nothing ends
+    patience_s: float = 60.0  # for a node to come where none is left
+
+
+USUAL = Pace()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +54,7 @@ class Runner:
         mend: completes a run that came by what only this machine knows of the project.
         kept: where each run is kept as soon as it is there.
         say: prints a line.
-        look_s: see :data:`LOOK_S`.
-        patience_s: see :data:`PATIENCE_S`.
+        pace: of looking at the cluster.
 
     """
 
@@ -60,8 +68,7 @@ class Runner:
         mend: Callable[[Run], Run],
         kept: Kept,
         say: Callable[[str], None],
-        look_s: float = LOOK_S,
-        patience_s: float = PATIENCE_S,
+        pace: Pace = USUAL,
     ) -> None:
         self.runs: list[Run] = []  # of the groups that have their outcome
         self.status = 0  # the first bad one that pytest ended with
@@ -74,8 +81,7 @@ class Runner:
         self._mend = mend
         self._kept = kept
         self._say = say
-        self._look_s = look_s
-        self._patience_s = patience_s
+        self._pace = pace
         self._at_work: dict[int, Group] = {}  # by the number of the task
         self._attempts: dict[Group, list[_Attempt]] = {group: [] for group in groups}
         self._begun_s: dict[int, float] = {}
@@ -99,7 +105,7 @@ class Runner:
         for group in self._groups:
             self._submit(group)
         while self._at_work:
-            ended = self._cluster.ended(self._look_s)
+            ended = self._cluster.ended(self._pace.look_s)
             for one in ended:
                 self._take(one)
             if not ended:
@@ -194,10 +200,10 @@ class Runner:
         if self._nobody_since_s is None:
             self._nobody_since_s = now_s
             self._tell("no node is left that could run a group; waiting for one")
-        elif now_s - self._nobody_since_s > self._patience_s:
+        elif now_s - self._nobody_since_s > self._pace.patience_s:
             raise ClusterError(
                 "no node is left that could run a group",
-                why=f"none came within {units.duration(self._patience_s)}",
+                why=f"none came within {units.duration(self._pace.patience_s)}",
                 fix="start one, and go on with --sd-resume",
             )
 

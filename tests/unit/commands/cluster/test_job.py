@@ -17,6 +17,7 @@ from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.job import measure
 from pytest_sdbatch.commands.cluster.machines import Facts, Result, Task
 from pytest_sdbatch.commands.cluster.results import Results
+from pytest_sdbatch.commands.cluster.runner import Pace
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.measure.repository import Repository
 
@@ -46,7 +47,12 @@ def sweep(pytester: pytest.Pytester, bench: Bench) -> Sweep:
         said: Said = []
         asked = ask(host_with(pytester, *words))
         results = measure(
-            cluster, ["benchmarks/", *words], asked, say=said.append, look_s=0.0, patience_s=0.0, repository=HERE
+            cluster,
+            ["benchmarks/", *words],
+            asked,
+            say=said.append,
+            pace=Pace(look_s=0.0, patience_s=0.0),
+            repository=HERE,
         )
         return results, said, cluster
 

@@ -13,7 +13,7 @@ from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.groups import groups_of
 from pytest_sdbatch.commands.cluster.kept import Kept, earlier
 from pytest_sdbatch.commands.cluster.machines import Result, Task
-from pytest_sdbatch.commands.cluster.runner import Runner
+from pytest_sdbatch.commands.cluster.runner import Pace, Runner
 from pytest_sdbatch.records import Outcome, Record
 from pytest_sdbatch.storage.journal import Entry, Journal
 
@@ -37,8 +37,7 @@ class Sweep:
             mend=lambda run: run,
             kept=Kept.begin(folder, self.bench.plan, selection=""),
             say=self.said.append,
-            look_s=0.0,
-            patience_s=0.0,
+            pace=Pace(look_s=0.0, patience_s=0.0),
         )
 
     def outcomes(self) -> dict[tuple[str | None, int], Outcome]:
