@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import statistics
 import tempfile
 import textwrap
 import time
@@ -62,7 +63,12 @@ def run() -> list[Line]:
             what="a group of two cases of own code, in a process of this machine", figure=median_and_range(local, "s")
         ),
         Line(what="the same through Ray, on a node of this machine: in all", figure=median_and_range(through, "s")),
-        Line(what="and what Ray adds, in turn", figure=median_and_range(more, "s"), goal="< 2 s", met=min(more) < 2),
+        Line(
+            what="and what Ray adds, in turn",
+            figure=median_and_range(more, "s"),
+            goal="< 2 s",
+            met=statistics.median(more) < 2,
+        ),
         Line(
             what=f"{GROUPS} such groups on 2 nodes of this machine ({os.cpu_count()} cores), over 1",
             figure=f"{both / alone:.2f} ({both:.3g} s over {alone:.3g} s)",

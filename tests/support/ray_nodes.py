@@ -49,7 +49,7 @@ class RayNodes:
     def close(self) -> None:
         """End the cluster."""
         self._tell("end")
-        self._process.wait(60)
+        self._process.communicate(timeout=60)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _tell(self, what: str, **given: Any) -> None:
