@@ -19,6 +19,16 @@ from typing import Any
 _SMALL = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 80 * 2**20}
 
 
+_SETTINGS = {
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # A worker that has done its task is kept for the next one, although a node here has no CPU to count by.
+    "RAY_num_workers_soft_limit": "4",
+    # The death of a node is known after two seconds, not fifteen.
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
 class RayNodes:
     """The cluster as a test sees it. Its nodes are told apart by ``NODE`` in the variables of what they run."""
 
@@ -26,7 +36,7 @@ class RayNodes:
         """Start the head, whose processes and those of all nodes have *variables*."""
         # Short: the name of a socket has a limit.
         self._folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-        variables = {**os.environ, **variables, "RAY_TMPDIR": self._folder, "RAY_BACKEND_LOG_LEVEL": "fatal"}
+        variables = {**os.environ, **variables, "RAY_TMPDIR": self._folder, **_SETTINGS}
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             env={name: text for name, text in variables.items() if name != "RAY_ADDRESS"},

@@ -29,7 +29,6 @@ _WANTED = {
 }
 _REACHED_S = 5.0  # within which a machine that is there takes a connection
 _ANSWER_S = 120.0  # within which a node that is alive starts a process and answers
-_KNOWN_S = 3.0  # within which the death of a node is known that took a connection with it
 _STOP_S = 15.0  # within which a task that is told to stop has stopped
 
 
@@ -281,23 +280,15 @@ class RayCluster:
         try:
             return Ended(number=number, node=node, result=self._ray.get(self._pending.pop(number)))
         except exceptions.RayError as error:
+            name, alive = node or "its node", {one.name for one in self.nodes()}
             lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
-            if node and (lost or self._is_gone(node)):
-                failure = f"{node} died"
-            elif lost or isinstance(error, exceptions.WorkerCrashedError):
-                failure = f"its process{f' on {node}' if node else ', or its node,'} was killed"
+            if lost or (node and node not in alive):
+                failure = f"{name} died"
+            elif isinstance(error, exceptions.WorkerCrashedError):  # of which comes first, and what follows later
+                failure = f"{name} died, or its process there was killed"
             else:
-                failure = f"{node or 'a node'}: {_first_line(error)}"
+                failure = f"{name}: {_first_line(error)}"
             return Ended(number=number, node=node, result=None, failure=failure)
-
-    def _is_gone(self, name: str) -> bool:
-        """Return whether the node *name* is dead; of one whose process was lost that is known a moment later."""
-        end_s = time.monotonic() + _KNOWN_S
-        while any(node.name == name for node in self.nodes()):
-            if time.monotonic() > end_s:
-                return False
-            time.sleep(_KNOWN_S / 10)
-        return True
 
     def stop(self) -> None:
         """Take back what has not ended: tasks that wait do not begin, those that run end with their processes."""
