@@ -59,7 +59,10 @@ class RayNodes:
     def close(self) -> None:
         """End the cluster."""
         self._tell("end")
-        self._process.communicate(timeout=60)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._process.wait(60)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _tell(self, what: str, **given: Any) -> None:
