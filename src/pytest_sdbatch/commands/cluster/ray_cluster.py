@@ -29,7 +29,7 @@ _WANTED = {
 }
 _REACHED_S = 5.0  # within which a machine that is there takes a connection
 _ANSWER_S = 120.0  # within which a node that is alive starts a process and answers
-_STOP_S = 15.0  # within which a task that is told to stop has stopped
+_STOP_S = 5.0  # within which a task that is told to stop has stopped; through Ray Client some do not hear it
 
 
 @contextmanager
