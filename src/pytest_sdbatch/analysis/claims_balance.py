@@ -172,7 +172,7 @@ def _data(evidence: Evidence, *, wants_small: bool) -> Claim:
         standing=standing,
         sentence=sentence,
         figures=tuple(figures),
-        settles="the critical batch size of each part: sdbatch study --tune; and other data: --data FOLDER"
+        settles="the critical batch size of each part: the same command with --tune; and other data: --data FOLDER"
         if not study.of(Part.SUBSET, data="small")
         else "more seeds: --seeds=9; and other data: --data FOLDER",
     )

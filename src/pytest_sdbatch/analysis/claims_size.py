@@ -15,7 +15,7 @@ from pytest_sdbatch.analysis.study_figures import contrast, difference, of_size,
 
 HEADING = "Understanding batch size"
 _MORE = "more seeds (--seeds=9), and more sizes (--batch-sizes=8:512:x2)"
-_TUNE = "learning rates tuned for each size on this data: sdbatch study --tune"
+_TUNE = "learning rates tuned for each size on this data: the same command with --tune"
 
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
@@ -193,7 +193,7 @@ def _stability(evidence: Evidence) -> Claim:
         sentence=f"At the end of training the held-out loss at {evidence.small} {words[standing]} than at "
         f"{evidence.large}, each at its own learning rate.",
         figures=tuple(figures),
-        settles=_MORE if rates else f"{_MORE}; the largest rate that does not diverge: sdbatch study --tune",
+        settles=_MORE if rates else f"{_MORE}; the largest rate that does not diverge: the same command with --tune",
     )
 
 
@@ -310,7 +310,7 @@ def _patterns(evidence: Evidence) -> Claim:
         standing=standing,
         sentence=sentence,
         figures=tuple(figures),
-        settles=_MORE if rare else "a class that is made rare: sdbatch study --tune",
+        settles=_MORE if rare else "a class that is made rare: the same command with --tune",
     )
 
 

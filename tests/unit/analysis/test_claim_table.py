@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 from studies import TARGET, made_noise, made_run, made_study
@@ -125,15 +126,58 @@ def test_a_claim_is_known_by_its_key() -> None:
 
 
 def test_the_recommendation_is_a_size_that_was_measured() -> None:
-    """With its count, its rate and its reasons; a size at the end of those measured says to look beyond."""
+    """With its count, its rate and its reasons."""
     study = made_study()
     advice = recommendation(study, figures_of(study), claim_table(study, figures_of(study)))
 
     assert advice.sentence == "train digits at batch size 64, count 23, learning rate 0.001"
     assert "tuned elsewhere" in advice.reasons[-1]
-    ends = made_study(sizes=(64, 256))
-    reasons = recommendation(ends, figures_of(ends), claim_table(ends, figures_of(ends))).reasons
-    assert any("smallest size that was measured" in reason for reason in reasons)
+
+
+def slower(study: Study, size: int, *factors: float) -> Study:
+    """Return *study* with the runs of *size* that many times as long, by seed."""
+    runs = tuple(
+        dataclasses.replace(
+            run,
+            evaluations=tuple(
+                dataclasses.replace(one, seconds=one.seconds * factors[run.seed]) for one in run.evaluations
+            ),
+        )
+        if run.part is Part.TABLE and run.batch_size == size
+        else run
+        for run in study.runs
+    )
+    return dataclasses.replace(study, runs=runs)
+
+
+def test_a_size_that_is_not_told_apart_from_the_fastest_is_named_beside_it() -> None:
+    """With how much longer it took, which seeds do not settle: whoever wants the other one loses nothing known."""
+    study = slower(made_study(), 256, 0.3, 1.0, 0.9)
+    figures = figures_of(study)
+    advice = recommendation(study, figures, ())
+
+    assert advice.sentence.endswith("; these runs do not tell it from 256")
+    assert any(re.match(r"at 256 it took [\d.]+ times \[.*\] as long, which is no proof", one) for one in advice.reasons)
+    assert not any("at 16 " in one for one in advice.reasons), "it is surely slower"
+
+
+def test_one_seed_tells_no_size_from_another() -> None:
+    """There are no limits to tell by."""
+    study = made_study(seeds=(0,))
+
+    assert recommendation(study, figures_of(study), ()).sentence.endswith("do not tell it from 16, 256")
+
+
+@pytest.mark.parametrize(("sizes", "beyond"), [((16, 64), False), ((64, 256), True), ((128, 256), True)])
+def test_a_size_at_the_end_is_looked_beyond_where_the_lines_do_not_place_the_best(
+    sizes: tuple[int, ...], beyond: bool
+) -> None:
+    """They put it at 57: between 16 and 64 it lies inside, where 64 is the best of those measured all the same."""
+    study = made_study(sizes=sizes)
+    figures = figures_of(study)
+    reasons = recommendation(study, figures, claim_table(study, figures)).reasons
+
+    assert any("look beyond it" in reason for reason in reasons) is beyond
 
 
 def test_nothing_is_recommended_where_nothing_reached_the_target() -> None:
