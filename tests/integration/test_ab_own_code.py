@@ -1,4 +1,4 @@
-"""``sdbatch ab`` runs each side's own code, whatever is shared, installed or killed."""
+"""``sdbatch ab`` runs each side's own code, whatever is shared, installed or killed; --setup as in docs/how-to/ab.md."""
 
 from __future__ import annotations
 

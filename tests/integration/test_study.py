@@ -1,4 +1,7 @@
-"""``sdbatch study`` from a folder of images to its answer, with an interruption on the way."""
+"""``sdbatch study`` from a folder of images to its answer, with an interruption on the way.
+
+Its commands stand in docs/explanation/training.md, and those that make pages of it in docs/how-to/reports.md.
+"""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ MINIATURES = {"sd15": "tiny-sd", "sdxl": "tiny-sdxl", "flux-dev": "tiny-flux"}
 PRETENDED = """
 from types import SimpleNamespace
 
+import numpy
 import pytest
 
 from pytest_sdbatch.devices.fake import FakeDevice
@@ -58,8 +59,10 @@ def pytest_sdbatch_make_device(name):
 class Pipeline:
     components = {}
 
-    def __call__(self, prompt, num_inference_steps=1, generator=None, output_type="pt"):
-        return SimpleNamespace(images=DEVICE.generate(len(prompt)))
+    def __call__(self, prompt, num_inference_steps=1, **rest):
+        DEVICE.generate(len(prompt))
+        DEVICE.submit(0.02 * num_inference_steps)
+        return SimpleNamespace(images=numpy.random.default_rng(0).random((len(prompt), 3, 64, 64)))
 
 
 @pytest.fixture
@@ -189,9 +192,27 @@ class Reader:
             if block.has("pretended"):
                 before = conftest.read_text() if conftest.exists() else None
                 conftest.write_text(PRETENDED)
+                if any(command.words[:2] == ("sdbatch", "ab") for command in commands(block) if block.runs(command)):
+                    self._change()
             yield
         if block.has("pretended"):
             conftest.unlink() if before is None else conftest.write_text(before)
+
+    def _change(self) -> None:
+        """Commit all there is, under the names that pages give a base, and change the application, unless a page did."""
+        if (self.folder / ".git").exists():
+            return
+        with (self.folder / "conftest.py").open("a", encoding="utf-8") as conftest:
+            conftest.write("\n\nimport app  # noqa: E402, F401 - whose versions are compared\n")
+        for words in (
+            ("init", "--quiet"),
+            ("add", "--all"),
+            ("commit", "--quiet", "--message=A state"),
+            ("update-ref", "refs/remotes/origin/main", "HEAD"),
+        ):
+            subprocess.run(["git", *_GIT, *words], cwd=self.folder, check=True)
+        with (self.folder / "app.py").open("a", encoding="utf-8") as app:
+            app.write("# changed\n")
 
     def _run_text(self, page: str) -> str:
         return "\n".join(
@@ -212,7 +233,7 @@ class Reader:
                 shown = [line for line in command.shown if line]
                 assert shown == [str(self._last)], f"{at}: exit status {self._last}"
                 continue
-            ended = self.run(command, one_process=block.has("pretended"))
+            ended = self.run(command, one_process=block.has("one process"))
             self._last = ended.status
             status = block.note("exit status", "number")
             told = any(other.words[:1] == ("echo",) for other in given)
