@@ -39,9 +39,7 @@ def _ramp(evidence: Evidence) -> Claim:
         for size in evidence.study.sizes
     }
     against_best = ratios[fastest.batch_size]
-    standing = standing_of(against_best, claimed_above=False)
-    if not evidence.rates_are_fair:
-        standing = Standing.CANNOT_TELL
+    standing = evidence.if_fair(standing_of(against_best, claimed_above=False))
     best = fastest.batch_size
     every = all(standing_of(ratio, claimed_above=False) is Standing.SUPPORTED for ratio in ratios.values())
     than = f"every constant size, {best} included" if every else f"the best constant size, {best}"

@@ -131,9 +131,7 @@ def _convergence(evidence: Evidence) -> Iterator[Claim]:
 
 def _slower(evidence: Evidence, *, of: str, ratio: Bounds | None, than: int) -> Claim:
     small = evidence.small
-    standing = standing_of(ratio, claimed_above=True)
-    if not evidence.rates_are_fair:
-        standing = Standing.CANNOT_TELL
+    standing = evidence.if_fair(standing_of(ratio, claimed_above=True))
     sentence = {
         Standing.SUPPORTED: f"A batch of {small} needs more {of}s to the same held-out loss than one of {than}.",
         Standing.NOT_SUPPORTED: f"A batch of {small} needs no more {of}s to the same held-out loss than one of {than}.",
@@ -289,9 +287,7 @@ def _patterns(evidence: Evidence) -> Claim:
             of_size(rare, evidence.large), of_size(rare, evidence.small), _rare_share
         )
     standings = [standing_of(one, claimed_above=True) for one in found.values()]
-    standing = standings[0] if len(set(standings)) == 1 else Standing.CANNOT_TELL
-    if not evidence.rates_are_fair:
-        standing = Standing.CANNOT_TELL
+    standing = evidence.if_fair(standings[0] if len(set(standings)) == 1 else Standing.CANNOT_TELL)
     sentence = {
         Standing.SUPPORTED: f"At equal held-out loss a batch of {evidence.large} had learned small patterns less well.",
         Standing.NOT_SUPPORTED: f"At equal held-out loss a batch of {evidence.large} had learned small patterns as "
