@@ -199,7 +199,7 @@ class Reader:
             conftest.unlink() if before is None else conftest.write_text(before)
 
     def _change(self) -> None:
-        """Commit all there is, under the names that pages give a base, and change the application, unless a page did."""
+        """Commit all there is, under a name that pages give a base, and change the application, unless a page did."""
         if (self.folder / ".git").exists():
             return
         with (self.folder / "conftest.py").open("a", encoding="utf-8") as conftest:

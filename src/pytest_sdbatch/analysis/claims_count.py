@@ -186,8 +186,8 @@ def _two_choices(evidence: Evidence, runs: _Counted) -> Claim:
         standing=standing,
         sentence=sentence,
         figures=(
-            f"size {runs.size}, epochs of {runs.count} batches drawn anew over epochs of all images: held-out loss after as many "
-            f"steps {times(ratio)}, steps to the target {times(steps)}",
+            f"size {runs.size}, epochs of {runs.count} batches drawn anew over epochs of all images: held-out loss "
+            f"after as many steps {times(ratio)}, steps to the target {times(steps)}",
         ),
         settles="more seeds: --seeds=9",
     )

@@ -9,10 +9,11 @@ from typing import Any
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.best_batch import seconds_to_target
-from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
+from pytest_sdbatch.analysis.claim_table import claim_table, measured_on
 from pytest_sdbatch.analysis.claims import Claim, Standing, amount
 from pytest_sdbatch.analysis.learning_curve import End, convergence_rate
 from pytest_sdbatch.analysis.learning_runs import Clock, Part, Study, TrainingRun
+from pytest_sdbatch.analysis.recommendation import Recommendation, recommendation
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, figures_of
 from pytest_sdbatch.report.escape import markdown, plain

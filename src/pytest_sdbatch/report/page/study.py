@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
+from pytest_sdbatch.analysis.claim_table import claim_table, measured_on
 from pytest_sdbatch.analysis.claims import Claim, Standing
 from pytest_sdbatch.analysis.learning_runs import Study
+from pytest_sdbatch.analysis.recommendation import Recommendation, recommendation
 from pytest_sdbatch.analysis.study_figures import Figures, figures_of
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page import laws, learning
