@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import benchmark_run  # noqa: F401 - which imports what cannot be imported twice
 import pytest
 from doc_blocks import Block, Command, blocks, commands
 from doc_checks import before_redirect
+from real_processes import FEW_PLUGINS
 from reported import record, run
 
 from pytest_sdbatch.cli import main
@@ -131,6 +133,7 @@ class Reader:
         self._pytester = pytester
         self._env = monkeypatch
         self._last = 0
+        self._changed = False  # whether the application is another one than the base's
         monkeypatch.setenv("PYTEST_ADDOPTS", QUICK)
         monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # a file is written anew within the second
         monkeypatch.syspath_prepend(self.folder)
@@ -190,6 +193,7 @@ class Reader:
                 assert large is not None
                 assert large.parameters < 1e6
             if block.has("pretended"):
+                patch.setenv("PYTEST_ADDOPTS", f"{QUICK} -o sd_max_seconds=20 -o sd_rounds=5")
                 before = conftest.read_text() if conftest.exists() else None
                 conftest.write_text(PRETENDED)
                 if any(command.words[:2] == ("sdbatch", "ab") for command in commands(block) if block.runs(command)):
@@ -199,11 +203,14 @@ class Reader:
             conftest.unlink() if before is None else conftest.write_text(before)
 
     def _change(self) -> None:
-        """Commit all there is, under a name that pages give a base, and change the application, unless a page did."""
-        if (self.folder / ".git").exists():
+        """Commit all there is, under a name that pages give a base, and change the application, unless a page does."""
+        if (self.folder / ".git").exists() and not self._changed:
             return
         with (self.folder / "conftest.py").open("a", encoding="utf-8") as conftest:
             conftest.write("\n\nimport app  # noqa: E402, F401 - whose versions are compared\n")
+        if self._changed:
+            return
+        self._changed = True
         for words in (
             ("init", "--quiet"),
             ("add", "--all"),
@@ -295,7 +302,7 @@ class Reader:
             started = [*own.get(program, [shutil.which(program) or program]), *arguments]
             done = subprocess.run(
                 started, cwd=self.folder, text=True, timeout=300, check=False,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **FEW_PLUGINS},
             )  # fmt: skip
             ended = Ended(status=done.returncode, text=done.stdout)
         if rest[:1] == (">",):
