@@ -221,13 +221,12 @@ def _ask(call: Callable[[], T], url: str, done: str, *, within_s: float) -> T:
 
     threading.Thread(target=wait, daemon=True).start()
     try:
-        return answer.result(within_s)
-    except SdbatchError:
-        raise
-    except Exception as error:
-        if isinstance(error, TimeoutError) and not answer.done():
-            error = TimeoutError(f"no answer within {within_s:g} seconds")
-        raise _failure(error, url, done) from None
+        error = answer.exception(within_s)
+    except TimeoutError:
+        error = TimeoutError(f"no answer within {within_s:g} seconds")
+    if isinstance(error, Exception) and not isinstance(error, SdbatchError):
+        raise _failure(error, url, done)
+    return answer.result()
 
 
 def _failure(error: Exception, url: str, done: str) -> RunFileError:
@@ -278,10 +277,10 @@ def _named_by(pointer: bytes, url: str) -> tuple[str, str]:
                 f"schema: {value.get('schema')!r}, and this version reads {POINTER_SCHEMA}",
                 fix="pip install --upgrade pytest-sdbatch",
             )
-        found = convert(value, _Pointer, "")
+        found = convert(value, _Pointer, "pointer")
         match = _OBJECT.fullmatch(found.object)
         if match is None:
-            raise RunFileError(f"object: {found.object!r} is no name of one")
+            raise RunFileError(f"pointer.object: {found.object!r} is no name of one")
     except RunFileError as error:
         raise RunFileError(f"{url} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
     return found.object, match[1]
