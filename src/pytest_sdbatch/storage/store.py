@@ -236,7 +236,7 @@ def _failure(error: Exception, url: str, done: str) -> RunFileError:
         return RunFileError(
             f"{url} may not be {done}",
             why=f"the store refuses it: {said}",
-            fix="use credentials that may; they are found where the store's own tools find them, variables or a file",
+            fix="use credentials that may; they are found where the store's own tools find them: variables, or a file",
         )
     if isinstance(error, FileNotFoundError):
         why = f"the store has no such place: {said}"
