@@ -247,10 +247,12 @@ def _failure(error: Exception, url: str, done: str) -> RunFileError:
 
 
 def _denies(error: Exception) -> bool:
-    """Return whether *error* is a refusal: some libraries only carry the status of HTTP."""
+    """Return whether *error* is a refusal: some libraries only carry the status of HTTP, and gcsfs its name."""
     response = getattr(error, "response", None)
     codes = (getattr(error, "code", None), getattr(error, "status", None), getattr(response, "status_code", None))
-    return isinstance(error, PermissionError) or any(code == denied for code in codes for denied in _DENIED)
+    if isinstance(error, PermissionError) or str(error).startswith("Forbidden"):
+        return True
+    return any(code == denied for code in codes for denied in _DENIED)
 
 
 def _said_by(error: Exception) -> str:

@@ -137,6 +137,7 @@ class Answer(Exception):
     ("error", "what", "why"),
     [
         (PermissionError("Access Denied"), "may not be", "the store refuses it: PermissionError: Access Denied"),
+        (OSError("Forbidden: bucket/x\nno"), "may not be", "the store refuses it: OSError: Forbidden: bucket/x no"),
         (Answer(403), "may not be", "the store refuses it: Answer: 403 for https://host/bucket"),
         (Answer(503), "cannot be", "Answer: 503 for https://host/bucket"),
         (ConnectionError("no route to ftp://me:hunter2@host"), "cannot be", "ConnectionError: no route to ftp://host"),
