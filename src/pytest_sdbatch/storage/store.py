@@ -118,7 +118,11 @@ class Store:
         pointer = bytearray()
         append_json({"kind": _KIND, "schema": POINTER_SCHEMA, "object": name}, pointer)
         self._put(_beside(key, name), data)
-        self._put(key, bytes(pointer + b"\n"))  # last: until now nobody knows of the object
+        try:
+            self._put(key, bytes(pointer + b"\n"))  # last: until now nobody knows of the object
+        except RunFileError as error:
+            kept = f"{error.fix}; the runs are kept in {self.where(_beside(key, name))}"
+            raise RunFileError(error.what, why=error.why, fix=kept) from None
         return f"{self.where(key)} names {name}"
 
     def _names(self, folder: str, *, kind: str) -> list[str]:

@@ -166,6 +166,20 @@ def test_a_store_that_fails_is_told_in_one_error(
         assert caught.value.fix
 
 
+def test_runs_whose_pointer_cannot_be_written_are_not_lost(
+    store: Store, scripted: type[Scripted], make_run: MakeRun
+) -> None:
+    """They took an hour to measure: the error names the object, of which only the pointer has to be told."""
+    scripted.before = raising(ConnectionError("no route"), when=lambda verb, path: path.endswith(KEY))
+
+    with pytest.raises(RunFileError) as caught:
+        store.write(KEY, [make_run()])
+
+    (place,) = scripted.paths()
+    assert caught.value.what == f"{URL}/{KEY} cannot be written"
+    assert caught.value.fix.endswith(f"the runs are kept in {URL}/{place}")
+
+
 def test_a_store_that_does_not_answer_is_not_waited_for(
     store: Store, scripted: type[Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
