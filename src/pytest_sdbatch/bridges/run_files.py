@@ -65,12 +65,10 @@ def _writers(host: Host, *, interrupted: bool) -> Iterator[Callable[[], str]]:
     spelled = host.options.spelled("report")
     paths = host.report_paths if host.hand_in is None else (host.hand_in,)
     run_files = [path for path in paths if kind_of(path, option=spelled) is Kind.JSON]
-    baseline = host.baseline_path if host.hand_in is None else None
-    doubt = verdict.unfit(host)
+    key = host.saves_as if host.hand_in is None else None
 
-    def save(path: Path, *, baseline: bool) -> str:
-        over = path in host.over_reports and not baseline
-        return host.session.save(path, baseline=baseline, interrupted=interrupted, over=over, doubt=doubt)
+    def save(path: Path) -> str:
+        return host.session.save(path, interrupted=interrupted, over=path in host.over_reports)
 
     def report(path: Path) -> str:
         run = host.session.run(interrupted=interrupted)
@@ -80,11 +78,12 @@ def _writers(host: Host, *, interrupted: bool) -> Iterator[Callable[[], str]]:
         )
         return f"report: {reports.write(path, made, option=spelled)}"
 
-    yield from (partial(save, path, baseline=False) for path in run_files)
+    yield from (partial(save, path) for path in run_files)
     if not host.records:
         return
-    if baseline is not None:
-        yield partial(save, baseline, baseline=True)
+    if key is not None:
+        doubt = verdict.unfit(host)
+        yield partial(host.session.save_baseline, host.baselines, key, interrupted=interrupted, doubt=doubt)
     yield from (partial(report, path) for path in paths if path not in run_files)
 
 

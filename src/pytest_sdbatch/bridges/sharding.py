@@ -92,7 +92,7 @@ def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, in
     from pytest_sdbatch.grid.shards import deal, seconds_of, work
     from pytest_sdbatch.storage.baselines import recorded_seconds
 
-    stored, unreadable = recorded_seconds(sorted(host.baselines_folder.glob("*/*.json")))
+    stored, unreadable = recorded_seconds(host.baselines, host.baselines.stored())
     host.notes += unreadable
     parameters = {model: _parameters(model, host) for model in {case.model for case in cases if case.weights != "own"}}
     works = [work(case, parameters.get(case.model)) for case in cases]

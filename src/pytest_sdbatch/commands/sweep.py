@@ -22,6 +22,7 @@ from pytest_sdbatch.options import Options, Origin
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.records import Run
+    from pytest_sdbatch.storage.baselines import Baselines
 
 # Named as a package, the suite is no path, so pytest takes its configuration and its first conftest files from the
 # current folder and the ones above it, and collects no other test there.
@@ -131,7 +132,7 @@ class _Asked:
 
     reports: tuple[Path, ...]
     save: str | None
-    baselines: Path
+    baselines: Baselines
     save_anyway: bool
     options: Options
 
@@ -196,7 +197,7 @@ def _asked(host: Host) -> _Asked:
     return _Asked(
         reports=host.report_paths,
         save=options.text("save"),
-        baselines=host.baselines_folder,
+        baselines=host.baselines,
         save_anyway=options.switch("save_anyway"),
         options=options,
     )
@@ -211,7 +212,7 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
             print(f"\nsdbatch: process {number} of {processes}", flush=True)
             file = folder / f"{number}.json"
             if asked.save is not None:
-                promise(file, folder=asked.baselines, name=asked.save)
+                promise(file, name=asked.save)
             status, stopped = run_child(one_process(file, arguments))
             statuses.append(status)
             if stopped or status not in _ENDED:
@@ -242,7 +243,7 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
     from pytest_sdbatch.report.answer import answer_of_runs
     from pytest_sdbatch.report.question import question_of
     from pytest_sdbatch.storage.baselines import save_baseline
-    from pytest_sdbatch.storage.names import baseline_path
+    from pytest_sdbatch.storage.names import baseline_key
     from pytest_sdbatch.storage.report_file import Kind, kind_of
     from pytest_sdbatch.storage.run_file import read_run_file, write_run
 
@@ -265,8 +266,8 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
             raise RunFileError(
                 f"no baseline {asked.save} was written", why=said, fix="run it again; -o sd_save_anyway=yes stores it"
             )
-        path = baseline_path(asked.baselines, asked.save, runs[0].environment)
-        yield f"{save_baseline(path, runs, anyway=asked.save_anyway)} ({said})"
+        key = baseline_key(asked.save, runs[0].environment)
+        yield f"{save_baseline(asked.baselines, key, runs, anyway=asked.save_anyway)} ({said})"
     if len(runs) > 1:
         question = question_of(asked.options, lambda: runs[0].environment)
         yield from (f"of {len(runs)} runs: {sentence}" for sentence in answer_of_runs(runs, question))

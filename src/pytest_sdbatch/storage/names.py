@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from pathlib import Path
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment
@@ -41,8 +40,8 @@ def check_name(name: str) -> None:
         )
 
 
-def baseline_path(folder: Path, name: str, environment: Environment) -> Path:
-    """Return where the baseline *name* lies for the device of *environment*: ``<folder>/<name>/<device>-<uuid8>.json``.
+def baseline_key(name: str, environment: Environment) -> str:
+    """Return the key of the baseline *name* of the device of *environment*: ``<name>/<device>-<uuid8>.json``.
 
     ``uuid8`` is a digest of all that must match before two records are compared.
 
@@ -54,7 +53,7 @@ def baseline_path(folder: Path, name: str, environment: Environment) -> Path:
     facts = encode_environment(environment)["must_match"]
     label = next((str(facts[key]) for key in ("device_name", "device_kind") if facts.get(key)), "device")
     slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40].strip("-") or "device"
-    return folder / name / f"{slug}-{_digest(json.dumps(facts, sort_keys=True))[:8]}.json"
+    return f"{name}/{slug}-{_digest(json.dumps(facts, sort_keys=True))[:8]}.json"
 
 
 def _escape(text: str) -> str:
