@@ -72,7 +72,9 @@ def _reasons(
         f"{amount(fastest.seconds, 's')}"
     )
     for size, ratio in rivals.items():
-        yield f"at {size} it took {times(ratio)} as long, which is no proof: more seeds may tell (--seeds=9)"
+        equal = standing_of(ratio, claimed_above=True) is Standing.NOT_SUPPORTED
+        more = f"which is no proof: more seeds may tell (--seeds={3 * len(study.seeds)})"
+        yield f"at {size} it took {times(ratio)} as long, {'no longer, or by less than 5 %' if equal else more}"
     yield from _of_the_lines(study, figures, fastest)
     ramp = next((claim for claim in claims if claim.key is Key.RAMP), None)
     if ramp is not None and ramp.standing is Standing.SUPPORTED:

@@ -111,6 +111,7 @@ def study_data(study: Study) -> dict[str, Any]:
         ],
         "recommendation": {"sentence": advice.sentence, "reasons": list(advice.reasons)},
         "measured_on": measured_on(study),
+        "command": study.command or None,
     }
 
 
@@ -226,7 +227,10 @@ def behind(study: Study) -> Iterator[str]:
     """Yield on what it was measured, and which command the options belong to that are advised."""
     yield f"Measured on {measured_on(study)}."
     if study.command:
-        yield f"Options that are advised here are added to: {study.command}"
+        yield (
+            f"Options that are advised here are added to: {study.command} (--tune in place of --rates; a study that is "
+            "kept takes a new file, -o)"
+        )
 
 
 def legend(study: Study, figures: Figures) -> Iterator[str]:

@@ -13,7 +13,7 @@ _SOONEST_S = 5.0  # of a run, before its pace is told
 
 
 class Progress:
-    """Tells the pace of the first run once it is known, and of each run that it has ended.
+    """Tells the pace of the first run, and of the first that is compared, once it is known; and of each run its end.
 
     Args:
         tell: given a line.
@@ -31,7 +31,7 @@ class Progress:
 
     def expect(self, runs: int) -> None:
         """Count from here on, and expect so many *runs*."""
-        self._runs, self._ended = runs, 0
+        self._runs, self._ended, self._paced = runs, 0, False
         self._took_s.clear()  # of those that found rates and a target, which run on for longer
 
     def begin(self, examples: int) -> None:
@@ -47,17 +47,17 @@ class Progress:
         if passed_s < _SOONEST_S or not done:
             return
         self._paced = True
-        of_all = "" if self._runs is None else f", of {units.count(self._runs, 'run')}"
-        self._tell(
-            f"at this pace {units.count(self._most, 'example')} take {units.duration(passed_s / done * self._most)}: "
-            f"that long a run lasts{of_all}, unless it reaches the target before"
-        )
+        longest = units.duration(passed_s / done * self._most)
+        runs = "" if self._runs is None else f"; it is one of {self._runs}, and ends sooner at the target"
+        self._tell(f"at this pace a run takes {longest} for all its {units.count(self._most, 'example')}{runs}")
 
     def end(self, run: TrainingRun) -> None:
         """Tell that *run* has ended, here or before an interruption."""
         self._ended += 1
         if self._begun is not None:
-            self._took_s.append(time.monotonic() - self._begun[0])
+            began, examples = self._begun
+            if not examples:  # one that went on took longer than it did here
+                self._took_s.append(time.monotonic() - began)
             self._begun = None
         last = run.evaluations[-1]
         self._tell(

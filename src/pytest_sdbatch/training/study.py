@@ -87,7 +87,7 @@ class StudyRunner:
             self.task = self._task("all")
             self.judge = Judge(self.task)
             start = min(self.task.judge(self.task.network(seed)).held_out for seed in plan.seeds)
-        self._jobs = Jobs(plan=plan, most_examples=most, start=start)
+        self._jobs = Jobs(plan, most_examples=most, start=start)
 
     def run(self, *, started_at: str, command: str, facts: Mapping[str, Fact]) -> Study:
         """Return the whole study.
@@ -112,7 +112,7 @@ class StudyRunner:
         if plan.tune:
             for size in plan.sizes:
                 self._tune(size, target)
-        noise, jobs = None, list(self._jobs.all(target))
+        noise, jobs = None, list(self._jobs.compared(target))
         self._progress.expect(len(jobs))
         for job in jobs:
             key = job.key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, RunKey, TunedRate
 from pytest_sdbatch.errors import OptionError
@@ -58,31 +58,28 @@ class Job:
     schedule: Schedule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Jobs:
-    """The runs of *plan*.
+    """The runs of *plan*, at the rates that are tuned so far.
 
     Args:
         plan: what is to be found out.
         most_examples: that a run is given.
         start: the lowest held-out loss before any step.
-        rates: by batch size, as they are tuned.
 
     """
 
-    plan: StudyPlan
-    most_examples: int
-    start: float
-    rates: dict[int, TunedRate] = field(default_factory=dict)
+    def __init__(self, plan: StudyPlan, *, most_examples: int, start: float) -> None:
+        self.plan, self.most_examples, self.start = plan, most_examples, start
+        self.rates: dict[int, TunedRate] = {}  # by batch size
 
-    def all(self, target: float) -> Iterator[Job]:
+    def compared(self, target: float) -> Iterator[Job]:
         """Yield what is compared: the table, the ramp, short epochs, and parts of the data where rates are tuned."""
         plan, goal = self.plan, self.goal(target)
         for size, seed in itertools.product(plan.sizes, plan.seeds):
             yield self._constant(Part.TABLE, size, seed, goal)
         for seed in plan.seeds:
             yield self._ramp(seed, goal)
-        low = min(LOW_COUNT, -(-plan.data.train_count // plan.middle) // 2)
+        low = min(LOW_COUNT, math.ceil(plan.data.train_count / plan.middle) // 2)
         for seed in plan.seeds if low else ():  # a single batch is all of the data: there is no lower count
             yield self._constant(Part.COUNT, plan.middle, seed, goal, count=low)
         for name in parts_of(plan.data) if plan.tune else ():

@@ -80,6 +80,18 @@ def test_runs_before_the_table_are_told_without_a_place(clock: Clock) -> None:
     assert told[1].endswith("about 5 s left")
 
 
+def test_the_rest_of_a_run_tells_nothing_of_whole_ones(clock: Clock) -> None:
+    """One that goes on after an interruption takes a part of its time here."""
+    told: list[str] = []
+    progress = Progress(told.append, 1000)
+    progress.expect(3)
+    progress.begin(900)
+    clock.now += 5.0
+    progress.end(RUN)
+
+    assert "left" not in told[0]
+
+
 def test_the_pace_is_told_once_when_some_seconds_have_shown_it(clock: Clock) -> None:
     """So that one who gave a large folder can stop at once; what went before an interruption is not counted."""
     told: list[str] = []
@@ -94,8 +106,24 @@ def test_the_pace_is_told_once_when_some_seconds_have_shown_it(clock: Clock) -> 
     progress.look(look)
     progress.look(dataclasses.replace(look, examples=1200))
 
-    (line,) = told
-    assert line == (
-        "at this pace 60,000 examples take 1 h 40 min: that long a run lasts, of 12 runs, unless it reaches the target "
-        "before"
-    )
+    assert told == [
+        "at this pace a run takes 1 h 40 min for all its 60,000 examples; it is one of 12, and ends sooner at the "
+        "target"
+    ]
+
+
+def test_the_pace_is_told_of_the_run_that_finds_a_target_and_again_of_the_others(clock: Clock) -> None:
+    """The first has no target to end at, and may be of another size."""
+    told: list[str] = []
+    progress = Progress(told.append, 1000)
+    for runs in (None, 4):
+        if runs is not None:
+            progress.expect(runs)
+        progress.begin(0)
+        clock.now += 10.0
+        progress.look(dataclasses.replace(RUN.evaluations[-1], examples=100))
+
+    assert told == [
+        "at this pace a run takes 1 min 40 s for all its 1,000 examples",
+        "at this pace a run takes 1 min 40 s for all its 1,000 examples; it is one of 4, and ends sooner at the target",
+    ]
