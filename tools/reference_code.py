@@ -129,6 +129,12 @@ KEPT: tuple[tuple[str, str, str, object], ...] = (
         store.POINTER_SCHEMA,
     ),
     (
+        "`URL/NAME/DEVICE-HASH/may-write`",
+        "the same, first",
+        "a few words, written to see whether it can be; nothing reads them",
+        "",
+    ),
+    (
         "`NAME.html`, `NAME.md`, `NAME.csv`",
         "`--sd-report`, `sdbatch report`",
         "[reports](../how-to/reports.md), made anew at any time",

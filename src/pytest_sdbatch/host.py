@@ -307,7 +307,8 @@ class Host:
         self._check_reports()
         if (key := self.saves_as) is not None:
             idle = self.only_check or self.options.switch("plan") or bool(self.config.option.collectonly)
-            self.baselines.check_new(key, idle=idle)
+            if not (idle and is_url(self.options.place())):  # in a store only writing shows, which needs leave
+                self.baselines.check_new(key)
 
     def path_of(self, name: str, text: str) -> Path:
         """Return a path option: typed ones start where pytest was called, others at the root of the project."""

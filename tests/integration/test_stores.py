@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from benchmark_run import RunBenchmark
-from gated import GATE, SIZES, device, ended
+from gated import GATE, SIZES, device
 from real_processes import BENCHMARK, SDBATCH, call, conftest
 from stores import URL, Scripted, raising
 
@@ -54,14 +54,19 @@ def test_saving_again_renews_the_baseline(run_benchmark: RunBenchmark, scripted:
         assert run_benchmark(*STORE, *SAVE, device=device(factor)).run.ret == 0
     assert len(objects(scripted)) == 2
 
+    (pointer,) = [path for path in scripted.paths() if path.count("/") == 1]
+    named = scripted.take(pointer)
+    scripted.put(pointer, named)
+    newest = f"{pointer.removesuffix('.json')}/{json.loads(named)['object']}"
+
     refused = run_benchmark(*STORE, *SAVE, "--sd-baseline=main", device=device(capacity_images=1))
     gated = run_benchmark(*STORE, *GATE, device=device(1.1))
 
     assert refused.run.ret == 1
     assert "was not written" in refused.text
     assert len(objects(scripted)) == 2
-    assert ended(gated)[0] == 0
-    assert "200 ms" not in gated.text
+    assert f"gate against {URL}/{newest}:" in gated.text
+    assert scripted.take(pointer) == named
 
 
 @pytest.mark.parametrize("error", [PermissionError("Access Denied"), ConnectionError("no route")])
@@ -79,6 +84,49 @@ def test_a_store_that_cannot_be_written_to_ends_the_run_before_it_measures(
     assert "  why: " in result.text
     assert "  do:  " in result.text
     assert not result.records
+
+
+@pytest.mark.parametrize("also", [(), ("--sd-baseline=main", "--sd-gate")])
+def test_a_run_that_a_store_did_not_take_at_the_end_is_saved_by_resuming(
+    run_benchmark: RunBenchmark, scripted: type[Scripted], also: tuple[str, ...]
+) -> None:
+    """Nothing is measured again; once it is saved there is nothing more to resume. A gate does not go with that."""
+    assert run_benchmark(*STORE, *SAVE, device=device()).run.ret == 0
+    before = objects(scripted)
+    tried: list[str] = []
+
+    def once(verb: str, path: str) -> None:
+        if verb == "write" and not path.endswith("/may-write") and not tried:
+            tried.append(path)
+            raise ConnectionError("no route")
+
+    scripted.before = once
+    failed = run_benchmark(*STORE, *SAVE, *also, device=device())
+    resumed, again = (run_benchmark(*STORE, *SAVE, "--sd-resume", device=device()) for _ in range(2))
+
+    assert failed.run.ret == 1
+    assert "cannot be written" in failed.text
+    without = ", without --sd-gate," if also else ""
+    assert f"nothing is lost: --sd-resume{without} keeps what was measured" in failed.text
+    assert "interrupted" not in failed.text
+    assert resumed.run.ret == 0
+    assert "2 cases kept" in resumed.text
+    assert "[1/2]" not in resumed.text
+    assert f"baseline: {URL}/main/" in resumed.text
+    assert len(objects(scripted)) == len(before) + 2
+    assert "nothing to resume" in again.text
+
+
+def test_a_run_that_is_no_baseline_is_not_resumed_for_it(run_benchmark: RunBenchmark, scripted: type[Scripted]) -> None:
+    """It would be none again: what is resumed would keep the job from ever measuring another one."""
+    assert run_benchmark(*STORE, *SAVE, device=device()).run.ret == 0
+    refused = run_benchmark(*STORE, *SAVE, "--sd-baseline=main", device=device(capacity_images=1))
+    again = run_benchmark(*STORE, *SAVE, "--sd-resume", device=device())
+
+    assert "was not written" in refused.text
+    assert "nothing is lost" not in refused.text
+    assert "nothing to resume" in again.text
+    assert again.run.ret == 0
 
 
 @pytest.mark.parametrize("damage", ["refused", "empty", "half", "nothing", "cut"])
@@ -132,16 +180,21 @@ def test_who_measures_nothing_needs_no_leave_to_write(
     assert scripted.paths() == []
 
 
+@pytest.mark.parametrize(
+    ("verb", "said"), [("list", f"{URL} cannot be listed"), ("read", "this shard cannot be planned")]
+)
 def test_a_shard_is_not_planned_without_the_times_that_others_have(
-    run_benchmark: RunBenchmark, scripted: type[Scripted]
+    run_benchmark: RunBenchmark, scripted: type[Scripted], verb: str, said: str
 ) -> None:
     """Machines that plan by different times measure cases twice, or never."""
-    scripted.before = raising(ConnectionError("no route"))
+    assert run_benchmark(*STORE, *SAVE, device=device()).run.ret == 0
+    scripted.before = raising(ConnectionError("no route"), when=lambda asked, path: asked == verb)
 
     result = run_benchmark(*STORE, "-o", "sd_shard=1/2", SIZES)
 
     assert result.run.ret == pytest.ExitCode.USAGE_ERROR
-    assert "cannot be listed" in result.text
+    assert f"ERROR: {said}" in result.text
+    assert "ConnectionError: no route" in result.text
     assert not result.records
 
 
@@ -244,10 +297,10 @@ def test_what_the_page_says_of_a_store_works_with_s3(project: Path) -> None:
     (flow,) = [flow for flow in flows if flow["name"] == "store"]
     (script,) = [step["run"] for step in flow["jobs"]["record"]["steps"] if step.get("name") == "Record"]
     _, *words = shlex.split(script.replace("\\\n", " ").replace("--processes=5", "--processes=1"))
-    commands = re.findall(r"^\$ pytest (.* --sd-baseline=main --sd-gate)$", text, re.MULTILINE)
+    commands = re.findall(r"^\$ pytest (.* -o sd_baselines=.* --sd-baseline=main --sd-gate)$", text, re.MULTILINE)
 
     recorded = call(project, *SDBATCH, *words)
-    gated = call(project, sys.executable, "-m", "pytest", *shlex.split(commands[-1]))
+    gated = call(project, sys.executable, "-m", "pytest", *shlex.split(commands[-1].replace("BUCKET", "bucket")))
 
     assert recorded.returncode == 0, recorded.stdout + recorded.stderr
     assert re.search(r"baseline: s3://bucket/baselines/main/\S+\.json names \S+\.json", recorded.stdout)

@@ -73,10 +73,15 @@ def read(host: Host, name: str) -> tuple[SideRun, ...]:
 
 
 def own_words(host: Host, name: str) -> Iterator[str]:
-    """Yield what is to be said where a pull request brings its baseline along."""
+    """Yield what is to be said where a pull request brings its baseline along, or the address of one."""
     from pytest_sdbatch.measure.repository import is_tracked
 
-    if not os.environ.get("CI") or ":" in name or _is_file(name) or is_url(host.options.place()):
+    if not os.environ.get("CI") or ":" in name or _is_file(name):
+        return
+    place = host.options.place()
+    if is_url(place):
+        if host.options.origin("baselines") is not Origin.COMMAND_LINE:
+            yield f"where baselines lie comes from this tree; name it in the job: -o sd_baselines={place}"
         return
     path = Path(host.baselines.where(host.baseline_key(name)))
     if is_tracked(host.config.rootpath, Path(arguments.relative(path, host.config.rootpath)).as_posix()):
@@ -129,7 +134,7 @@ def _parts(host: Host, name: str) -> tuple[str, str]:
     if colon and is_url(place):
         raise BaselineError(
             f"--sd-baseline={name}: no commit has what lies at {place}",
-            why="a store is in no repository; what it holds is nobody's to change in a pull request",
+            why="a store is in no repository",
             fix=f"write --sd-baseline={stored}",
         )
     if colon and not commit:

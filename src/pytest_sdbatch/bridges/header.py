@@ -50,8 +50,9 @@ def _over_quota(facts: Mapping[str, Fact]) -> Iterator[str]:
 def recorded_seconds(host: Host) -> dict[str, float]:
     """Return what each case took when a stored run of this device last measured it, by case id."""
     from pytest_sdbatch.storage.baselines import recorded_seconds as recorded_in
+    from pytest_sdbatch.storage.names import device_file
 
-    file = host.baseline_key("any").partition("/")[2]
+    file = device_file(host.session.environment)
     try:
         keys = [key for key in host.baselines.stored() if key.endswith(f"/{file}")]
     except SdbatchError as error:  # of a store that does not answer: the times are only shown

@@ -58,7 +58,7 @@ class HandIn:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Refuse, before anything is measured, a baseline that cannot be written: its device is known by now."""
-        from pytest_sdbatch.errors import RunFileError
+        from pytest_sdbatch.errors import SdbatchError
         from pytest_sdbatch.host import host_of
 
         host = host_of(session.config)
@@ -66,7 +66,7 @@ class HandIn:
             return
         try:
             host.baselines.check_new(host.baseline_key(self._baseline))
-        except RunFileError as error:
+        except SdbatchError as error:
             raise pytest.UsageError(f"--sd-save={self._baseline}: {error}") from None
 
     def _is_wanted(self, name: str | None) -> bool:

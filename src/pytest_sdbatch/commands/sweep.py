@@ -205,13 +205,15 @@ def _asked(host: Host) -> _Asked:
 
 def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
     """Run *processes* processes one after another, write their runs together, and return the first bad exit status."""
+    from pytest_sdbatch.analysis.exit_status import ExitStatus
+
     folder = Path(tempfile.mkdtemp(prefix="sdbatch-"))
     statuses: list[int] = []
     with stopped_by_signals():
         for number in range(1, processes + 1):
             print(f"\nsdbatch: process {number} of {processes}", flush=True)
             file = folder / f"{number}.json"
-            if asked.save is not None:
+            if asked.save is not None and number == 1:  # later there are runs to lose, by a store that fails once
                 promise(file, name=asked.save)
             status, stopped = run_child(one_process(file, arguments))
             statuses.append(status)
@@ -223,11 +225,13 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         return status
     try:
-        for line in _write(files, asked, processes=processes):
-            print(f"sdbatch: {line}", flush=True)
-    except RunFileError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        status = status or int(pytest.ExitCode.TESTS_FAILED)
+        with stopped_by_signals():
+            for line in _write(files, asked, processes=processes):
+                print(f"sdbatch: {line}", flush=True)
+    except (RunFileError, KeyboardInterrupt) as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        print(f"ERROR: {'stopped before all was written' if stopped else error}", file=sys.stderr)
+        status = int(ExitStatus.STOPPED) if stopped else status or int(pytest.ExitCode.TESTS_FAILED)
         if files and not any(path.suffix.lower() == ".json" and path.exists() for path in asked.reports):
             kept = shlex.join(map(str, files))
             print(f"kept: {kept}\n  as one file: sdbatch merge {kept} -o NEW.json", file=sys.stderr)

@@ -7,7 +7,7 @@ import re
 from pytest_sdbatch.errors import OptionError
 
 _PROTOCOL = re.compile(r"[a-z][a-z0-9+.-]*")
-_PASSWORD = re.compile(r"://[^@]*:[^@]*@")
+_PASSWORD = re.compile(r"://.*:.*@", re.DOTALL)  # up to the last @: a user may be a mail address
 _THIS_MACHINE = ("file", "local")
 _FORMS = "write s3://BUCKET/FOLDER, gs://BUCKET/FOLDER, hf://datasets/OWNER/NAME/FOLDER, or the path of a folder"
 
@@ -17,7 +17,8 @@ def parse_url(text: str, *, option: str) -> str:
 
     Raises:
         OptionError: for a password or a query, which may be a token: the text of an option is shown, and kept in run
-            files. For what names no store: several file systems in a row, no bucket, a folder of this machine.
+            files. For what names no store: several file systems in a row, no bucket, a folder or the memory of this
+            machine.
 
     """
     url = text.strip().rstrip("/")
@@ -32,4 +33,6 @@ def parse_url(text: str, *, option: str) -> str:
         raise OptionError(f"{option}={text}: no URL of a store", fix=_FORMS)
     if protocol in _THIS_MACHINE:
         raise OptionError(f"{option}={text}: the URL of a folder", fix=f"write its path: {rest}")
+    if protocol == "memory":
+        raise OptionError(f"{option}={text}: no store", why="it lasts no longer than this process", fix=_FORMS)
     return url

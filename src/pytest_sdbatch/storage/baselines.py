@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pytest_sdbatch.analysis.baseline import why_unfit
 from pytest_sdbatch.analysis.comparable import Weight, facts_of, moved
-from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.errors import RunFileError, UnfitError
 from pytest_sdbatch.records import Run
 from pytest_sdbatch.storage.exclusive import check_target, read_whole
 from pytest_sdbatch.storage.run_file import MOST_BYTES, runs_in, write_run
@@ -38,8 +38,8 @@ class Baselines(Protocol):
     def read(self, key: str) -> Content | None:
         """Return what is stored under *key*; None: nothing is."""
 
-    def check_new(self, key: str, *, idle: bool = False) -> None:
-        """Refuse what :meth:`write` could not write, before anything is measured; nothing will be if *idle*."""
+    def check_new(self, key: str) -> None:
+        """Refuse what :meth:`write` could not write, before anything is measured."""
 
     def write(self, key: str, runs: Sequence[Run]) -> str:
         """Store *runs* under *key*, and return where they are, for a line that says so."""
@@ -64,14 +64,13 @@ class BaselineFolder:
         path = self.path / key
         return Content(data=read_whole(path, most_bytes=MOST_BYTES), file=str(path)) if path.exists() else None
 
-    def check_new(self, key: str, *, idle: bool = False) -> None:
+    def check_new(self, key: str) -> None:
         """Refuse a file that is there, or cannot be made.
 
         Raises:
             RunFileError: for one that is there says how it is renewed.
 
         """
-        del idle  # to look costs nothing
         path = self.path / key
         if path.is_file() and not path.is_symlink():
             raise RunFileError(
@@ -99,15 +98,15 @@ def save_baseline(
         doubt: why they are none, besides what they say themselves.
 
     Raises:
-        RunFileError: where they cannot be written, a run is no baseline and not to be stored anyway, or the runs are
-            not of one place.
+        UnfitError: for a run that is no baseline and not to be stored anyway, or runs that are not of one place.
+        RunFileError: where they cannot be written.
 
     """
     where = baselines.where(key)
     first = facts_of(runs[0].environment)
     apart = [str(f) for run in runs for f in moved(first, facts_of(run.environment)) if f.weight is Weight.MUST_MATCH]
     if apart:
-        raise RunFileError(f"{where} was not written", why=f"its runs cannot be compared with each other: {apart[0]}")
+        raise UnfitError(f"{where} was not written", why=f"its runs cannot be compared with each other: {apart[0]}")
     reasons = [doubt] if doubt is not None else []
     reasons += [
         reason if len(runs) == 1 else f"run {number} of {len(runs)}: {reason}"
@@ -118,7 +117,7 @@ def save_baseline(
     if len(runs) == 1 and runs[0].interrupted:
         mend = "go on with it by --sd-resume"
     if reasons and not anyway:
-        raise RunFileError(
+        raise UnfitError(
             f"{where} was not written",
             why="; ".join(reasons),
             fix=f"{mend}; -o sd_save_anyway=yes stores it all the same",

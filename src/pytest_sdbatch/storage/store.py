@@ -39,7 +39,8 @@ _PACKAGES = {
 _DENIED = (401, 403)
 _LONGEST = 300  # of what a library says; some print a page
 _SIGNED = re.compile(r"(\w+://[^\s?'\"<>]*)\?[^\s'\"<>]*")
-_WITH_PASSWORD = re.compile(r"(\w+://)[^\s/@]*:[^\s/@]*@")
+_WITH_PASSWORD = re.compile(r"(\w+://)\S*:\S*@")
+_MEND = "see what wrote it, or record a new baseline: --sd-save moves the pointer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Store:
 
     def where(self, key: str) -> str:
         """Return the URL of *key*."""
-        return f"{self.url}/{key}"
+        return f"{self.url}/{key}" if key else self.url
 
     def stored(self, name: str | None = None) -> list[str]:
         """Return the keys of the pointers, as :class:`pytest_sdbatch.storage.baselines.Baselines` has it."""
@@ -95,18 +96,23 @@ class Store:
             )
         return Content(data=data, file=self.where(place))
 
-    def check_new(self, key: str, *, idle: bool = False) -> None:
+    def check_new(self, key: str) -> None:
         """Refuse a store that cannot be written to: only writing shows, so a few words are written beside the objects.
 
         Raises:
             RunFileError: says who refused and why.
 
         """
-        if not idle:
-            self._put(_beside(key, _TRIED), b"Written to see whether it can be, before anything is measured.\n")
+        self._put(_beside(key, _TRIED), b"Written to see whether it can be, before anything is measured.\n")
 
     def write(self, key: str, runs: Sequence[Run]) -> str:
-        """Write *runs* as a new object, then the pointer *key* to it, and return what names what."""
+        """Write *runs* as a new object, then the pointer *key* to it, and return what names what.
+
+        Raises:
+            RunFileError: where the store does not answer or refuses, or the runs are more than would be read; names the
+                object where only the pointer is missing.
+
+        """
         data = bytes(text_of(runs, self.where(key)))
         if len(data) > MOST_BYTES:
             raise RunFileError(
@@ -121,8 +127,9 @@ class Store:
         try:
             self._put(key, bytes(pointer + b"\n"))  # last: until now nobody knows of the object
         except RunFileError as error:
-            kept = f"{error.fix}; the runs are kept in {self.where(_beside(key, name))}"
-            raise RunFileError(error.what, why=error.why, fix=kept) from None
+            kept = self.where(_beside(key, name))
+            fix = f"{error.fix}; look whether it moved all the same; the runs are kept in {kept}"
+            raise RunFileError(error.what, why=error.why, fix=fix) from None
         return f"{self.where(key)} names {name}"
 
     def _names(self, folder: str, *, kind: str) -> list[str]:
@@ -151,7 +158,7 @@ class Store:
             except FileNotFoundError:
                 return None
             if data is None or len(data) > most_bytes:
-                raise RunFileError(f"{url} is not read", why=f"it is larger than {_amount(most_bytes)}")
+                raise RunFileError(f"{url} is not read", why=f"it is larger than {_amount(most_bytes)}", fix=_MEND)
             return data
 
         return _ask(got, url, "read", within_s=within_s)
@@ -210,6 +217,8 @@ def open_store(url: str, *, option: str) -> Store:
 
 def _ask(call: Callable[[], T], url: str, done: str, *, within_s: float) -> T:
     """Return what *call* returns, which the store at *url* is asked for.
+
+    Who does not answer in time is no longer waited for, and what was asked for may still happen.
 
     Raises:
         RunFileError: where it fails, or takes longer than *within_s*.
@@ -288,7 +297,7 @@ def _named_by(pointer: bytes, url: str) -> tuple[str, str]:
         if match is None:
             raise RunFileError(f"pointer.object: {found.object!r} is no name of one")
     except RunFileError as error:
-        raise RunFileError(f"{url} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+        raise RunFileError(f"{url} cannot be read: {error.what}", why=error.why, fix=error.fix or _MEND) from None
     return found.object, match[1]
 
 

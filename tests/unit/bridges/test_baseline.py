@@ -126,6 +126,22 @@ def test_a_baseline_in_a_store_is_that_of_its_object(
     assert list(baseline.own_words(host, "main")) == []
 
 
+def test_under_ci_a_store_that_the_tree_names_is_said(
+    pytester: pytest.Pytester, scripted: type[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull request may name one of its author; one that the job names is nobody's to change."""
+    pytester.makeini(f"[pytest]\nsd_baselines = {URL}\n")
+    host, named = host_with(pytester), host_with(pytester, *IN_STORE)
+    monkeypatch.delenv("CI", raising=False)
+    assert list(baseline.own_words(host, "main")) == []
+    monkeypatch.setenv("CI", "true")
+
+    (word,) = baseline.own_words(host, "main")
+    assert word == f"where baselines lie comes from this tree; name it in the job: {' '.join(IN_STORE)}"
+    assert list(baseline.own_words(named, "main")) == []
+    assert list(baseline.own_words(host, "then.json")) == []
+
+
 def test_what_is_missing_in_a_store_is_recorded_into_it(pytester: pytest.Pytester, scripted: type[Scripted]) -> None:
     """The command has the URL; beside it stand the names that are there."""
     host = host_with(pytester, "--sd-baseline=mian", *IN_STORE)

@@ -16,7 +16,6 @@ from pytest_sdbatch.grid.urls import parse_url
         "hf://datasets/owner/name@main/folder",
         "abfs://container@account.dfs.core.windows.net/folder",
         "sftp://user@host/folder",
-        "memory://x",
     ],
 )
 def test_the_url_of_a_store_is_taken_as_it_is(text: str) -> None:
@@ -30,6 +29,8 @@ def test_the_url_of_a_store_is_taken_as_it_is(text: str) -> None:
     [
         "ftp://user:hunter2@host/folder",
         "ftp://user:hunter2/more@host/folder",
+        "ftp://me@company.com:hunter2@host/folder",
+        "ftp://me:hunter2\n@host/folder",
         "s3://key:hunter2@bucket",
         "https://host/folder?sig=hunter2",
         "abfs://container/folder?hunter2",
@@ -54,10 +55,11 @@ def test_what_may_be_a_secret_is_refused_and_not_repeated(text: str) -> None:
         ("simplecache::s3://bucket", "no URL of a store", "write s3://BUCKET/FOLDER"),
         ("file:///srv/baselines", "the URL of a folder", "write its path: /srv/baselines"),
         ("local://baselines", "the URL of a folder", "write its path: baselines"),
+        ("memory://baselines", "no store", "write s3://BUCKET/FOLDER"),
     ],
 )
 def test_what_is_no_store_is_refused_with_what_is_one(text: str, said: str, fix: str) -> None:
-    """A cache in front of a store shows what was there yesterday; a folder of this machine has a path."""
+    """A cache shows what was there yesterday, a folder of this machine has a path, and its memory forgets."""
     with pytest.raises(OptionError, match=said) as caught:
         parse_url(text, option="sd_baselines")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment
-from pytest_sdbatch.storage.names import baseline_key, safe_file_name
+from pytest_sdbatch.storage.names import baseline_key, device_file, safe_file_name
 
 AWKWARD = [
     "", ".", "..", "../../etc/passwd", "a/b", "a\\b", "C:x", "[x]", "<b>", "a b", "a\x00b", "a\nb", "a.", ".a", "%",
@@ -58,6 +58,7 @@ def test_a_baseline_lies_by_name_and_device() -> None:
     key = baseline_key("main", here)
 
     assert re.fullmatch(r"main/nvidia-h100-80gb-hbm3-x-[0-9a-f]{8}\.json", key)
+    assert key == f"main/{device_file(here)}"
     assert key == baseline_key("main", environment(power_limit=700, device_name="NVIDIA H100 80GB HBM3 / x"))
     other = environment(device_name="NVIDIA H100 80GB HBM3 / x", power_limit=500)
     assert key != baseline_key("main", other)

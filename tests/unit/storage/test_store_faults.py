@@ -64,6 +64,7 @@ def test_a_pointer_that_is_none_is_refused_with_its_url(
 
     assert caught.value.what.startswith(f"{URL}/{KEY} ")
     assert said in caught.value.what
+    assert caught.value.fix
 
 
 def damaged(kind: str, data: bytes) -> bytes:
@@ -118,8 +119,9 @@ def test_what_is_larger_than_a_run_file_may_be_is_neither_written_nor_read(
         store.write(KEY, [make_run(id="b")])
     assert "1 KiB" in caught.value.why
     assert scripted.paths() == before
-    with pytest.raises(RunFileError, match="is not read"):
+    with pytest.raises(RunFileError, match="is not read") as caught:
         store.read(KEY)
+    assert "record a new baseline" in caught.value.fix
 
 
 # Stores that fail.
@@ -141,6 +143,11 @@ class Answer(Exception):
         (Answer(403), "may not be", "the store refuses it: Answer: 403 for https://host/bucket"),
         (Answer(503), "cannot be", "Answer: 503 for https://host/bucket"),
         (ConnectionError("no route to ftp://me:hunter2@host"), "cannot be", "ConnectionError: no route to ftp://host"),
+        (
+            ConnectionError("no route to ftp://me@x.org:hunter2@host"),
+            "cannot be",
+            "ConnectionError: no route to ftp://host",
+        ),
         (RuntimeError(), "cannot be", "RuntimeError"),
         (OSError("x" * 1000), "cannot be", f"OSError: {'x' * 300}..."),
     ],
@@ -177,7 +184,7 @@ def test_runs_whose_pointer_cannot_be_written_are_not_lost(
 
     (place,) = scripted.paths()
     assert caught.value.what == f"{URL}/{KEY} cannot be written"
-    assert caught.value.fix.endswith(f"the runs are kept in {URL}/{place}")
+    assert caught.value.fix.endswith(f"look whether it moved all the same; the runs are kept in {URL}/{place}")
 
 
 def test_a_store_that_does_not_answer_is_not_waited_for(
@@ -193,6 +200,16 @@ def test_a_store_that_does_not_answer_is_not_waited_for(
 
     assert caught.value.why == "TimeoutError: no answer within 0.05 seconds"
     assert time.monotonic() - start < 4
+
+
+def test_a_store_that_cannot_be_listed_is_named_as_it_was_given(store: Store, scripted: type[Scripted]) -> None:
+    """Without a slash behind it, by which it would be another place."""
+    scripted.before = raising(ConnectionError("no route"))
+
+    with pytest.raises(RunFileError) as caught:
+        store.stored()
+
+    assert caught.value.what == f"{URL} cannot be listed"
 
 
 class Disk(fsspec.implementations.local.LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
