@@ -35,7 +35,7 @@ Made from the parsers of the commands by `python tools/reference.py`. `python -m
 SWEEP = """
 ## sdbatch sweep
 
-`sdbatch sweep [--train] [--processes K] [options of pytest] [-- BENCHMARKS and options of pytest]`
+`sdbatch sweep [--train] [--processes K | --on ray] [options of pytest] [-- BENCHMARKS and options of pytest]`
 
 Without `--` the shipped suite is measured, with it what is named behind it. Every option of pytest and of its plugins
 is taken; those of this plugin: [options](options.md).
@@ -44,6 +44,7 @@ is taken; those of this plugin: [options](options.md).
 |---|---|
 | `--train` | measure training steps instead of generation |
 | `--processes K` | K fresh processes one after another, whose runs are written into one file |
+| `--on ray` | [on a cluster of Ray](../how-to/many-machines.md#one-command-a-cluster-of-ray), or `ray://HOST:PORT` |
 
 | exit status | when |
 |---|---|
@@ -53,10 +54,12 @@ Under `--sd-gate` there are 11, 12 and 13 besides: [gate a run inside pytest](..
 """
 STATUSES = {
     pytest.ExitCode.OK: "all was measured; running out of memory is a result",
-    pytest.ExitCode.TESTS_FAILED: "a benchmark failed; with `--processes` also: a file could not be written",
+    pytest.ExitCode.TESTS_FAILED: "a benchmark failed; with `--processes` or `--on` also: a file could not be written; "
+    "with `--on` also: a group failed three times, or no node was left",
     pytest.ExitCode.INTERRUPTED: "it was interrupted: `--sd-resume` goes on",
     pytest.ExitCode.INTERNAL_ERROR: "pytest or a plugin broke",
-    pytest.ExitCode.USAGE_ERROR: "the command line, a marker or the configuration is wrong; nothing was measured",
+    pytest.ExitCode.USAGE_ERROR: "the command line, a marker or the configuration is wrong, or, with `--on`, the "
+    "cluster; nothing was measured",
     pytest.ExitCode.NO_TESTS_COLLECTED: "there was no test",
 }
 PYTHON_HEAD = """# Fixtures, hooks and names
@@ -147,6 +150,12 @@ KEPT: tuple[tuple[str, str, str, object], ...] = (
         codec.SCHEMA,
     ),
     (f"`{journal.FOLDER}/ab-TIME/`", "`sdbatch ab`", "run files and output of each of its processes", codec.SCHEMA),
+    (
+        f"`{journal.FOLDER}/sweep-TIME/`",
+        "`sdbatch sweep --on`",
+        "a run file of each group, as soon as it came, and what its process printed last; for `--sd-resume`",
+        codec.SCHEMA,
+    ),
     (
         "standard output",
         "`sdbatch compare --json`, `sdbatch ab --json`",

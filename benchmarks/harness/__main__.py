@@ -11,10 +11,10 @@ from importlib import metadata
 from benchmarks.harness import gate
 from benchmarks.harness.report import to_markdown
 
-PARTS = ("clock", "rounds", "files", "runs", "answers", "forecasts", "contention", "training", "gate", "ab")
-# Minutes of simulation; of real calls; on a machine that nobody else uses; an extra of the package; half an hour of
+PARTS = ("clock", "rounds", "files", "runs", "answers", "forecasts", "contention", "training", "cluster", "gate", "ab")
+# Minutes of simulation; of real calls; on a machine that nobody else uses; extras of the package; half an hour of
 # simulation; an hour of jobs.
-NOT_BY_DEFAULT = ("answers", "forecasts", "contention", "training", "gate", "ab")
+NOT_BY_DEFAULT = ("answers", "forecasts", "contention", "training", "cluster", "gate", "ab")
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ def run() -> list[Line]:
     """Measure, and return the findings."""
     chance = random.Random(0)
     # As a session holds them: every record came over the wire of a test report.
-    wired = [decode_record(encode_record(_record(number, chance))) for number in range(RECORDS)]
+    wired = [decode_record(encode_record(make_record(number, chance))) for number in range(RECORDS)]
     environment = Environment(must_match={"device_kind": "cpu"}, drift={"torch": "2"}, shown={"commit": "abc"})
     run = Run(
         id="run", started_at="2026-01-01T00:00:00+00:00", environment=environment, options={}, records=tuple(wired)
@@ -47,7 +47,7 @@ def run() -> list[Line]:
         entries = [Entry(record=record, options={}) for record in wired[:50]]
         journalled = [_seconds(journal.add, entry) * 1e3 for entry in entries]
         journal.close(whole=True)
-    fresh = [_record(number, chance) for number in range(200)]
+    fresh = [make_record(number, chance) for number in range(200)]
     encoded = [_seconds(_through_plain, record) * 1e3 for record in fresh]
     return [
         Line(
@@ -83,7 +83,8 @@ def _through_plain(record: Record) -> Record:
     return decode_record(encode_record(record))
 
 
-def _record(number: int, chance: random.Random) -> Record:
+def make_record(number: int, chance: random.Random) -> Record:
+    """Return the record of case *number* of a large grid: 30 rounds, four stages."""
     rounds = []
     for _ in range(ROUNDS):
         wall_s = chance.uniform(1, 2)

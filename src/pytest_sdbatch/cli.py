@@ -59,7 +59,7 @@ def command_parser() -> argparse.ArgumentParser:
         "sweep",
         add_help=False,
         help="measure a grid; takes every option of pytest, such as --sd-batch-sizes=1,4,8 (sdbatch sweep --help); "
-        "--processes=K makes K runs of it; behind -- name benchmarks of your own",
+        "--processes=K makes K runs of it, --on=ray shares it out to a cluster; behind -- name benchmarks of your own",
     )
     commands.add_parser(
         "ab",

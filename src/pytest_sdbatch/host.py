@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _TRAINING_SUITE = "pytest_sdbatch.suite_training"
 HAND_IN: pytest.StashKey[Path] = pytest.StashKey()
 HANDS_IN = "sdbatch_hands_in"  # key of xdist's workerinput: whether its controller does
+JOURNALS: pytest.StashKey[Path] = pytest.StashKey()  # where the journal lies of one whose project is not kept
 
 
 class Host:

@@ -58,6 +58,11 @@ class Measured:
     error: Exception | None = None
 
 
+def run_id(started_at: datetime) -> str:
+    """Return a new id for a run that began at *started_at*, in UTC: ids sort as the runs began."""
+    return f"{started_at:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
+
+
 class BenchSession:
     """The measurements of one process."""
 
@@ -67,7 +72,7 @@ class BenchSession:
         self.parallel = parallel
         self.pool = PipelinePool(device, catalog)
         self.started_at = datetime.now(UTC)
-        self.id = f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
+        self.id = run_id(self.started_at)
         self.resumed_from: str | None = None
         self.shard_plan: str | None = None  # what shards that were planned alike have in common; None: no shard
         self.tell: Callable[[str], None] = _tell_nobody  # what is being done, in words, outside timed regions

@@ -43,6 +43,7 @@ LAYERS = {
     "hookspecs": 5,
     "cli": 5,
     "commands": 5,
+    "commands.cluster.ray_cluster": 5,  # alone knows Ray
     "bridges": 5,
     "__main__": 5,
     "suite": 5,
@@ -92,6 +93,8 @@ HOMES = {
     "msgspec": {"storage"},
     "rich": {"report"},
     "xdist": {"bridges"},
+    "ray": {"commands.cluster.ray_cluster"},
+    "grpc": {"commands.cluster.ray_cluster"},  # Ray Client needs it, and Ray alone does not bring it
     "pytest": {unit for unit, layer in LAYERS.items() if layer == TOP},
 }
 AT_TOP = {"msgspec": {"storage"}, "numpy": {"analysis"}, "scipy": {"analysis"}, "pytest": HOMES["pytest"]}

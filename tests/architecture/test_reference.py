@@ -24,7 +24,14 @@ NAMES = {
     "commands.md": [
         *(f"`sdbatch {name}`" for name in ("sweep", "ab", "models", "compare", "report", "study", "calibrate")),
         *(f"| {int(status)} |" for status in ExitStatus),
-        *("`--processes K`", "`--base REF`", "`--candidate NEW.json`", "`-o FILE`, `--output FILE`", "`--keep-traces"),
+        *(
+            "`--processes K`",
+            "`--on ray`",
+            "`--base REF`",
+            "`--candidate NEW.json`",
+            "`-o FILE`, `--output FILE`",
+            "`--keep-traces",
+        ),
     ],
     "python.md": [
         *(f"`{name}`" for name in ("sd_case", "sd_pipeline", "sd_benchmark", "sd_training")),

@@ -20,9 +20,8 @@ from doc_blocks import ROOT, Block, commands
 from pytest_sdbatch.cli import command_parser
 from pytest_sdbatch.commands import calibrate
 from pytest_sdbatch.commands.ab import command_line
-from pytest_sdbatch.commands.sweep import Reader, pytest_arguments, split
+from pytest_sdbatch.commands.sweep import Reader, pytest_arguments, read, split
 from pytest_sdbatch.errors import SdbatchError
-from pytest_sdbatch.grid.axes import parse_count
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 Words = Sequence[str]
 Run = Callable[..., pytest.RunResult]
 # They are not ours, and need what is not there; what they are given is no matter of these tests.
-FOREIGN = {"git", "echo", "mkdir", "cd", ".", "sbatch"}
+FOREIGN = {"git", "echo", "mkdir", "cd", ".", "sbatch", "ray"}
 _REDIRECT = {">", "2>", ">>"}
 
 
@@ -86,13 +85,8 @@ def before_redirect(words: Words) -> Words:
 def _sdbatch(words: list[str], run_pytest: Run) -> None:
     command, rest = words[0] if words else "", words[1:]
     if command == "sweep":
-        before, behind = split(rest)
-        for index, word in enumerate(before):
-            if word.startswith("--processes="):
-                parse_count(word.partition("=")[2], option="--processes")
-                del before[index]
-                break
-        _pytest(pytest_arguments(before, behind), run_pytest)
+        *_, arguments = read(rest)
+        _pytest(arguments, run_pytest)
     elif command == "ab":
         _pytest(list(_quietly(command_line.read, rest).arguments), run_pytest)
     elif command == "calibrate":

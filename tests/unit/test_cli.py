@@ -134,7 +134,8 @@ def test_sweep_is_called_by_its_name_and_knows_what_was_meant(tmp_path: Path) ->
     assert (mistyped.returncode, unknown.returncode, asked.returncode) == (USAGE_ERROR, USAGE_ERROR, 0)
     assert "did you mean --sd-batch-sizes?" in mistyped.stderr
     assert "usage: sdbatch sweep [options]" in unknown.stderr
-    assert asked.stdout.startswith("usage: sdbatch sweep [options]")
+    assert asked.stdout.startswith("usage: sdbatch sweep [--train]")
+    assert "usage: sdbatch sweep [options]" in asked.stdout
     assert "pytest.main" not in unknown.stderr + asked.stdout
 
 

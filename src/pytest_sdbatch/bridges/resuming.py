@@ -19,10 +19,11 @@ _PASSED_ON = "sdbatch_resume"  # key of xdist's workerinput
 
 
 def folder(host: Host) -> Path:
-    """Return where the journals of this project lie."""
+    """Return where the journals of this project lie, or the one of a process that was told where."""
+    from pytest_sdbatch.host import JOURNALS
     from pytest_sdbatch.storage.journal import FOLDER
 
-    return host.config.rootpath / FOLDER
+    return host.config.stash.get(JOURNALS, host.config.rootpath / FOLDER)
 
 
 def asked(host: Host) -> bool:

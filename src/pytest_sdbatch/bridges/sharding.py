@@ -85,8 +85,8 @@ def hear(node: WorkerController, host: Host) -> None:
             host.notes.append(f"shard {host.options.shard()}: nothing to measure here")
 
 
-def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, int]:
-    """Return the shard of each pipeline.
+def expected_seconds(cases: Sequence[Case], host: Host) -> tuple[float, ...]:
+    """Return what each of *cases* takes, or, where no run of any is stored, figures of which only the ratios count.
 
     By what cases took in the runs that are stored with the project, on whatever device: every machine of a fleet must
     plan the same shards, though each has runs of its own stored.
@@ -95,7 +95,7 @@ def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, in
         RunFileError: where a store does not give all of them: the other machines may have got them.
 
     """
-    from pytest_sdbatch.grid.shards import deal, seconds_of, work
+    from pytest_sdbatch.grid.shards import seconds_of, work
     from pytest_sdbatch.storage.baselines import recorded_seconds
 
     stored, unreadable = recorded_seconds(host.baselines, host.baselines.stored())
@@ -108,8 +108,14 @@ def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, in
     host.notes += unreadable
     parameters = {model: _parameters(model, host) for model in {case.model for case in cases if case.weights != "own"}}
     works = [work(case, parameters.get(case.model)) for case in cases]
-    seconds = seconds_of(works, [stored.get(case.id) for case in cases])
-    return deal(zip((case.pool_key for case in cases), seconds, strict=True), count)
+    return seconds_of(works, [stored.get(case.id) for case in cases])
+
+
+def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, int]:
+    """Return the shard of each pipeline."""
+    from pytest_sdbatch.grid.shards import deal
+
+    return deal(zip((case.pool_key for case in cases), expected_seconds(cases, host), strict=True), count)
 
 
 def _parameters(model: str | None, host: Host) -> int | None:

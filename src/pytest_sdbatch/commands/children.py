@@ -81,7 +81,7 @@ def run_child(
     try:
         return _wait(child, until_s, grace_s, tell_all=shell)
     finally:
-        _kill_group(child)
+        kill_group(child)
 
 
 def _wait(child: subprocess.Popen[bytes], until_s: float | None, grace_s: float, *, tell_all: bool) -> tuple[int, bool]:
@@ -93,7 +93,7 @@ def _wait(child: subprocess.Popen[bytes], until_s: float | None, grace_s: float,
             return (status if status >= 0 else 128 - status), stopped
         except (KeyboardInterrupt, subprocess.TimeoutExpired) as told:
             if stopped:
-                _kill_group(child)
+                kill_group(child)
             elif os.name == "posix" and tell_all:
                 os.killpg(child.pid, signal.SIGTERM)  # shells let what they run ignore SIGINT
             elif os.name == "posix":
@@ -104,7 +104,7 @@ def _wait(child: subprocess.Popen[bytes], until_s: float | None, grace_s: float,
             until_s = time.monotonic() + grace_s if isinstance(told, subprocess.TimeoutExpired) else None
 
 
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
+def kill_group(child: subprocess.Popen[bytes]) -> None:
     """Kill the child and all that it has started, if something is left of them."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):

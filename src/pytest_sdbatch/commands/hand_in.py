@@ -16,6 +16,7 @@ class HandIn:
         names: of the cases to run, node ids with the parameters; None: all.
         left_out: names of cases that are not run.
         baseline: name of what the run is for, which must be such as can be written; None: it is for none.
+        journals: the folder of its journal; None: beside those of the project.
 
     """
 
@@ -26,8 +27,10 @@ class HandIn:
         names: Collection[str] | None = None,
         left_out: Collection[str] = (),
         baseline: str | None = None,
+        journals: Path | None = None,
     ) -> None:
         self._run_file = run_file
+        self._journals = journals
         self._baseline = baseline
         self._names = None if names is None else frozenset(names)
         self._left_out = frozenset(left_out)
@@ -35,9 +38,11 @@ class HandIn:
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> None:
         """Before the plugin looks at the command line."""
-        from pytest_sdbatch.host import HAND_IN
+        from pytest_sdbatch.host import HAND_IN, JOURNALS
 
         config.stash[HAND_IN] = self._run_file
+        if self._journals is not None:
+            config.stash[JOURNALS] = self._journals
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:

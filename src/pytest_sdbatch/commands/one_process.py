@@ -12,13 +12,13 @@ from pytest_sdbatch.commands.hand_in import HandIn
 from pytest_sdbatch.commands.sweep import run_pytest
 
 
-def main(path: str, arguments: Sequence[str]) -> int:
-    """Run pytest with *arguments*; its run file is *path*."""
+def main(path: str, arguments: Sequence[str], *, journals: Path | None = None) -> int:
+    """Run pytest with *arguments*; its run file is *path*, and its journal lies in *journals*, if that is named."""
     selection = selection_of(Path(path))
     names = json.loads(selection.read_text(encoding="utf-8")) if selection.exists() else None
     promised = promise_of(Path(path))
     baseline = json.loads(promised.read_text(encoding="utf-8")) if promised.exists() else None
-    return run_pytest(arguments, HandIn(Path(path), names=names, baseline=baseline))
+    return run_pytest(arguments, HandIn(Path(path), names=names, baseline=baseline, journals=journals))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_sdbatch.commands.children import one_process, promise, run_child, stopped_by_signals
 from pytest_sdbatch.commands.parser import OwnFlags
-from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
+from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError, did_you_mean
 from pytest_sdbatch.options import Options, Origin
 
 if TYPE_CHECKING:
@@ -34,7 +34,22 @@ QUIET = (
     "ignore:Module already imported so cannot be rewritten; pytest_sdbatch:pytest.PytestAssertRewriteWarning",
 )
 _OPTION = "--processes"
+ON = "--on"
 _TRAIN = "--train"
+RAY = "ray"
+HELP = f"""\
+usage: sdbatch sweep [{_TRAIN}] [{_OPTION} K | {ON} {RAY}] [options of pytest] [-- BENCHMARKS and options of pytest]
+
+Without -- the shipped suite is measured, with it what is named behind it.
+
+  {_TRAIN}        measure training steps instead of generation
+  {_OPTION} K  K fresh processes one after another, whose runs are written into one file
+  {ON} {RAY}       on the cluster of Ray that this machine is a node of, or the one that RAY_ADDRESS names: each
+                 pipeline on a GPU of its own; {RAY}://HOST:PORT from a machine that is no node
+
+All else is of pytest:
+
+"""
 T = TypeVar("T")
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)  # how a process ends that the next one may follow
 
@@ -43,14 +58,20 @@ def sweep(words: Sequence[str]) -> int:
     """Run pytest, which takes its configuration and writes its files from the current folder; return its exit status.
 
     Args:
-        words: ``[--train] [--processes=K] [options of pytest] [-- what else pytest is given]``. Without ``--`` the
-            shipped suite is run. With it, what is named behind it is, or what pytest finds by itself.
+        words: ``[--train] [--processes=K | --on=CLUSTER] [options of pytest] [-- what else pytest is given]``. Without
+            ``--`` the shipped suite is run. With it, what is named behind it is, or what pytest finds by itself.
     """
     try:
-        processes, arguments = _read(words)
+        processes, cluster, arguments = read(words)
     except OptionError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return int(pytest.ExitCode.USAGE_ERROR)
+    if any(word in ("-h", "--help") for word in split(words)[0]):
+        print(HELP, end="")
+    if cluster is not None:
+        from pytest_sdbatch.commands.cluster.job import sweep_on
+
+        return sweep_on(cluster, arguments)
     if processes is None:
         return run_pytest(arguments)
     reader = Reader(_asked)
@@ -61,7 +82,10 @@ def sweep(words: Sequence[str]) -> int:
 
 
 def run_pytest(
-    arguments: Sequence[str], *plugins: object, name: str = "sdbatch sweep", flags: Sequence[str] = (_TRAIN, _OPTION)
+    arguments: Sequence[str],
+    *plugins: object,
+    name: str = "sdbatch sweep",
+    flags: Sequence[str] = (_TRAIN, _OPTION, ON),
 ) -> int:
     """Run pytest under the *name* of a command, which has *flags* of its own, and return its exit status."""
     from pytest_sdbatch.training.together import together
@@ -87,20 +111,47 @@ class _Named:
         parser.prog = self._name
 
 
-def _read(words: Sequence[str]) -> tuple[int | None, list[str]]:
-    """Return the number of processes, if it was given, and the arguments of pytest."""
+def read(words: Sequence[str]) -> tuple[int | None, str | None, list[str]]:
+    """Return the number of processes and the cluster, each if it was given, and the arguments of pytest."""
     from pytest_sdbatch.grid.axes import parse_count
 
     before, behind = split(words)
-    processes = None
-    for index, word in enumerate(before):
+    count, cluster = _taken(before, _OPTION), _taken(before, ON)
+    if count is not None and cluster is not None:
+        raise OptionError(
+            f"{_OPTION} with {ON}",
+            why="each group of cases is measured by one process",
+            fix="run it again with another --sd-report, and put the files together: sdbatch merge",
+        )
+    processes = None if count is None else parse_count(count, option=_OPTION)
+    return processes, None if cluster is None else _cluster(cluster), pytest_arguments(before, behind)
+
+
+def _taken(words: list[str], option: str) -> str | None:
+    """Take *option* and its value out of *words* and return the value; None: it is not there."""
+    for index, word in enumerate(words):
         name, equals, value = word.partition("=")
-        if name == _OPTION:
-            taken = before[index : index + (1 if equals else 2)]
-            processes = parse_count(value if equals else taken[-1], option=_OPTION)
-            del before[index : index + len(taken)]
-            break
-    return processes, pytest_arguments(before, behind)
+        if name == option:
+            taken = words[index : index + (1 if equals else 2)]
+            del words[index : index + len(taken)]
+            return value if equals else taken[-1]
+    return None
+
+
+def _cluster(text: str) -> str:
+    """Return *text* if it names a cluster.
+
+    Raises:
+        OptionError: if it does not.
+    """
+    host, colon, port = text.removeprefix(f"{RAY}://").rpartition(":")
+    if text == RAY or (text.startswith(f"{RAY}://") and host and colon and port.isdecimal()):
+        return text
+    raise OptionError(
+        f"{ON}={text}: no cluster",
+        why="" if text.startswith(f"{RAY}://") else did_you_mean(text, [RAY]),
+        fix=f"write {ON} {RAY}, or {ON} {RAY}://HOST:10001 from a machine that is no node of it",
+    )
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str] | None]:

@@ -14,18 +14,19 @@ _NAMES = {"parallel": "the number of workers", "commit": "the commit"}
 
 
 def settled(stored: Stored) -> dict[tuple[str, str], Entry]:
-    """Return the entries that need no second measurement, by test and case id; of several of a case the last.
+    """Return the entries that need no second measurement, by test and case id; of several of a case the last."""
+    last = {entry.record.key: entry for entry in stored.entries}
+    return {key: entry for key, entry in last.items() if is_settled(entry.record)}
+
+
+def is_settled(record: Record) -> bool:
+    """Return whether *record* needs no second measurement.
 
     A case that failed is run again, and so is one that was skipped, which costs nothing: what it lacked may be there.
     So is one that broke a limit, which may be another one now.
     """
-    last = {entry.record.key: entry for entry in stored.entries}
-    return {
-        key: entry
-        for key, entry in last.items()
-        if entry.record.test_outcome not in ("failed", "regressed")
-        and entry.record.outcome not in (Outcome.SKIPPED, Outcome.OVER_LIMIT)
-    }
+    measured = record.outcome not in (Outcome.SKIPPED, Outcome.OVER_LIMIT)
+    return measured and record.test_outcome not in ("failed", "regressed")
 
 
 def check_same_place(then: Run, now: Run) -> None:

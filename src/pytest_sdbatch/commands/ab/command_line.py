@@ -88,7 +88,7 @@ def read(words: Sequence[str]) -> Given:
     _refuse_mistyped(parser, (*rest, *words[at + 1 :]))
     if found.base is None and found.base_python is None:
         parser.error("name the other side: --base REF, or --base-python PYTHON")
-    arguments = [*(() if at < len(words) else SUITE), *map(_relative, (*rest, *words[at + 1 :]))]
+    arguments = [*(() if at < len(words) else SUITE), *map(relative, (*rest, *words[at + 1 :]))]
     for word, name in _named(arguments):
         if name in _REFUSED or (word.startswith("-n") and word[2:].isalnum()):
             parser.error(f"{word}: not with ab: {_REFUSED.get(name, _REFUSED['-n'])}")
@@ -185,7 +185,7 @@ def _named(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield word, f"--{name.replace('_', '-')}" if name.startswith("sd_") else word.partition("=")[0]
 
 
-def _relative(word: str) -> str:
+def relative(word: str) -> str:
     """Return *word*, a path below the current folder as seen from there: each side has such a folder of its own."""
     path, colons, rest = word.partition("::")
     if not Path(path).is_absolute():

@@ -1,0 +1,84 @@
+"""Groups: the cases that one node measures in one process, so that each pipeline is loaded once for all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_sdbatch.grid.shards import deal
+from pytest_sdbatch.records import Record, full_name, short_name
+
+_Curve = tuple[str, str]  # a test, and the group of cases whose figures are one curve over batch size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Cases that are measured together."""
+
+    title: str  # for the reader
+    names: tuple[str, ...]  # of the cases: node ids with the parameters
+    weight: float  # what it takes, in seconds or in a unit that all groups share
+
+
+def groups_of(records: Sequence[Record], seconds: Sequence[float], *, places: int) -> tuple[Group, ...]:
+    """Return the groups of the cases of *records*, the longest first.
+
+    A pipeline is one group. Where there are fewer of them than *places* the longest are parted, as far as there are
+    places for the parts and a curve stays whole: its figures are for comparing with each other, so they are of one
+    process on one device.
+
+    Args:
+        records: of the cases, in the order in which they would be measured.
+        seconds: that each of them takes, or figures in the same ratio.
+        places: groups that can be measured at once.
+
+    """
+    weights: dict[_Curve, float] = {}
+    members: dict[_Curve, list[Record]] = {}
+    pipelines: dict[object, dict[_Curve, None]] = {}
+    for record, value in zip(records, seconds, strict=True):
+        curve = (record.test, record.case.group_id)
+        weights[curve] = weights.get(curve, 0.0) + value
+        members.setdefault(curve, []).append(record)
+        pipelines.setdefault(_pipeline(record), {})[curve] = None
+    parts = [tuple(curves) for curves in pipelines.values()]
+    while len(parts) < places and any(len(part) > 1 for part in parts):
+        longest = max((part for part in parts if len(part) > 1), key=lambda part: _sum(part, weights))
+        at = parts.index(longest)
+        parts[at : at + 1] = _halves(longest, weights)
+    whole = {tuple(curves) for curves in pipelines.values()}
+    groups = [
+        Group(
+            title=_title(part, members, is_whole=part in whole),
+            names=tuple(full_name(record.test, record.case) for curve in part for record in members[curve]),
+            weight=_sum(part, weights),
+        )
+        for part in parts
+    ]
+    return tuple(sorted(groups, key=lambda group: -group.weight))  # stable: equals stay in the order of the grid
+
+
+def _pipeline(record: Record) -> object:
+    """Return what is loaded once: the pipeline, or for a test with a pipeline of its own the test."""
+    return record.test if record.case.model is None else record.case.pool_key
+
+
+def _sum(part: Sequence[_Curve], weights: Mapping[_Curve, float]) -> float:
+    return math.fsum(weights[curve] for curve in part)
+
+
+def _halves(part: Sequence[_Curve], weights: Mapping[_Curve, float]) -> list[tuple[_Curve, ...]]:
+    """Return two parts of *part*, neither of them empty, that take about as long as each other."""
+    dealt = deal(((curve, weights[curve]) for curve in part), 2)
+    return [tuple(curve for curve in part if dealt[curve] == number) for number in (1, 2)]
+
+
+def _title(part: Sequence[_Curve], members: Mapping[_Curve, Sequence[Record]], *, is_whole: bool) -> str:
+    first = members[part[0]][0]
+    case = first.case
+    if case.model is None:
+        return short_name(first.test) if is_whole else ", ".join(f"{short_name(test)} {group}" for test, group in part)
+    if not is_whole:
+        return ", ".join(dict.fromkeys(group for _, group in part))
+    return f"{case.label} {case.dtype}" + ("" if case.variant == "eager" else f" {case.variant}")

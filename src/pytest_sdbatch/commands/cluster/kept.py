@@ -1,0 +1,186 @@
+"""What a sweep on a cluster keeps on the disk: what was planned, and the run of each group as soon as it came.
+
+``.sdbatch/sweep-TIME/`` beside the journals, for ``--sd-resume``. The nodes keep nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pytest_sdbatch.analysis.comparable import differing
+from pytest_sdbatch.analysis.limits import broken_limits
+from pytest_sdbatch.commands.cluster.errors import ClusterError
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.options import TABLE
+from pytest_sdbatch.records import Fact, Run
+from pytest_sdbatch.session import run_id
+from pytest_sdbatch.storage.journal import FOLDER, Stored, make_folder, read_journal
+from pytest_sdbatch.storage.resume import check_same_options, is_settled
+from pytest_sdbatch.storage.run_file import read_run_file, write_run
+
+_KEPT = 5  # sweeps whose files are kept, the newest included
+_PLAN, _ASKED, _WHOLE = "cases.json", "asked.json", "whole"
+_PREFIX = "sweep-"
+# Of where it was planned: what must be as it was, on whatever node. A node's device and system are facts of its runs.
+_SAME = ("commit", "torch", "diffusers", "transformers", "pytest-sdbatch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """A sweep that did not come to its end."""
+
+    plan: Run  # its cases, none of them measured
+    runs: tuple[Run, ...]  # of the groups that came
+
+
+class Kept:
+    """The files of one sweep, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def begin(cls, root: Path, plan: Run, *, selection: str) -> Kept:
+        """Make the folder, and remove those of old sweeps.
+
+        Args:
+            root: of the project.
+            plan: the cases, none of them measured.
+            selection: which tests were asked for, as text; only the same may go on with them.
+
+        Raises:
+            ClusterError: where it cannot be made.
+
+        """
+        parent = root / FOLDER
+        try:
+            make_folder(parent)
+            kept = cls(parent / f"{_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
+            kept.folder.mkdir()
+            (kept.folder / _ASKED).write_text(json.dumps({"selection": selection}), encoding="utf-8")
+        except OSError as error:
+            raise ClusterError(f"{parent}: no files can be written there", why=str(error.strerror)) from None
+        write_run(kept.folder / _PLAN, [plan])
+        for old in sorted(parent.glob(f"{_PREFIX}*"))[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return kept
+
+    def add(self, run: Run, *, said: str = "") -> None:
+        """Keep *run*, and beside it what its process *said* last."""
+        path = write_run(self.folder / f"{run.id}.json", [run])
+        if said:
+            path.with_suffix(".log").write_text(f"{said}\n", encoding="utf-8")
+
+    def read_run(self, data: bytes) -> Run:
+        """Return the run of a process that handed in *data*.
+
+        Raises:
+            RunFileError: for what is no run file of one run.
+
+        """
+        path = self.folder / "arrived"
+        path.write_bytes(data)
+        runs = read_run_file(path)
+        if len(runs) != 1:
+            raise RunFileError(f"{len(runs)} runs came of one process")
+        return runs[0]
+
+    def read_journal(self, data: bytes) -> Run | None:
+        """Return the run of a process that died, of which the journal is *data*; None: it had finished no case.
+
+        Raises:
+            RunFileError: for a journal that is damaged.
+
+        """
+        path = self.folder / "arrived"
+        path.write_bytes(data)
+        found: Stored | None = read_journal(path)
+        if found is None or not found.entries:
+            return None
+        last = {entry.record.key: entry.record for entry in found.entries}
+        return replace(found.run, records=tuple(last.values()))
+
+    def end(self, *, whole: bool) -> None:
+        """Say whether every group has its outcome: then there is nothing to go on with."""
+        (self.folder / "arrived").unlink(missing_ok=True)
+        if whole:
+            (self.folder / _WHOLE).touch()
+
+
+def earlier(root: Path, *, selection: str) -> Earlier | str:
+    """Return the last sweep that was asked for the same tests, or in words why there is nothing to go on with.
+
+    Raises:
+        RunFileError: for a file of it that cannot be believed.
+
+    """
+    found = sorted((root / FOLDER).glob(f"{_PREFIX}*"), reverse=True)
+    same = next((folder for folder in found if _selection(folder) == selection), None)
+    if same is None:
+        return "no sweep of these tests was begun here" if found else "no sweep was begun here"
+    if (same / _WHOLE).exists():
+        return "the last sweep of these tests ended whole"
+    (plan,) = read_run_file(same / _PLAN)
+    names = sorted(path for path in same.glob("*.json") if path.name not in (_PLAN, _ASKED))
+    return Earlier(plan=plan, runs=tuple(run for path in names for run in read_run_file(path)))
+
+
+def check_same(then: Run, now: Run) -> None:
+    """Refuse to go on with the sweep that was planned as *then* where another one is planned *now*.
+
+    Raises:
+        RunFileError: names what moved, with both values.
+
+    """
+    measuring = {row.name for row in TABLE if row.group == "measure"}
+    options = ({name: text for name, text in run.options.items() if name in measuring} for run in (then, now))
+    check_same_options(then, *options)
+    for key, before, after in differing(code_of(then), code_of(now)):
+        raise RunFileError(
+            f"--sd-resume: {key} was {before} and is {after}",
+            why=f"the groups of the sweep of {then.started_at} cannot stand beside new ones",
+            fix="put it back, or leave --sd-resume out: all cases are measured anew",
+        )
+
+
+def settled(runs: Sequence[Run], limits: Mapping[str, float], now: datetime) -> tuple[Run, ...]:
+    """Return what of *runs* needs no second measurement; a run that loses a case goes on under a new id.
+
+    Args:
+        runs: of an earlier sweep.
+        limits: what each metric must keep now: a case that does not is measured again.
+        now: when they are taken over.
+
+    """
+    found = []
+    for run in runs:
+        records = tuple(one for one in run.records if is_settled(one) and not broken_limits(one, limits))
+        if len(records) == len(run.records):
+            found.append(run)
+        elif records:
+            found.append(replace(run, id=run_id(now), records=records, resumed_from=run.id))
+    return tuple(found)
+
+
+def code_of(run: Run) -> Mapping[str, Fact]:
+    """Return which code *run* measured: the commit and the versions, as far as nodes of one cluster must have the same.
+
+    A build for another device is the same code, and a Python with another last part of its number is the same Python.
+    """
+    known = {**run.environment.shown, **run.environment.drift}
+    code = {key: text.partition("+")[0] if isinstance(text := known.get(key), str) else text for key in _SAME}
+    python = known.get("python")
+    return {**code, "python": python.rpartition(".")[0] if isinstance(python, str) else None}
+
+
+def _selection(folder: Path) -> str | None:
+    try:
+        told = json.loads((folder / _ASKED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told.get("selection") if isinstance(told, dict) else None

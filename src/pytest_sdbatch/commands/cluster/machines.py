@@ -1,0 +1,89 @@
+"""What a sweep knows of a cluster: nodes that are asked, and tasks that are handed to it and end on one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A machine of a cluster that runs groups."""
+
+    key: str  # tells it from all others
+    name: str  # for the reader
+    places: int  # groups that it runs at once, each on a device of its own
+    kind: str  # what a group gets there: H100, GPU, CPU
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a node, or this machine, says of itself."""
+
+    python: str  # 3.11
+    versions: Mapping[str, str | None]  # by package; None: it is not installed
+    missing: tuple[str, ...] = ()  # of the paths that it was asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A pytest that a node runs in a process of its own."""
+
+    arguments: tuple[str, ...]
+    names: tuple[str, ...] | None  # of the cases that it runs; None: it collects, and runs none
+    folder: str = "."  # that it is called in, as seen from the root of the project
+    variables: Mapping[str, str | None] = field(default_factory=dict)  # of the process; None: it has none of that name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a task."""
+
+    status: int  # that pytest ended with
+    said: str  # the last lines that it printed
+    seconds: float
+    run: bytes | None = None  # its run file; None: it died before it could write one
+    journal: bytes | None = None  # what it had finished when it died
+    plan: bytes | None = None  # of one that collects: what is known of the cases beside the run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A task that has come to its end, or was lost."""
+
+    number: int
+    node: str  # its name; empty: nobody knows
+    result: Result | None  # None: it was lost
+    failure: str = ""  # and why
+
+
+class Cluster(Protocol):
+    """Places tasks on nodes, each with a device of its own, as :class:`~.ray_cluster.RayCluster` does."""
+
+    def nodes(self) -> Sequence[Node]:
+        """Return the nodes that are alive and run groups."""
+
+    def ask(
+        self, nodes: Sequence[Node], packages: Sequence[str], *, folder: str, paths: Sequence[str] = ()
+    ) -> Mapping[str, Facts | str]:
+        """Return, by key, what each of *nodes* says, or why it cannot.
+
+        Args:
+            nodes: that are asked.
+            packages: whose versions it tells.
+            folder: from which *paths* are seen, as seen from the root of the project.
+            paths: that must be there.
+        """
+
+    def submit(self, task: Task) -> int:
+        """Hand *task* to the cluster, and return the number by which it is known."""
+
+    def running(self) -> Mapping[int, str]:
+        """Return the tasks that have begun, as far as that is known, each with the name of its node."""
+
+    def ended(self, wait_s: float) -> Sequence[Ended]:
+        """Return tasks that have ended and were not returned before; none where *wait_s* seconds brought none."""
+
+    def stop(self) -> None:
+        """Take back what has not ended: no process of it is left."""

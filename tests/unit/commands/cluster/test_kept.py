@@ -1,0 +1,123 @@
+"""What a sweep on a cluster leaves on the disk, and what a later one may take from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from clusters import grid, planned
+from reported import environment, out_of_memory, record, run
+
+from pytest_sdbatch.commands.cluster.errors import ClusterError
+from pytest_sdbatch.commands.cluster.kept import Earlier, Kept, check_same, code_of, earlier, settled
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.records import Outcome
+from pytest_sdbatch.storage.journal import Entry, Journal
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+PLAN = planned(*grid(sd15=(1, 2)))
+
+
+def test_what_was_kept_is_found_by_the_same_tests(tmp_path: Path) -> None:
+    """The runs that came, and what was planned."""
+    kept = Kept.begin(tmp_path, PLAN, selection="benchmarks/")
+    came = run(record(1))
+    kept.add(came, said="1 passed")
+    kept.end(whole=False)
+
+    found = earlier(tmp_path, selection="benchmarks/")
+    assert isinstance(found, Earlier)
+    assert [one.key for one in found.plan.records] == [one.key for one in PLAN.records]
+    assert [[one.key for one in run.records] for run in found.runs] == [[came.records[0].key]]
+    assert (kept.folder / f"{came.id}.log").read_text() == "1 passed\n"
+    assert earlier(tmp_path, selection="other/") == "no sweep of these tests was begun here"
+
+
+def test_a_sweep_that_ended_whole_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Nor is one of nowhere."""
+    assert earlier(tmp_path, selection="") == "no sweep was begun here"
+    Kept.begin(tmp_path, PLAN, selection="").end(whole=True)
+
+    assert earlier(tmp_path, selection="") == "the last sweep of these tests ended whole"
+
+
+def test_the_last_five_are_kept(tmp_path: Path) -> None:
+    """Each has the runs of a whole cluster."""
+    folders = [Kept.begin(tmp_path, PLAN, selection="").folder for _ in range(7)]
+
+    assert sorted((tmp_path / ".sdbatch").glob("sweep-*")) == folders[2:]
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
+    """Before anything is measured."""
+    (tmp_path / ".sdbatch").write_text("a file")
+
+    with pytest.raises(ClusterError, match="no files can be written there"):
+        Kept.begin(tmp_path, PLAN, selection="")
+
+
+def test_of_a_process_that_died_its_journal_is_read(tmp_path: Path) -> None:
+    """With the cases that it had finished."""
+    kept = Kept.begin(tmp_path, PLAN, selection="")
+    header = replace(run(), id="20261128T101500000000Z-1a2b3c4d")
+    journal = Journal(tmp_path / "journals", header)
+    for size in (1, 2):
+        journal.add(Entry(record=record(size), options={}))
+    journal.close(whole=False)
+
+    found = kept.read_journal(journal.path.read_bytes())
+
+    assert found is not None
+    assert [one.case.batch_size for one in found.records] == [1, 2]
+    assert kept.read_journal(b"") is None
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    """A node may have sent anything."""
+    with pytest.raises(RunFileError):
+        Kept.begin(tmp_path, PLAN, selection="").read_run(b"{}")
+
+
+def test_what_failed_was_skipped_or_breaks_a_limit_is_measured_again() -> None:
+    """A run that loses a case by that goes on under another id, so that merging takes the later one."""
+    whole = run(record(1), out_of_memory(2), number=1)
+    broken = run(record(1), record(2, outcome=Outcome.CRASHED, test_outcome="failed"), record(4), number=2)
+
+    same, fewer = settled([whole, broken], {}, NOW)
+    assert same == whole
+    assert [one.case.batch_size for one in fewer.records] == [1, 4]
+    assert (fewer.id != broken.id, fewer.resumed_from) == (True, broken.id)
+    assert [one.case.batch_size for one in settled([broken], {"latency": 0.5}, NOW)[0].records] == [1]
+    assert settled([run(record(1, test_outcome="failed"))], {}, NOW) == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (replace(PLAN, options={"batch_sizes": "1,2"}), "batch_sizes was 1,2,4,8,16 and is 1,2"),
+        (replace(PLAN, environment=environment(commit="ffff")), "commit was 0123abcdef0123 and is ffff"),
+        (replace(PLAN, environment=environment(diffusers="0.43.0")), "diffusers was 0.42.1 and is 0.43.0"),
+    ],
+)
+def test_another_plan_is_refused_with_what_moved(now: object, said: str) -> None:
+    """The groups could not have come from one sweep."""
+    with pytest.raises(RunFileError, match=said):
+        check_same(PLAN, now)  # type: ignore[arg-type]
+
+
+def test_another_device_of_the_cluster_goes_on_with_it() -> None:
+    """Each run tells its own, and groups of several were always in one sweep."""
+    check_same(PLAN, replace(PLAN, environment=environment(device_uuid="ffff", driver="590.1")))
+
+
+def test_a_build_for_another_device_is_the_same_code() -> None:
+    """And so is a Python that differs in the last part of its number."""
+    drift = {"torch": "2.13.0+cpu", "python": "CPython 3.11.7"}
+    one = replace(PLAN, environment=replace(PLAN.environment, drift=drift))
+    other = replace(PLAN, environment=replace(PLAN.environment, drift={"torch": "2.13.0", "python": "CPython 3.11.9"}))
+    third = replace(PLAN, environment=replace(PLAN.environment, drift={**drift, "python": "CPython 3.12.7"}))
+
+    assert code_of(one) == code_of(other)
+    assert code_of(one) != code_of(third)

@@ -1,0 +1,73 @@
+"""The project as it is sent to the nodes."""
+
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pytest_sdbatch.commands.cluster.errors import ClusterError
+from pytest_sdbatch.commands.cluster.shipping import pack
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Make a project with code, a file of weights, and what tools leave in it."""
+    root = tmp_path / "project"
+    for name in ("benchmarks/test_x.py", "pyproject.toml", "app/__pycache__/x.pyc", ".sdbatch/run.jsonl", "data/a.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+    (root / "model").mkdir()
+    (root / "model" / "unet.safetensors").write_bytes(b"0" * 3000)
+    (root / "env" / "lib").mkdir(parents=True)
+    (root / "env" / "pyvenv.cfg").write_text("home = /usr\n")
+    (root / "env" / "lib" / "torch.py").write_text("x")
+    return root
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the names of the files in a zip."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def test_what_is_too_large_or_made_by_tools_stays_here(project: Path, tmp_path: Path) -> None:
+    """Named, for benchmarks may want it: weights belong where all nodes see them."""
+    sent = pack(project, tmp_path / "p.zip", large_bytes=1000)
+
+    assert names_in(sent.path) == ["benchmarks/test_x.py", "data/a.png", "pyproject.toml"]
+    assert (sent.files, sent.size_bytes) == (3, 3)
+    assert sent.left_out == (("model/unet.safetensors", 3000),)
+    assert sent.said == "not sent, over 64.0 MiB: 1 file, 2.93 KiB: model/unet.safetensors (2.93 KiB)"
+
+
+def test_in_a_clone_git_says_what_belongs_to_the_project(project: Path, tmp_path: Path) -> None:
+    """New files do, ignored ones do not, and one that was removed is no error."""
+    (project / ".gitignore").write_text("data/\n")
+    for words in (["init", "-q"], ["add", "pyproject.toml", ".gitignore"]):
+        subprocess.run(["git", *words], cwd=project, check=True)
+    (project / "pyproject.toml").unlink()
+
+    sent = pack(project, tmp_path / "p.zip")
+
+    assert names_in(sent.path) == [".gitignore", "benchmarks/test_x.py", "model/unet.safetensors"]
+    assert sent.said == ""
+
+
+def test_a_folder_that_git_ignores_is_sent_whole(project: Path, tmp_path: Path) -> None:
+    """Git knows no file of it."""
+    (tmp_path / ".gitignore").write_text("*\n")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+
+    assert "benchmarks/test_x.py" in names_in(pack(project, tmp_path / "p.zip").path)
+
+
+def test_a_project_that_is_too_large_is_refused_with_its_largest_files(project: Path, tmp_path: Path) -> None:
+    """Before anything travels."""
+    with pytest.raises(ClusterError, match="is too large to be sent") as raised:
+        pack(project, tmp_path / "p.zip", most_bytes=2000)
+
+    assert "the largest files are model/unet.safetensors (2.93 KiB)" in raised.value.why
+    assert not (tmp_path / "p.zip").exists()
