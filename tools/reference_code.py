@@ -23,7 +23,7 @@ from pytest_sdbatch.options import TABLE
 from pytest_sdbatch.pipelines import catalog, generation, variants
 from pytest_sdbatch.report import calibration, comparison_data
 from pytest_sdbatch.report.exports import EXPORTS
-from pytest_sdbatch.storage import benchmark_schema, codec, journal, study_file
+from pytest_sdbatch.storage import benchmark_schema, codec, journal, store, study_file
 
 COMMANDS_HEAD = """# The command sdbatch
 
@@ -118,6 +118,24 @@ KEPT: tuple[tuple[str, str, str, object], ...] = (
         "`--sd-save`",
         "a run file that later runs are compared with; commit it. Never written over",
         codec.SCHEMA,
+    ),
+    (
+        "`URL/NAME/DEVICE-HASH/RUN-DIGEST.json`",
+        "`--sd-save`, where `sd_baselines` is a URL",
+        "the same in [a store](../how-to/gate-in-ci.md#a-baseline-in-a-store). Never written over",
+        codec.SCHEMA,
+    ),
+    (
+        "`URL/NAME/DEVICE-HASH.json`",
+        "the same, last",
+        "the pointer to it: `kind`, `schema`, and its name as `object`",
+        store.POINTER_SCHEMA,
+    ),
+    (
+        "`URL/NAME/DEVICE-HASH/may-write`",
+        "the same, first",
+        "a few words, written to see whether it can be; nothing reads them",
+        "",
     ),
     (
         "`NAME.html`, `NAME.md`, `NAME.csv`",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pytest_sdbatch.analysis.estimate import locations, student_quantile
 from pytest_sdbatch.storage.sides import read_side_runs
 
 TITLE = "sdbatch ab, end to end"
+HALVES = ("slowed", "unchanged")
 SLOWED, UNCHANGED = 10, 20
 _REGRESSED = 10
 _LAYERS = 12  # so many that they are most of a call
@@ -61,17 +63,26 @@ class _Job:
     differences: tuple[float, ...]  # candidate - base in ln s, by pair
 
 
-def run() -> list[Line]:
-    """Measure, and return the findings."""
+def run(half: str | None = None) -> list[Line]:
+    """Measure, and return the findings.
+
+    Args:
+        half: one of :data:`HALVES`; None: both, which take hours.
+
+    """
+    lines: list[Line] = []
     with TemporaryDirectory() as name:
         root = Path(name).resolve()
         _make(root)
-        # First: noise is what they measure, and a machine is quietest when it has just been left alone.
-        unchanged = [
-            _job(root, f"LAYERS = {_LAYERS}\n# {number}\n", f"unchanged {number}") for number in range(UNCHANGED)
-        ]
-        slowed = [_job(root, f"LAYERS = {2 * _LAYERS}\n", f"slowed {number}") for number in range(SLOWED)]
-    return [*_of_slowed(slowed), *_of_unchanged(unchanged)]
+        if half in (None, "slowed"):
+            code = f"LAYERS = {2 * _LAYERS}\n"
+            lines += _of_slowed([_job(root, code, f"slowed {number}") for number in range(SLOWED)])
+        if half in (None, "unchanged"):
+            code = f"LAYERS = {_LAYERS}\n# "
+            lines += _of_unchanged(
+                [_job(root, f"{code}{number}\n", f"unchanged {number}") for number in range(UNCHANGED)]
+            )
+    return lines
 
 
 def _of_slowed(jobs: Sequence[_Job]) -> Iterator[Line]:
@@ -152,14 +163,27 @@ def _job(root: Path, code: str, name: str) -> _Job:
     (root / "app.py").write_text(code, encoding="utf-8")
     call = "import sys; from pytest_sdbatch.cli import main; sys.exit(main())"
     done = subprocess.run(
-        [sys.executable, "-c", call, "ab", *_WORDS], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-c", call, "ab", *_WORDS],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # so that work on other cores is no part of the noise
     )
     data = json.loads(done.stdout)
     if not data.get("cases"):
         raise RuntimeError(f"{name}: {data}\n{done.stderr}")
     (case,) = data["cases"]
-    print(f"{name}: exit status {done.returncode}, {case['verdict']}: {case['reason']}", file=sys.stderr, flush=True)
-    return _Job(status=done.returncode, case=case, differences=tuple(_differences(root)))
+    job = _Job(status=done.returncode, case=case, differences=tuple(_differences(root)))
+    time = case["time"]
+    print(  # all that is known of it: a run of hours may be cut off
+        f"{name}: exit status {done.returncode}, {case['verdict']} ({case['reason']}), {time['estimate']:+.1%} from "
+        f"{time['pairs']} pairs, finds {time['minimum_detectable_effect']:.1%}; stdev of {len(job.differences)} pairs "
+        f"{statistics.stdev(job.differences):.2%}; grew: {', '.join(case['growth']) or '-'}",
+        file=sys.stderr,
+        flush=True,
+    )
+    return job
 
 
 def _differences(root: Path) -> Iterator[float]:

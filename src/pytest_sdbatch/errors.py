@@ -73,6 +73,10 @@ class RunFileError(SdbatchError):
     """A run file cannot be written, read or believed."""
 
 
+class UnfitError(RunFileError):
+    """Runs are not stored as a baseline for what they are, wherever it would lie."""
+
+
 class BaselineError(RunFileError):
     """What a run is to be compared with is missing or cannot be believed: exit status 12."""
 

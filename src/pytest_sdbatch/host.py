@@ -15,7 +15,7 @@ import pytest
 
 from pytest_sdbatch.bridges.progress import Progress
 from pytest_sdbatch.errors import OptionError, SdbatchError
-from pytest_sdbatch.options import OF_THE_WHOLE_RUN, Options, Origin
+from pytest_sdbatch.options import OF_THE_WHOLE_RUN, Options, Origin, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
     from pytest_sdbatch.records import Record
     from pytest_sdbatch.session import BenchSession
+    from pytest_sdbatch.storage.baselines import Baselines
     from pytest_sdbatch.storage.journal import Entry, Journal, Stored
     from pytest_sdbatch.training.examples import Source
     from pytest_sdbatch.training.images import ImageFolder
@@ -222,21 +223,29 @@ class Host:
         else:
             check_reports(self.report_paths, option=spelled)
 
+    @cached_property
+    def baselines(self) -> Baselines:
+        """Where baselines lie: a folder, or a store, which is opened here."""
+        place, spelled = self.options.place(), self.options.spelled("baselines")
+        if is_url(place):
+            from pytest_sdbatch.storage.store import open_store
+
+            return open_store(place, option=spelled)
+        from pytest_sdbatch.storage.baselines import BaselineFolder
+
+        return BaselineFolder(path=self.path_of("baselines", place))
+
+    def baseline_key(self, name: str) -> str:
+        """Return the key of the baseline *name* of this device."""
+        from pytest_sdbatch.storage.names import baseline_key
+
+        return baseline_key(name, self.session.environment)
+
     @property
-    def baseline_path(self) -> Path | None:
-        """Where ``--sd-save`` writes: one file per name and device."""
+    def saves_as(self) -> str | None:
+        """The key of the baseline that ``--sd-save`` asks for: one per name and device."""
         name = self.options.text("save")
-        return None if name is None or self.workers > 1 else self.stored_path(name)
-
-    @property
-    def baselines_folder(self) -> Path:
-        """Where baselines lie."""
-        return self.path_of("baselines", self.options.text("baselines") or "")
-
-    def stored_runs(self) -> list[Path]:
-        """Return the baseline files of this device, whatever their name."""
-        file = self.stored_path("any")
-        return sorted(file.parents[1].glob(f"*/{file.name}"))
+        return None if name is None or self.workers > 1 else self.baseline_key(name)
 
     def prompts(self, options: Options) -> tuple[str, ...]:
         """Return the prompts of a test: a file's lines, or the built-in ones."""
@@ -291,22 +300,16 @@ class Host:
             self.session.pool.clear()
 
     def check_targets(self) -> None:
-        """Refuse run files that cannot be written, before anything is measured.
+        """Refuse run files and a baseline that cannot be written, before anything is measured.
 
         Raises:
             RunFileError: for the first of them.
         """
-        from pytest_sdbatch.storage.baselines import check_new_baseline
-
         self._check_reports()
-        if self.baseline_path is not None:
-            check_new_baseline(self.baseline_path)
-
-    def stored_path(self, name: str) -> Path:
-        """Return where the runs that are stored under *name* lie for this device."""
-        from pytest_sdbatch.storage.names import baseline_path
-
-        return baseline_path(self.baselines_folder, name, self.session.environment)
+        if (key := self.saves_as) is not None:
+            idle = self.only_check or self.options.switch("plan") or bool(self.config.option.collectonly)
+            if not (idle and is_url(self.options.place())):  # in a store only writing shows, which needs leave
+                self.baselines.check_new(key)
 
     def path_of(self, name: str, text: str) -> Path:
         """Return a path option: typed ones start where pytest was called, others at the root of the project."""

@@ -32,7 +32,7 @@ class Option:
     """One row of the table."""
 
     name: str
-    kind: str  # integers, sizes, names, resolutions, count, number, seconds, share, choice, text, path, files, switch, budget, limit, price, shard; see Options
+    kind: str  # integers, sizes, names, resolutions, count, number, seconds, share, choice, text, path, files, switch, budget, limit, price, shard, place; see Options
     help: str
     default: str | None = None  # None: decided by the device or the model
     flag: str | None = None  # metavar of the command line flag; None: ini and marker only
@@ -116,7 +116,7 @@ TABLE: tuple[Option, ...] = (
     Option("github", "switch", "in a job of GitHub Actions: write its summary, and annotate what went wrong", "yes", group="keep", marker=False),
     Option("shard", "shard", "measure one part of the grid: 2/4 is the second of four that end together, on four machines", group="keep", marker=False),
     Option("plan", "switch", "print the cases and run nothing", "no", flag="", group="keep", marker=False),
-    Option("baselines", "path", "folder of stored runs", "benchmarks/baselines", group="keep", marker=False),
+    Option("baselines", "place", "where stored runs lie: a folder, or the URL of a store that fsspec opens, as s3://BUCKET/FOLDER", "benchmarks/baselines", group="keep", marker=False),
 )  # fmt: skip
 
 # What is to become of a run. A process that hands its run in only measures: wherever they stand, they are for the one
@@ -216,6 +216,15 @@ class Options:
 
         return {} if self.text(name) is None else prices.parse_prices(self._text(name), option=self.spelled(name))
 
+    def place(self, name: str = "baselines") -> str:
+        """Return where stored runs lie: a folder, or the URL of a store."""
+        text = self._text(name)
+        if not is_url(text):  # a plain pytest looks at this too, and is spared the import
+            return text
+        from pytest_sdbatch.grid import urls
+
+        return urls.parse_url(text, option=self.spelled(name))
+
     def shard(self, name: str = "shard") -> Shard:
         """Return which part of the grid is measured."""
         from pytest_sdbatch.grid import shards
@@ -243,7 +252,7 @@ class Options:
             "count": self.count, "count0": self.count, "number": self.number, "seconds": self.number, "share": self.number,
             "choice": self.choice, "switch": self.switch, "text": self._text, "path": self._text, "files": self.names,
             "budget": self.budget, "limit": self.limit,
-            "price": self.prices, "shard": self.shard,
+            "price": self.prices, "shard": self.shard, "place": self.place,
         }  # fmt: skip
         for row in TABLE:
             if self.settings[row.name].text is not None:
@@ -310,6 +319,11 @@ def resolve(
             flag = flag_of(BY_SPELLING[name])
             settings[name] = Setting(to_text(value, option=flag), Origin.COMMAND_LINE, flag)
     return Options(settings)
+
+
+def is_url(text: str) -> bool:
+    """Return whether *text* is meant as the URL of a store, and not as a folder."""
+    return "://" in text
 
 
 def flag_of(row: Option) -> str:

@@ -40,7 +40,7 @@ from pytest_sdbatch.records import (
     Run,
     Weights,
 )
-from pytest_sdbatch.storage.baselines import save_baseline
+from pytest_sdbatch.storage.baselines import Baselines, save_baseline
 from pytest_sdbatch.storage.run_file import write_run
 
 if TYPE_CHECKING:
@@ -276,25 +276,33 @@ class BenchSession:
             plugin_version=metadata.version("pytest-sdbatch"),
         )
 
-    def save(
-        self, path: Path, *, baseline: bool, interrupted: bool, over: bool = False, doubt: str | None = None
-    ) -> str:
+    def save(self, path: Path, *, interrupted: bool, over: bool = False) -> str:
         """Write the run to *path* and return a line that says so.
 
         Args:
             path: a file that does not exist.
-            baseline: whether later runs will be compared with it; only a sound run may be one, unless forced.
             interrupted: whether cases are missing.
-            over: of a run file: whether it is there, and is what an interrupted run left that this one went on with.
+            over: whether it is there, and is what an interrupted run left that this one went on with.
+
+        Raises:
+            RunFileError: where the file cannot be written.
+        """
+        return f"run file: {write_run(path, [self.run(interrupted=interrupted)], over=over)}"
+
+    def save_baseline(self, baselines: Baselines, key: str, *, interrupted: bool, doubt: str | None = None) -> str:
+        """Store the run under *key* and return a line that says so; only a sound run may be one, unless forced.
+
+        Args:
+            baselines: where later runs look for it.
+            key: of the name and this device.
+            interrupted: whether cases are missing.
             doubt: why the run is no baseline, besides what its records say.
 
         Raises:
-            RunFileError: where the file cannot be written, or the run is no baseline.
+            RunFileError: where it cannot be written, or the run is no baseline.
         """
-        run = self.run(interrupted=interrupted)
-        if not baseline:
-            return f"run file: {write_run(path, [run], over=over)}"
-        return save_baseline(path, [run], anyway=self.options.switch("save_anyway"), doubt=doubt)
+        run, anyway = self.run(interrupted=interrupted), self.options.switch("save_anyway")
+        return save_baseline(baselines, key, [run], anyway=anyway, doubt=doubt)
 
     @contextmanager
     def _compiler(self, case: Case, options: Options) -> Iterator[None]:

@@ -34,6 +34,7 @@ LAYERS = {
     "training.study": 3,
     "session": 4,
     "storage": 4,
+    "storage.store": 4,  # alone knows what opens URLs
     "report": 4,
     "": 5,  # the package itself: the public names
     "plugin": 5,
@@ -64,6 +65,7 @@ SIDEWAYS = {
     ("training.loop", "measure"),
     ("training.study", "training.loop"),  # a study is made of runs
     ("training.meter", "training.loop"),
+    ("storage.store", "storage"),  # it keeps run files, as a folder does
     ("session", "storage"),  # the session keeps what it measured
     ("session", "report"),
 }
@@ -86,6 +88,7 @@ HOMES = {
     "sklearn": {"training"},  # the digits, and a classifier
     "psutil": {"devices", "measure"},
     "filelock": {"devices"},
+    "fsspec": {"storage.store"},
     "pynvml": {"devices.nvml"},
     "msgspec": {"storage"},
     "rich": {"report"},

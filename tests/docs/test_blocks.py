@@ -27,6 +27,15 @@ RUN = [
     for page in PAGES
     if any(block.is_run for block in of(page))
 ]
+_OTHERS = {
+    "--sd-batch-sizes",
+    "--sd-models",
+    "--sd-steps",
+    "--sd-images",
+    "--no-deps",
+    "--no-build-isolation",
+    "--inplace",
+}
 CHECKED = [page for page in PAGES if of(page)]
 
 
@@ -61,11 +70,18 @@ def test_no_block_escapes() -> None:
     assert len(PAGES) > 30
 
 
-def test_what_runs_a_block_elsewhere_names_its_page() -> None:
-    """The note that another test runs it is no way around this one."""
+def test_what_runs_a_block_elsewhere_names_its_page_and_its_options() -> None:
+    """The note that another test runs it is no way around this one: that reads the page, or tries its options.
+
+    Sizes, models and steps may be others, and so may the words of other programs.
+    """
     for block in (block for page in PAGES for block in blocks(page)):
         if path := block.note("run by", "path"):
-            assert block.page.rpartition("/")[2] in (ROOT / path).read_text(encoding="utf-8"), block.at
+            source = (ROOT / path).read_text(encoding="utf-8")
+            assert block.page.rpartition("/")[2] in source, block.at
+            options = set(re.findall(r"--[a-z][\w-]*|\bsd_\w+(?==)", block.text)) - _OTHERS
+            untried = {option for option in options if option not in source}
+            assert ".read_text(" in source or not untried, f"{block.at}: {untried}"
 
 
 def test_most_commands_are_run() -> None:

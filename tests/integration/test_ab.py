@@ -1,4 +1,7 @@
-"""``sdbatch ab`` as a user runs it: scratch repositories of git, real processes, a device on a virtual clock."""
+"""``sdbatch ab`` as a user runs it: scratch repositories of git, real processes, a device on a virtual clock.
+
+Two Pythons, as docs/how-to/ab.md has them, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``sdbatch ab`` runs each side's own code, whatever is shared, installed or killed."""
+"""``sdbatch ab`` runs each side's own code, whatever is shared, installed or killed.
+
+--setup, as docs/how-to/ab.md has it, too.
+"""
 
 from __future__ import annotations
 

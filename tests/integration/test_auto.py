@@ -1,4 +1,7 @@
-"""``--sd-batch-sizes=auto``: grows as far as memory is predicted to do, and says how far that is."""
+"""``--sd-batch-sizes=auto``: grows as far as memory is predicted to do, and says how far that is.
+
+Its commands stand in docs/how-to/largest-batch.md.
+"""
 
 from __future__ import annotations
 

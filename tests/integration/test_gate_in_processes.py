@@ -1,4 +1,7 @@
-"""The gate as a user runs it: a baseline of five processes, suspects again in fresh ones, all that pytest shows."""
+"""The gate as a user runs it: a baseline of five processes, suspects again in fresh ones, all that pytest shows.
+
+What docs/how-to/gate-in-pytest.md shows of it, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A run of benchmarks in a job of GitHub Actions: its summary, its annotations, and a JUnit file."""
+"""A run of benchmarks in a job of GitHub Actions: its summary, its annotations, and a JUnit file.
+
+Its command stands in docs/how-to/github.md.
+"""
 
 from __future__ import annotations
 

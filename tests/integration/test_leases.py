@@ -1,4 +1,7 @@
-"""Several processes and one device: leases, workers that share GPUs or cores, and pytest -n auto."""
+"""Several processes and one device: leases, workers that share GPUs or cores, and pytest -n auto.
+
+Its commands stand in docs/how-to/long-runs.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Predictions of memory held against a real limit and a real measurement, in real processes."""
+"""Predictions of memory held against a real limit and a real measurement, in real processes.
+
+What docs/how-to/largest-batch.md shows was measured as in the last one.
+"""
 
 from __future__ import annotations
 

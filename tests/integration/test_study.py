@@ -1,4 +1,7 @@
-"""``sdbatch study`` from a folder of images to its answer, with an interruption on the way."""
+"""``sdbatch study`` from a folder of images to its answer, with an interruption on the way.
+
+Its commands stand in docs/explanation/training.md, and those that make pages of it in docs/how-to/reports.md.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,16 @@ from pytest_sdbatch.report.table import PHASES
 from pytest_sdbatch.storage.study_file import read_study
 from pytest_sdbatch.training import quality, rates, task
 
-WORDS = ["study", "--data=images", "--batch-sizes=2,4", "--seeds=1", "--most-examples=16", "--tune", "--json"]
+WORDS = [
+    "study",
+    "--data=images",
+    "--resolution=8",
+    "--batch-sizes=2,4",
+    "--seeds=1",
+    "--most-examples=16",
+    "--tune",
+    "--json",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +126,15 @@ def test_the_answer_is_printed_for_machines(studied: Studied) -> None:
     assert data["measured_on"].startswith("images: 20 images of 8x8")
     assert len(data["claims"]) == 18
     assert {run["outcome"] for run in data["runs"]} <= set(End)
+
+
+@pytest.mark.slow
+def test_what_was_kept_is_shown_again(studied: Studied, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without measuring anything, with the command that its advice belongs to."""
+    assert main(["study", "--show", str(studied.folder / "study.json")]) in (0, 12)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("images: 20 images to train on, 4 held out")
+    assert "added to: sdbatch study --data=images --resolution=8 --batch-sizes=2,4" in shown
 
 
 @pytest.mark.slow

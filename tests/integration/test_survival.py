@@ -1,4 +1,4 @@
-"""Runs that are killed: what is kept, what --sd-resume runs, and what it refuses."""
+"""Runs that are killed: what is kept, what --sd-resume runs, and what it refuses; docs/how-to/long-runs.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Training takes the way of every benchmark: grid, rounds, memory, outcomes, run file, gate, table."""
+"""Training takes the way of every benchmark: grid, rounds, memory, outcomes, run file, gate, table.
+
+Two processes that accelerate launches, as in docs/how-to/training.md, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""pytest -n: records come to the controller, pipelines go to one worker each, a worker that dies leaves a record."""
+"""pytest -n: records come to the controller, pipelines go to one worker each, a worker that dies leaves a record.
+
+Its command stands in docs/how-to/long-runs.md.
+"""
 
 from __future__ import annotations
 

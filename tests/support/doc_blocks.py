@@ -10,7 +10,8 @@ A block runs unless a comment right above it, which no reader sees, says otherwi
 ``<!-- file PATH -->``                     where a block lies that does not begin with ``# PATH``
 ``<!-- columns N -->``                     of the terminal that its output is from; 80 unless said
 ``<!-- in miniature -->``                  models of the catalog are the tiny ones of their families
-``<!-- on a pretended device, in one process -->``  and ``--processes`` is left out: as many would take minutes
+``<!-- on a pretended device -->``         on which nothing takes time; for ``sdbatch ab`` in a repository with a change
+``<!-- on a pretended device, in one process -->``  and ``--processes`` is left out
 ``<!-- slow -->``                          takes more than a few seconds
 =========================================  ==========================================================================
 """
@@ -41,7 +42,8 @@ _NOTES = {
     "file": r"file (?P<path>\S+)",
     "columns": r"columns (?P<number>\d+)",
     "miniature": r"in miniature",
-    "pretended": r"on a pretended device, in one process",
+    "pretended": r"on a pretended device(?:, in one process)?",
+    "one process": r"on a pretended device, in one process",
     "slow": r"slow",
 }
 _COMMENT = re.compile(r"<!--\s*(.*?)\s*-->", re.DOTALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import benchmark_run  # noqa: F401 - which imports what cannot be imported twice
 import pytest
 from doc_blocks import Block, Command, blocks, commands
 from doc_checks import before_redirect
+from real_processes import FEW_PLUGINS
 from reported import record, run
 
 from pytest_sdbatch.cli import main
@@ -44,6 +46,7 @@ MINIATURES = {"sd15": "tiny-sd", "sdxl": "tiny-sdxl", "flux-dev": "tiny-flux"}
 PRETENDED = """
 from types import SimpleNamespace
 
+import numpy
 import pytest
 
 from pytest_sdbatch.devices.fake import FakeDevice
@@ -58,8 +61,10 @@ def pytest_sdbatch_make_device(name):
 class Pipeline:
     components = {}
 
-    def __call__(self, prompt, num_inference_steps=1, generator=None, output_type="pt"):
-        return SimpleNamespace(images=DEVICE.generate(len(prompt)))
+    def __call__(self, prompt, num_inference_steps=1, **rest):
+        DEVICE.generate(len(prompt))
+        DEVICE.submit(0.02 * num_inference_steps)
+        return SimpleNamespace(images=numpy.random.default_rng(0).random((len(prompt), 3, 64, 64)))
 
 
 @pytest.fixture
@@ -128,6 +133,7 @@ class Reader:
         self._pytester = pytester
         self._env = monkeypatch
         self._last = 0
+        self._changed = False  # whether the application is another one than the base's
         monkeypatch.setenv("PYTEST_ADDOPTS", QUICK)
         monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # a file is written anew within the second
         monkeypatch.syspath_prepend(self.folder)
@@ -187,11 +193,33 @@ class Reader:
                 assert large is not None
                 assert large.parameters < 1e6
             if block.has("pretended"):
+                patch.setenv("PYTEST_ADDOPTS", f"{QUICK} -o sd_max_seconds=20 -o sd_rounds=5")
                 before = conftest.read_text() if conftest.exists() else None
                 conftest.write_text(PRETENDED)
+                if any(command.words[:2] == ("sdbatch", "ab") for command in commands(block) if block.runs(command)):
+                    self._change()
             yield
         if block.has("pretended"):
             conftest.unlink() if before is None else conftest.write_text(before)
+
+    def _change(self) -> None:
+        """Commit all there is, under a name that pages give a base, and change the application, unless a page does."""
+        if (self.folder / ".git").exists() and not self._changed:
+            return
+        with (self.folder / "conftest.py").open("a", encoding="utf-8") as conftest:
+            conftest.write("\n\nimport app  # noqa: E402, F401 - whose versions are compared\n")
+        if self._changed:
+            return
+        self._changed = True
+        for words in (
+            ("init", "--quiet"),
+            ("add", "--all"),
+            ("commit", "--quiet", "--message=A state"),
+            ("update-ref", "refs/remotes/origin/main", "HEAD"),
+        ):
+            subprocess.run(["git", *_GIT, *words], cwd=self.folder, check=True)
+        with (self.folder / "app.py").open("a", encoding="utf-8") as app:
+            app.write("# changed\n")
 
     def _run_text(self, page: str) -> str:
         return "\n".join(
@@ -212,7 +240,7 @@ class Reader:
                 shown = [line for line in command.shown if line]
                 assert shown == [str(self._last)], f"{at}: exit status {self._last}"
                 continue
-            ended = self.run(command, one_process=block.has("pretended"))
+            ended = self.run(command, one_process=block.has("one process"))
             self._last = ended.status
             status = block.note("exit status", "number")
             told = any(other.words[:1] == ("echo",) for other in given)
@@ -274,7 +302,7 @@ class Reader:
             started = [*own.get(program, [shutil.which(program) or program]), *arguments]
             done = subprocess.run(
                 started, cwd=self.folder, text=True, timeout=300, check=False,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **FEW_PLUGINS},
             )  # fmt: skip
             ended = Ended(status=done.returncode, text=done.stdout)
         if rest[:1] == (">",):

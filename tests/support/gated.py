@@ -11,8 +11,8 @@ from benchmark_run import GENERATE, Result, RunBenchmark
 from pytest_sdbatch import read_run_file
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.records import Run
-from pytest_sdbatch.storage.baselines import save_baseline
-from pytest_sdbatch.storage.names import baseline_path
+from pytest_sdbatch.storage.baselines import BaselineFolder, save_baseline
+from pytest_sdbatch.storage.names import baseline_key
 
 QUIET = (1.0, 1.002, 0.999, 1.001, 0.998)  # what processes differ by
 SIZES = "--sd-batch-sizes=1,4"
@@ -38,9 +38,10 @@ def recorder(run_benchmark: RunBenchmark, folder: Path) -> RecordBaseline:
             run_benchmark(f"--sd-report={report}", arguments, device=device(), source=source)
             _MEASURED[arguments, source] = read_run_file(report)[0]
         runs = [_scaled(_MEASURED[arguments, source], factor) for factor in factors]
-        path = baseline_path(folder / "benchmarks" / "baselines", name, runs[0].environment)
-        save_baseline(path, runs, anyway=True)
-        return path
+        baselines = BaselineFolder(path=folder / "benchmarks" / "baselines")
+        key = baseline_key(name, runs[0].environment)
+        save_baseline(baselines, key, runs, anyway=True)
+        return baselines.path / key
 
     return run
 

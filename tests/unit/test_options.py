@@ -30,6 +30,7 @@ VALUES: Mapping[str, tuple[str, object, str]] = {
     "limit": ("latency:4s", {"latency": 4.0}, "latency:4"),
     "price": ("3.6/h", {"": 0.001}, "3.6"),
     "shard": ("2/4", Shard(number=2, count=4), "0/4"),
+    "place": ("s3://bucket/", "s3://bucket", "s3://"),
 }
 FLAGS = [row for row in TABLE if row.flag is not None]
 MARKERS = [row for row in TABLE if row.marker]

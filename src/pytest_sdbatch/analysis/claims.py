@@ -80,6 +80,10 @@ class Evidence:
         """Whether each size was given a learning rate that was tuned for it: else nothing may be said of large ones."""
         return self.study.rates_fit
 
+    def if_fair(self, standing: Standing) -> Standing:
+        """Return *standing*, or that nobody can tell where rates were not tuned for each size."""
+        return standing if self.rates_are_fair else Standing.CANNOT_TELL
+
     @property
     def seeds(self) -> str:
         """How many seeds there are, in words."""

@@ -39,9 +39,7 @@ def _ramp(evidence: Evidence) -> Claim:
         for size in evidence.study.sizes
     }
     against_best = ratios[fastest.batch_size]
-    standing = standing_of(against_best, claimed_above=False)
-    if not evidence.rates_are_fair:
-        standing = Standing.CANNOT_TELL
+    standing = evidence.if_fair(standing_of(against_best, claimed_above=False))
     best = fastest.batch_size
     every = all(standing_of(ratio, claimed_above=False) is Standing.SUPPORTED for ratio in ratios.values())
     than = f"every constant size, {best} included" if every else f"the best constant size, {best}"
@@ -172,7 +170,7 @@ def _data(evidence: Evidence, *, wants_small: bool) -> Claim:
         standing=standing,
         sentence=sentence,
         figures=tuple(figures),
-        settles="the critical batch size of each part: sdbatch study --tune; and other data: --data FOLDER"
+        settles="the critical batch size of each part: the same command with --tune; and other data: --data FOLDER"
         if not study.of(Part.SUBSET, data="small")
         else "more seeds: --seeds=9; and other data: --data FOLDER",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.claims import Claim, Evidence, Key, Standing, standing_of, times
@@ -13,6 +14,17 @@ from pytest_sdbatch.analysis.study_figures import contrast, of_size, took
 
 HEADING = "The impact of batch count"
 _NOTHING = "no run was made with a count of its own"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """Runs of one batch size: in short epochs of few batches, and in whole ones."""
+
+    size: int
+    count: int  # batches of a short epoch
+    low: tuple[TrainingRun, ...]
+    full: int  # batches of all the data
+    whole: tuple[TrainingRun, ...]
 
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
@@ -27,12 +39,18 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
                 figures=(), settles="sdbatch study makes such runs",
             )  # fmt: skip
         return
-    size, count = counted[0].batch_size, counted[0].batch_count or 1
-    whole = of_size(evidence.study.of(Part.TABLE), size)
-    yield _stability(evidence, whole, counted, size=size, count=count)
-    yield _accuracy(evidence, whole, counted, size=size, count=count)
-    yield _time(evidence, whole, counted, size=size, count=count)
-    yield _two_choices(evidence, whole, counted, size=size, count=count)
+    size = counted[0].batch_size
+    runs = _Counted(
+        size=size,
+        count=counted[0].batch_count or 1,
+        low=counted,
+        full=evidence.study.data.batches_of(size),
+        whole=of_size(evidence.study.of(Part.TABLE), size),
+    )
+    yield _stability(evidence, runs)
+    yield _accuracy(evidence, runs)
+    yield _time(evidence, runs)
+    yield _two_choices(evidence, runs)
 
 
 _CLAIMS = {
@@ -57,11 +75,9 @@ def _updates(evidence: Evidence) -> Claim:
     )
 
 
-def _stability(
-    evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
-) -> Claim:
-    full = -(-evidence.study.data.train_images // size)
-    ratio = contrast(low, whole, lambda run: last_spread(run.evaluations))
+def _stability(evidence: Evidence, runs: _Counted) -> Claim:
+    size, count, full = runs.size, runs.count, runs.full
+    ratio = contrast(runs.low, runs.whole, lambda run: last_spread(run.evaluations))
     sides = {standing_of(ratio, claimed_above=above) for above in (True, False)}
     standing = Standing.CANNOT_TELL
     if Standing.SUPPORTED in sides:
@@ -75,8 +91,8 @@ def _stability(
         Standing.CANNOT_TELL: f"Whether the held-out loss jumped by another amount at a count of {count} than at "
         f"{full} is not decided by {evidence.seeds}.",
     }[standing]
-    lost = [f"{name}: {sum(run.end is End.DIVERGED for run in runs)} of {len(runs)}"
-            for name, runs in ((f"count {count}", low), (f"count {full}", whole))]  # fmt: skip
+    lost = [f"{name}: {sum(run.end is End.DIVERGED for run in group)} of {len(group)}"
+            for name, group in ((f"count {count}", runs.low), (f"count {full}", runs.whole))]  # fmt: skip
     return Claim(
         key=Key.COUNT_STABILITY,
         heading=HEADING,
@@ -91,15 +107,12 @@ def _stability(
     )
 
 
-def _accuracy(
-    evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
-) -> Claim:
-    images = evidence.study.data.train_images
-    full = -(-images // size)
-    epochs = _common_epochs(whole, low, images=images, short=size * count)
-    at_epochs = None if epochs is None else _losses(low, whole, epochs * size * count, epochs * images)
-    same = _common_examples(whole, low)
-    at_examples = None if same is None else _losses(low, whole, same, same)
+def _accuracy(evidence: Evidence, runs: _Counted) -> Claim:
+    images, size, count, full = evidence.study.data.train_images, runs.size, runs.count, runs.full
+    epochs = _common_epochs(runs.whole, runs.low, images=images, short=size * count)
+    at_epochs = None if epochs is None else _losses(runs.low, runs.whole, epochs * size * count, epochs * images)
+    same = _common_examples(runs.whole, runs.low)
+    at_examples = None if same is None else _losses(runs.low, runs.whole, same, same)
     standing = standing_of(at_epochs, claimed_above=True)
     sentence = {
         Standing.SUPPORTED: f"After as many epochs yes: one of {full} batches is more training than one of {count}. "
@@ -122,40 +135,36 @@ def _accuracy(
     )
 
 
-def _time(
-    evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
-) -> Claim:
+def _time(evidence: Evidence, runs: _Counted) -> Claim:
+    size, count, full = runs.size, runs.count, runs.full
     row = next(row for row in evidence.figures.rows if row.batch_size == size)
     target = evidence.study.target
     epoch = "not known"
     if row.step_s is not None:
         epoch = (
-            f"{units.number(count * row.step_s)} at count {count}, {units.number(row.batch_count * row.step_s)} at "
-            f"count {row.batch_count}"
+            f"{units.number(count * row.step_s)} at count {count}, {units.number(full * row.step_s)} at count {full}"
         )
-    ratio = contrast(whole, low, lambda run: took(run, target).seconds)
+    ratio = contrast(runs.whole, runs.low, lambda run: took(run, target).seconds)
     return Claim(
         key=Key.COUNT_TIME,
         heading=HEADING,
         claim=_CLAIMS[Key.COUNT_TIME],
-        standing=Standing.SUPPORTED if row.batch_count > count else Standing.CANNOT_TELL,
+        standing=Standing.SUPPORTED if full > count else Standing.CANNOT_TELL,
         sentence="For each epoch yes, in proportion. To the same loss it is not the count that takes the time, but the "
         "steps.",
         figures=(
             f"seconds of an epoch at size {size}: {epoch}",
-            f"seconds to the target, count {row.batch_count} over count {count}: {times(ratio)}",
+            f"seconds to the target, count {full} over count {count}: {times(ratio)}",
         ),
         settles="nothing for an epoch; more seeds for the time to a loss",
     )
 
 
-def _two_choices(
-    evidence: Evidence, whole: tuple[TrainingRun, ...], low: tuple[TrainingRun, ...], *, size: int, count: int
-) -> Claim:
-    same = _common_examples(whole, low)
-    ratio = None if same is None else _losses(low, whole, same, same)
+def _two_choices(evidence: Evidence, runs: _Counted) -> Claim:
+    same = _common_examples(runs.whole, runs.low)
+    ratio = None if same is None else _losses(runs.low, runs.whole, same, same)
     target = evidence.study.target
-    steps = contrast(low, whole, lambda run: took(run, target).steps)
+    steps = contrast(runs.low, runs.whole, lambda run: took(run, target).steps)
     # Within a tenth: what the count does by itself is then less than what the next batch size does.
     near = [one is not None and one.low is not None and one.high is not None and one.low > 0.9 and one.high < 1.1
             for one in (ratio, steps)]  # fmt: skip
@@ -177,8 +186,8 @@ def _two_choices(
         standing=standing,
         sentence=sentence,
         figures=(
-            f"size {size}, epochs of {count} batches drawn anew over epochs of all images: held-out loss after as many "
-            f"steps {times(ratio)}, steps to the target {times(steps)}",
+            f"size {runs.size}, epochs of {runs.count} batches drawn anew over epochs of all images: held-out loss "
+            f"after as many steps {times(ratio)}, steps to the target {times(steps)}",
         ),
         settles="more seeds: --seeds=9",
     )

@@ -15,7 +15,7 @@ from pytest_sdbatch.analysis.study_figures import contrast, difference, of_size,
 
 HEADING = "Understanding batch size"
 _MORE = "more seeds (--seeds=9), and more sizes (--batch-sizes=8:512:x2)"
-_TUNE = "learning rates tuned for each size on this data: sdbatch study --tune"
+_TUNE = "learning rates tuned for each size on this data: the same command with --tune"
 
 
 def claims(evidence: Evidence) -> Iterator[Claim]:
@@ -131,9 +131,7 @@ def _convergence(evidence: Evidence) -> Iterator[Claim]:
 
 def _slower(evidence: Evidence, *, of: str, ratio: Bounds | None, than: int) -> Claim:
     small = evidence.small
-    standing = standing_of(ratio, claimed_above=True)
-    if not evidence.rates_are_fair:
-        standing = Standing.CANNOT_TELL
+    standing = evidence.if_fair(standing_of(ratio, claimed_above=True))
     sentence = {
         Standing.SUPPORTED: f"A batch of {small} needs more {of}s to the same held-out loss than one of {than}.",
         Standing.NOT_SUPPORTED: f"A batch of {small} needs no more {of}s to the same held-out loss than one of {than}.",
@@ -193,7 +191,7 @@ def _stability(evidence: Evidence) -> Claim:
         sentence=f"At the end of training the held-out loss at {evidence.small} {words[standing]} than at "
         f"{evidence.large}, each at its own learning rate.",
         figures=tuple(figures),
-        settles=_MORE if rates else f"{_MORE}; the largest rate that does not diverge: sdbatch study --tune",
+        settles=_MORE if rates else f"{_MORE}; the largest rate that does not diverge: the same command with --tune",
     )
 
 
@@ -289,9 +287,7 @@ def _patterns(evidence: Evidence) -> Claim:
             of_size(rare, evidence.large), of_size(rare, evidence.small), _rare_share
         )
     standings = [standing_of(one, claimed_above=True) for one in found.values()]
-    standing = standings[0] if len(set(standings)) == 1 else Standing.CANNOT_TELL
-    if not evidence.rates_are_fair:
-        standing = Standing.CANNOT_TELL
+    standing = evidence.if_fair(standings[0] if len(set(standings)) == 1 else Standing.CANNOT_TELL)
     sentence = {
         Standing.SUPPORTED: f"At equal held-out loss a batch of {evidence.large} had learned small patterns less well.",
         Standing.NOT_SUPPORTED: f"At equal held-out loss a batch of {evidence.large} had learned small patterns as "
@@ -310,7 +306,7 @@ def _patterns(evidence: Evidence) -> Claim:
         standing=standing,
         sentence=sentence,
         figures=tuple(figures),
-        settles=_MORE if rare else "a class that is made rare: sdbatch study --tune",
+        settles=_MORE if rare else "a class that is made rare: the same command with --tune",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -142,6 +143,10 @@ class DataFacts:
     channels: int
     classes: int
     parameters: int  # of the network
+
+    def batches_of(self, size: int) -> int:
+        """Return how many batches of *size* an epoch of all the images has, the last one as it comes."""
+        return math.ceil(self.train_images / size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,7 +195,7 @@ def _row(study: Study, size: int, level: float | None) -> SizeRow:
     gaps = [gap for run in runs if level is not None and (gap := gap_at(run.evaluations, level)) is not None]
     return SizeRow(
         batch_size=size,
-        batch_count=-(-study.data.train_images // size),
+        batch_count=study.data.batches_of(size),
         rate=runs[0].rate,
         runs=len(runs),
         reached=sum(one.reached for one in found),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
+from pytest_sdbatch.errors import SdbatchError
 
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
@@ -49,7 +50,14 @@ def _over_quota(facts: Mapping[str, Fact]) -> Iterator[str]:
 def recorded_seconds(host: Host) -> dict[str, float]:
     """Return what each case took when a stored run of this device last measured it, by case id."""
     from pytest_sdbatch.storage.baselines import recorded_seconds as recorded_in
+    from pytest_sdbatch.storage.names import device_file
 
-    seconds, unreadable = recorded_in(host.stored_runs())
+    file = device_file(host.session.environment)
+    try:
+        keys = [key for key in host.baselines.stored() if key.endswith(f"/{file}")]
+    except SdbatchError as error:  # of a store that does not answer: the times are only shown
+        host.notes.append(f"not used for times: {error}")
+        return {}
+    seconds, unreadable = recorded_in(host.baselines, keys)
     host.notes += unreadable
     return seconds

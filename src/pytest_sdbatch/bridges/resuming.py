@@ -134,16 +134,26 @@ def begin(host: Host) -> None:
     )
 
 
-def end(host: Host, *, whole: bool) -> None:
-    """End the journal, and say what it is good for where cases are missing (not *whole*)."""
+def end(host: Host, *, whole: bool, saved: bool | None) -> None:
+    """End the journal, and say what it is good for where cases are missing (not *whole*), or files (not *saved*).
+
+    Args:
+        host: of the run.
+        whole: whether every case has ended.
+        saved: whether all was written that was to be; None: nothing was.
+
+    """
+    if host.kept and whole and saved:
+        begin(host)  # nothing was left to measure: now there is nothing left to save, and to resume, either
     if host.journal is None:
         return
-    host.journal.close(whole=whole)
+    lost = saved is False
+    host.journal.close(whole=whole and not lost)
     if host.journal.problem is not None:
         host.notes.append(f"ERROR: {host.journal.problem}")
-    elif not whole and host.records and host.hand_in is None:
+    elif (lost or not whole) and host.records and host.hand_in is None:
         left = host.progress.total - host.progress.ended
-        host.notes.append(f"interrupted {_what_now(host, left)}")
+        host.notes.append(f"interrupted {_what_now(host, left)}" if not whole else _how_to_save(host))
     host.journal = None
 
 
@@ -154,6 +164,11 @@ def _what_now(host: Host, left: int) -> str:
     if left:
         return f"with {units.count(left, 'case')} to go: the same command with --sd-resume runs only the rest"
     return "at the last case: --sd-resume runs again what failed"
+
+
+def _how_to_save(host: Host) -> str:
+    without = f", without {host.options.spelled('gate')}," if host.options.switch("gate") else ""
+    return f"nothing is lost: --sd-resume{without} keeps what was measured, and writes what could not be written"
 
 
 def leave_out_kept(items: list[pytest.Item], host: Host) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sdbatch.errors import SdbatchError
+from pytest_sdbatch.errors import SdbatchError, UnfitError
 from pytest_sdbatch.options import Origin
 
 if TYPE_CHECKING:
@@ -33,21 +33,26 @@ def finish(session: pytest.Session, host: Host) -> None:
     whole = session.exitstatus in _ENDED and host.progress.complete
     if (host.kept or host.shard_is_empty) and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK  # every benchmark had been measured before, or is measured elsewhere
-    _save(session, host, whole=whole)
-    resuming.end(host, whole=whole)
+    saved = _save(session, host, whole=whole)
+    resuming.end(host, whole=whole, saved=saved)
 
 
-def _save(session: pytest.Session, host: Host, *, whole: bool) -> None:
-    """Write the run files; a file that cannot be written turns the run red and is said at the end."""
+def _save(session: pytest.Session, host: Host, *, whole: bool) -> bool | None:
+    """Write the run files; a file that cannot be written turns the run red and is said at the end.
+
+    Return whether nothing is left that a second attempt could write, for a run that is no baseline stays none; None:
+    there was nothing to write.
+    """
     origins = [host.options.origin(name) for name in ("report", "save") if host.options.text(name) is not None]
     idle = host.is_worker or host.only_check or host.options.switch("plan")
     if idle or not (origins or host.hand_in is not None):
-        return
+        return None
     if not host.records and not host.shard_is_empty:  # whoever collects the shards counts on a file of each
         # A file that was typed for is missed; one that the project's configuration names is not, by its unit tests.
         if max(origins, default=None) is Origin.COMMAND_LINE and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             _fail(session, host, "no benchmark was measured, so no run file was written")
-        return
+        return None
+    saved = True
     for write in _writers(host, interrupted=not whole):
         try:
             said = write()
@@ -55,6 +60,8 @@ def _save(session: pytest.Session, host: Host, *, whole: bool) -> None:
                 host.notes.append(said)
         except SdbatchError as error:
             _fail(session, host, str(error))
+            saved = saved and isinstance(error, UnfitError)
+    return saved
 
 
 def _writers(host: Host, *, interrupted: bool) -> Iterator[Callable[[], str]]:
@@ -65,12 +72,10 @@ def _writers(host: Host, *, interrupted: bool) -> Iterator[Callable[[], str]]:
     spelled = host.options.spelled("report")
     paths = host.report_paths if host.hand_in is None else (host.hand_in,)
     run_files = [path for path in paths if kind_of(path, option=spelled) is Kind.JSON]
-    baseline = host.baseline_path if host.hand_in is None else None
-    doubt = verdict.unfit(host)
+    key = host.saves_as if host.hand_in is None else None
 
-    def save(path: Path, *, baseline: bool) -> str:
-        over = path in host.over_reports and not baseline
-        return host.session.save(path, baseline=baseline, interrupted=interrupted, over=over, doubt=doubt)
+    def save(path: Path) -> str:
+        return host.session.save(path, interrupted=interrupted, over=path in host.over_reports)
 
     def report(path: Path) -> str:
         run = host.session.run(interrupted=interrupted)
@@ -80,11 +85,12 @@ def _writers(host: Host, *, interrupted: bool) -> Iterator[Callable[[], str]]:
         )
         return f"report: {reports.write(path, made, option=spelled)}"
 
-    yield from (partial(save, path, baseline=False) for path in run_files)
+    yield from (partial(save, path) for path in run_files)
     if not host.records:
         return
-    if baseline is not None:
-        yield partial(save, baseline, baseline=True)
+    if key is not None:
+        doubt = verdict.unfit(host)
+        yield partial(host.session.save_baseline, host.baselines, key, interrupted=interrupted, doubt=doubt)
     yield from (partial(report, path) for path in paths if path not in run_files)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
 from pytest_sdbatch.bridges import pytest_items
-from pytest_sdbatch.errors import OptionError, SdbatchError
+from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError
+from pytest_sdbatch.options import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ def leave_others(items: list[pytest.Item], host: Host) -> None:
 
     Raises:
         OptionError: as :func:`check`.
+        RunFileError: where the shards cannot be planned as the other machines do.
 
     """
     if host.options.text("shard") is None:
@@ -88,11 +90,21 @@ def expected_seconds(cases: Sequence[Case], host: Host) -> tuple[float, ...]:
 
     By what cases took in the runs that are stored with the project, on whatever device: every machine of a fleet must
     plan the same shards, though each has runs of its own stored.
+
+    Raises:
+        RunFileError: where a store does not give all of them: the other machines may have got them.
+
     """
     from pytest_sdbatch.grid.shards import seconds_of, work
     from pytest_sdbatch.storage.baselines import recorded_seconds
 
-    stored, unreadable = recorded_seconds(sorted(host.baselines_folder.glob("*/*.json")))
+    stored, unreadable = recorded_seconds(host.baselines, host.baselines.stored())
+    if unreadable and is_url(host.options.place()):
+        raise RunFileError(
+            "this shard cannot be planned",
+            why=unreadable[0],
+            fix="run it again once that is mended, or plan from a folder on every machine: -o sd_baselines=FOLDER",
+        )
     host.notes += unreadable
     parameters = {model: _parameters(model, host) for model in {case.model for case in cases if case.weights != "own"}}
     works = [work(case, parameters.get(case.model)) for case in cases]

@@ -36,12 +36,12 @@ def selection_of(run_file: Path) -> Path:
     return run_file.with_suffix(".selection")
 
 
-def promise(run_file: Path, *, folder: Path, name: str) -> None:
-    """Let the process that will write *run_file* refuse to begin where the baseline *name* in *folder* is there.
+def promise(run_file: Path, *, name: str) -> None:
+    """Let the process that will write *run_file* refuse to begin where the baseline *name* cannot be written.
 
     For which device it is only that process knows, once it has collected.
     """
-    promise_of(run_file).write_text(json.dumps({"folder": str(folder), "name": name}), encoding="utf-8")
+    promise_of(run_file).write_text(json.dumps(name), encoding="utf-8")
 
 
 def promise_of(run_file: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ class HandIn:
         run_file: where.
         names: of the cases to run, node ids with the parameters; None: all.
         left_out: names of cases that are not run.
-        baseline: folder and name of what the run is for, which must not be there; None: it is for none.
+        baseline: name of what the run is for, which must be such as can be written; None: it is for none.
         journals: the folder of its journal; None: beside those of the project.
 
     """
@@ -26,7 +26,7 @@ class HandIn:
         *,
         names: Collection[str] | None = None,
         left_out: Collection[str] = (),
-        baseline: Mapping[str, str] | None = None,
+        baseline: str | None = None,
         journals: Path | None = None,
     ) -> None:
         self._run_file = run_file
@@ -62,20 +62,17 @@ class HandIn:
         return result
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Refuse, before anything is measured, a baseline that is there: its device is known by now."""
-        from pytest_sdbatch.errors import RunFileError
+        """Refuse, before anything is measured, a baseline that cannot be written: its device is known by now."""
+        from pytest_sdbatch.errors import SdbatchError
         from pytest_sdbatch.host import host_of
-        from pytest_sdbatch.storage.baselines import check_new_baseline
-        from pytest_sdbatch.storage.names import baseline_path
 
         host = host_of(session.config)
         if self._baseline is None or not host.grid:
             return
-        folder, name = Path(self._baseline["folder"]), self._baseline["name"]
         try:
-            check_new_baseline(baseline_path(folder, name, host.session.environment))
-        except RunFileError as error:
-            raise pytest.UsageError(f"--sd-save={name}: {error}") from None
+            host.baselines.check_new(host.baseline_key(self._baseline))
+        except SdbatchError as error:
+            raise pytest.UsageError(f"--sd-save={self._baseline}: {error}") from None
 
     def _is_wanted(self, name: str | None) -> bool:
         return name not in self._left_out and (self._names is None or name in self._names)

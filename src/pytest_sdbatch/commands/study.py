@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.devices.device import Device
     from pytest_sdbatch.records import Fact
     from pytest_sdbatch.training.datasets import LearningData
-    from pytest_sdbatch.training.study import StudyPlan
+    from pytest_sdbatch.training.study_plan import StudyPlan
 
 SIZES = "16,64,256"
 SEEDS = "3"
@@ -198,7 +198,7 @@ def _data(given: argparse.Namespace) -> LearningData:
 
 def _plan(given: argparse.Namespace, data: LearningData, options: dict[str, int], *, device: str) -> StudyPlan:
     from pytest_sdbatch.analysis.learning_runs import RatePolicy
-    from pytest_sdbatch.training.study import DIGITS_TARGET, StudyPlan
+    from pytest_sdbatch.training.study_plan import DIGITS_TARGET, StudyPlan
 
     own = given.data is not None
     policy = RatePolicy(given.rates or ("sqrt" if own or given.rate is not None else "tuned"))

@@ -22,6 +22,7 @@ from pytest_sdbatch.options import Options, Origin
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.records import Run
+    from pytest_sdbatch.storage.baselines import Baselines
 
 # Named as a package, the suite is no path, so pytest takes its configuration and its first conftest files from the
 # current folder and the ones above it, and collects no other test there.
@@ -182,7 +183,7 @@ class _Asked:
 
     reports: tuple[Path, ...]
     save: str | None
-    baselines: Path
+    baselines: Baselines
     save_anyway: bool
     options: Options
 
@@ -247,7 +248,7 @@ def _asked(host: Host) -> _Asked:
     return _Asked(
         reports=host.report_paths,
         save=options.text("save"),
-        baselines=host.baselines_folder,
+        baselines=host.baselines,
         save_anyway=options.switch("save_anyway"),
         options=options,
     )
@@ -255,14 +256,16 @@ def _asked(host: Host) -> _Asked:
 
 def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
     """Run *processes* processes one after another, write their runs together, and return the first bad exit status."""
+    from pytest_sdbatch.analysis.exit_status import ExitStatus
+
     folder = Path(tempfile.mkdtemp(prefix="sdbatch-"))
     statuses: list[int] = []
     with stopped_by_signals():
         for number in range(1, processes + 1):
             print(f"\nsdbatch: process {number} of {processes}", flush=True)
             file = folder / f"{number}.json"
-            if asked.save is not None:
-                promise(file, folder=asked.baselines, name=asked.save)
+            if asked.save is not None and number == 1:  # later there are runs to lose, by a store that fails once
+                promise(file, name=asked.save)
             status, stopped = run_child(one_process(file, arguments))
             statuses.append(status)
             if stopped or status not in _ENDED:
@@ -273,11 +276,13 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         return status
     try:
-        for line in _write(files, asked, processes=processes):
-            print(f"sdbatch: {line}", flush=True)
-    except RunFileError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        status = status or int(pytest.ExitCode.TESTS_FAILED)
+        with stopped_by_signals():
+            for line in _write(files, asked, processes=processes):
+                print(f"sdbatch: {line}", flush=True)
+    except (RunFileError, KeyboardInterrupt) as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        print(f"ERROR: {'stopped before all was written' if stopped else error}", file=sys.stderr)
+        status = int(ExitStatus.STOPPED) if stopped else status or int(pytest.ExitCode.TESTS_FAILED)
         if files and not any(path.suffix.lower() == ".json" and path.exists() for path in asked.reports):
             kept = shlex.join(map(str, files))
             print(f"kept: {kept}\n  as one file: sdbatch merge {kept} -o NEW.json", file=sys.stderr)
@@ -293,7 +298,7 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
     from pytest_sdbatch.report.answer import answer_of_runs
     from pytest_sdbatch.report.question import question_of
     from pytest_sdbatch.storage.baselines import save_baseline
-    from pytest_sdbatch.storage.names import baseline_path
+    from pytest_sdbatch.storage.names import baseline_key
     from pytest_sdbatch.storage.report_file import Kind, kind_of
     from pytest_sdbatch.storage.run_file import read_run_file, write_run
 
@@ -316,8 +321,8 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
             raise RunFileError(
                 f"no baseline {asked.save} was written", why=said, fix="run it again; -o sd_save_anyway=yes stores it"
             )
-        path = baseline_path(asked.baselines, asked.save, runs[0].environment)
-        yield f"{save_baseline(path, runs, anyway=asked.save_anyway)} ({said})"
+        key = baseline_key(asked.save, runs[0].environment)
+        yield f"{save_baseline(asked.baselines, key, runs, anyway=asked.save_anyway)} ({said})"
     if len(runs) > 1:
         question = question_of(asked.options, lambda: runs[0].environment)
         yield from (f"of {len(runs)} runs: {sentence}" for sentence in answer_of_runs(runs, question))

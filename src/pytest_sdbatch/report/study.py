@@ -9,10 +9,11 @@ from typing import Any
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.best_batch import seconds_to_target
-from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
+from pytest_sdbatch.analysis.claim_table import claim_table, measured_on
 from pytest_sdbatch.analysis.claims import Claim, Standing, amount
 from pytest_sdbatch.analysis.learning_curve import End, convergence_rate
 from pytest_sdbatch.analysis.learning_runs import Clock, Part, Study, TrainingRun
+from pytest_sdbatch.analysis.recommendation import Recommendation, recommendation
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, figures_of
 from pytest_sdbatch.report.escape import markdown, plain
@@ -66,7 +67,7 @@ def render_study(study: Study, *, width: int, color: bool, encoding: str = "utf-
     advice = recommendation(study, figures, claims)
     lines += [Text(""), *(Text(line, "bold") for line in _wrapped(f"Recommended: {advice.sentence}", width))]
     lines += [Text(line) for text in advice.reasons for line in _wrapped(f"- {text}", width)]
-    lines += [Text(line, "dim") for line in _wrapped(f"Measured on {measured_on(study)}.", width)]
+    lines += [Text(line, "dim") for text in behind(study) for line in _wrapped(text, width)]
     return to_string(lines, color=color, encoding=encoding)
 
 
@@ -110,6 +111,7 @@ def study_data(study: Study) -> dict[str, Any]:
         ],
         "recommendation": {"sentence": advice.sentence, "reasons": list(advice.reasons)},
         "measured_on": measured_on(study),
+        "command": study.command or None,
     }
 
 
@@ -124,7 +126,7 @@ def study_markdown(study: Study) -> str:
         shown = size_cells(row)
         lines.append(f"| {' | '.join(markdown(shown[column.key].text) for column in columns)} |")
     lines += ["", *(f"{markdown(text)}  " for text in (*legend(study, figures), *laws(study, figures)))]
-    lines += ["", f"Measured on {markdown(measured_on(study))}.", ""]
+    lines += ["", *(f"{markdown(text)}  " for text in behind(study)), ""]
     for heading, group in groupby(claims, key=lambda claim: claim.heading):
         lines += [f"### {heading}", "", "| claim | verdict | figures | what would settle it |", "|---|---|---|---|"]
         lines += [_claim_row(claim) for claim in group]
@@ -219,6 +221,16 @@ def about(study: Study) -> Iterator[str]:
         f"to a held-out loss of {units.number(study.target)}, at most {units.count(study.most_examples)} examples; "
         f"{units.count(len(study.seeds), 'seed')}; learning rates {study.rates_from}"
     )
+
+
+def behind(study: Study) -> Iterator[str]:
+    """Yield on what it was measured, and which command the options belong to that are advised."""
+    yield f"Measured on {measured_on(study)}."
+    if study.command:
+        yield (
+            f"Options that are advised here are added to: {study.command} (--tune in place of --rates; a study that is "
+            "kept takes a new file, -o)"
+        )
 
 
 def legend(study: Study, figures: Figures) -> Iterator[str]:

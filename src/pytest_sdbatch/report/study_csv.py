@@ -15,7 +15,7 @@ def study_csv(study: Study, *, file: str) -> str:
 
 def _line(study: Study, run: TrainingRun, found: Evaluation, file: str) -> dict[str, Value]:
     size = found.batch_size or run.batch_size
-    count = found.batch_count or run.batch_count or -(-study.data.train_images // size)
+    count = found.batch_count or run.batch_count or study.data.batches_of(size)
     return {
         "file": file,
         "run": run.name,

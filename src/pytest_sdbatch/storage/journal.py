@@ -81,6 +81,7 @@ class Journal:
         self._descriptor: int | None = None
         header = {"schema": codec.SCHEMA, "run": codec.encode_header(run), "selection": selection}
         self._unwritten = [_line(header), *map(_line_of, kept)]
+        self._has_kept = len(self._unwritten) > 1
         _OPEN.add(self)
 
     def add(self, entry: Entry) -> None:
@@ -90,7 +91,8 @@ class Journal:
 
     def close(self, *, whole: bool) -> None:
         """End the journal; *whole* says that every case of the run has ended."""
-        if whole and (self._descriptor is not None or self.problem is not None):  # else no case was added
+        has_cases = self._has_kept or self._descriptor is not None or self.problem is not None
+        if whole and has_cases:
             self._unwritten.append(_line({"whole": True}))
             self._write()
         self.let_go()

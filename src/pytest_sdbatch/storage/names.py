@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from pathlib import Path
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment
@@ -41,20 +40,26 @@ def check_name(name: str) -> None:
         )
 
 
-def baseline_path(folder: Path, name: str, environment: Environment) -> Path:
-    """Return where the baseline *name* lies for the device of *environment*: ``<folder>/<name>/<device>-<uuid8>.json``.
-
-    ``uuid8`` is a digest of all that must match before two records are compared.
+def baseline_key(name: str, environment: Environment) -> str:
+    """Return the key of the baseline *name* of the device of *environment*: ``<name>/<device>-<uuid8>.json``.
 
     Raises:
         RunFileError: for a name that is no plain folder name.
 
     """
     check_name(name)
+    return f"{name}/{device_file(environment)}"
+
+
+def device_file(environment: Environment) -> str:
+    """Return what every baseline of the device of *environment* is called, whatever its name.
+
+    ``<device>-<uuid8>.json``; ``uuid8`` is a digest of all that must match before two records are compared.
+    """
     facts = encode_environment(environment)["must_match"]
     label = next((str(facts[key]) for key in ("device_name", "device_kind") if facts.get(key)), "device")
     slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40].strip("-") or "device"
-    return folder / name / f"{slug}-{_digest(json.dumps(facts, sort_keys=True))[:8]}.json"
+    return f"{slug}-{_digest(json.dumps(facts, sort_keys=True))[:8]}.json"
 
 
 def _escape(text: str) -> str:

@@ -18,10 +18,9 @@ from pytest_sdbatch.records import Record, Run, full_name
 from pytest_sdbatch.storage import benchmark_schema, codec
 from pytest_sdbatch.storage.exclusive import check_target, read_whole, write_new
 from pytest_sdbatch.storage.foreign import STUDY_KIND, is_foreign
-from pytest_sdbatch.storage.names import baseline_path, safe_file_name
 from pytest_sdbatch.storage.plain import append_json, convert, is_plain, parse, to_plain, without_collector
 
-__all__ = ["MOST_BYTES", "baseline_path", "check_target", "read_run_file", "runs_of", "safe_file_name", "write_run"]
+__all__ = ["MOST_BYTES", "check_target", "read_run_file", "runs_in", "runs_of", "text_of", "write_run"]
 
 MOST_BYTES = 64 * 2**20
 
@@ -79,13 +78,23 @@ def write_run(path: Path, runs: Sequence[Run], *, create_parents: bool = False, 
 
     """
     check_target(path, create_parents=create_parents, over=over)
+    write_new(path, text_of(runs, str(path)), create_parents=create_parents, over=over)
+    return path
+
+
+def text_of(runs: Sequence[Run], file: str) -> bytearray:
+    """Return the content of a run file of *runs*, which will be called *file*.
+
+    Raises:
+        RunFileError: for no run, two runs of one id, two records of one test and case in a run, or a number that is not
+            finite.
+
+    """
     try:
         with without_collector():
-            text = _text(_document(runs))
+            return _text(_document(runs))
     except RunFileError as error:
-        raise RunFileError(f"{path} cannot be written: {error.what}", why=error.why, fix=error.fix) from None
-    write_new(path, text, create_parents=create_parents, over=over)
-    return path
+        raise RunFileError(f"{file} cannot be written: {error.what}", why=error.why, fix=error.fix) from None
 
 
 def is_begun_file(path: Path, run_id: str) -> bool:
@@ -108,12 +117,21 @@ def read_run_file(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...
         RunFileError: names the file, and the key where one is wrong.
 
     """
-    data = read_whole(path, most_bytes=most_bytes)
+    return runs_in(read_whole(path, most_bytes=most_bytes), str(path))
+
+
+def runs_in(data: bytes, file: str) -> tuple[Run, ...]:
+    """Return the runs that *data* holds, the content of *file*.
+
+    Raises:
+        RunFileError: as :func:`read_run_file`.
+
+    """
     try:
         with without_collector():
             return runs_of(parse(data))
     except RunFileError as error:
-        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+        raise RunFileError(f"{file} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
 
 
 def is_ours(path: Path) -> bool:

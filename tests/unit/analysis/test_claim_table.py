@@ -7,11 +7,12 @@ import dataclasses
 import pytest
 from studies import TARGET, made_noise, made_run, made_study
 
-from pytest_sdbatch.analysis.claim_table import claim_table, measured_on, recommendation
+from pytest_sdbatch.analysis.claim_table import claim_table, measured_on
 from pytest_sdbatch.analysis.claims import Claim, Key, Standing
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Part, Quality, RatePolicy, Study, TrainingRun, TunedRate
 from pytest_sdbatch.analysis.noise_scale import NoiseScale, NoiseSplit
+from pytest_sdbatch.analysis.recommendation import recommendation
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import figures_of
 from pytest_sdbatch.records import Reading
@@ -88,16 +89,6 @@ def test_untuned_rates_say_nothing_of_large_batches(policy: RatePolicy) -> None:
     assert claims["efficiently"].standing is Standing.SUPPORTED, "a rate changes no speed"
 
 
-def test_a_ramp_that_is_sooner_than_every_constant_is_recommended() -> None:
-    """It is held against the fastest constant size, paired by seed."""
-    study = made_study(ramp=2500.0)
-    claims = claim_table(study, figures_of(study))
-    advice = recommendation(study, figures_of(study), claims)
-
-    assert table(study)["raise both"].standing is Standing.SUPPORTED
-    assert any("ramp is sooner still" in reason for reason in advice.reasons)
-
-
 def test_a_ramp_is_said_to_beat_the_sizes_that_it_surely_beat() -> None:
     """Every one, or the best one where another is not told apart from it."""
     study = made_study(ramp=2500.0)
@@ -112,41 +103,6 @@ def test_a_ramp_is_said_to_beat_the_sizes_that_it_surely_beat() -> None:
     claim = table(dataclasses.replace(study, runs=rough))["raise both"]
     assert claim.standing is Standing.SUPPORTED
     assert claim.sentence == "The ramp reached the loss sooner than the best constant size, 64."
-
-
-def test_a_claim_is_known_by_its_key() -> None:
-    """In other words it is the same one: the recommendation does not read them, and machines need not."""
-    study = made_study(ramp=2500.0)
-    figures = figures_of(study)
-    reworded = tuple(dataclasses.replace(claim, claim="Said otherwise.") for claim in claim_table(study, figures))
-
-    assert any("ramp is sooner still" in reason for reason in recommendation(study, figures, reworded).reasons)
-    assert recommendation(study, figures, ()).reasons, "without any it is by the figures alone"
-
-
-def test_the_recommendation_is_a_size_that_was_measured() -> None:
-    """With its count, its rate and its reasons; a size at the end of those measured says to look beyond."""
-    study = made_study()
-    advice = recommendation(study, figures_of(study), claim_table(study, figures_of(study)))
-
-    assert advice.sentence == "train digits at batch size 64, count 23, learning rate 0.001"
-    assert "tuned elsewhere" in advice.reasons[-1]
-    ends = made_study(sizes=(64, 256))
-    reasons = recommendation(ends, figures_of(ends), claim_table(ends, figures_of(ends))).reasons
-    assert any("smallest size that was measured" in reason for reason in reasons)
-
-
-def test_nothing_is_recommended_where_nothing_reached_the_target() -> None:
-    """The best loss is told, and a target that can be reached."""
-    study = dataclasses.replace(made_study(), target=0.01)
-    figures = figures_of(study)
-    claims = claim_table(study, figures)
-    advice = recommendation(study, figures, claims)
-
-    assert advice.sentence.startswith("none")
-    assert "--target=0.205" in advice.reasons[0]
-    assert {claim.standing for claim in claims if "converge slowly" in claim.claim} == {Standing.CANNOT_TELL}
-    assert "lowest loss 0.195" in next(claim for claim in claims if "(in steps)" in claim.claim).figures[1]
 
 
 def test_a_study_of_nothing_but_a_table_has_every_row() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from configured import host_with
 from reported import run
+from stores import URL, Scripted, raising
 
 from pytest_sdbatch.bridges import baseline
 from pytest_sdbatch.errors import BaselineError
@@ -104,3 +105,96 @@ def test_outside_of_ci_the_tree_may_bring_its_baseline(
     assert list(baseline.own_words(host, "main")) == []
     monkeypatch.setenv("CI", "true")
     assert [word for name in ("a.json", "HEAD:main") for word in baseline.own_words(host, name)] == []
+
+
+IN_STORE = ("-o", f"sd_baselines={URL}")
+
+
+def test_a_baseline_in_a_store_is_that_of_its_object(
+    pytester: pytest.Pytester, scripted: type[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found before pytest begins, read once the device is known, called by the URL of what will never change."""
+    host = host_with(pytester, "--sd-baseline=main", *IN_STORE)
+    host.baselines.write(host.baseline_key("main"), [run()])
+    monkeypatch.setenv("CI", "true")
+
+    baseline.look_for(host)
+    (found,) = baseline.read(host, "main")
+
+    assert found.cases
+    assert found.file.rpartition("/")[0] == f"{URL}/{host.baseline_key('main').removesuffix('.json')}"
+    assert list(baseline.own_words(host, "main")) == []
+
+
+def test_under_ci_a_store_that_the_tree_names_is_said(
+    pytester: pytest.Pytester, scripted: type[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull request may name one of its author; one that the job names is nobody's to change."""
+    pytester.makeini(f"[pytest]\nsd_baselines = {URL}\n")
+    host, named = host_with(pytester), host_with(pytester, *IN_STORE)
+    monkeypatch.delenv("CI", raising=False)
+    assert list(baseline.own_words(host, "main")) == []
+    monkeypatch.setenv("CI", "true")
+
+    (word,) = baseline.own_words(host, "main")
+    assert word == f"where baselines lie comes from this tree; name it in the job: {' '.join(IN_STORE)}"
+    assert list(baseline.own_words(named, "main")) == []
+    assert list(baseline.own_words(host, "then.json")) == []
+
+
+def test_what_is_missing_in_a_store_is_recorded_into_it(pytester: pytest.Pytester, scripted: type[Scripted]) -> None:
+    """The command has the URL; beside it stand the names that are there."""
+    host = host_with(pytester, "--sd-baseline=mian", *IN_STORE)
+    host.baselines.write("main/other-device.json", [run()])
+
+    for refuse in (lambda: baseline.look_for(host), lambda: baseline.read(host, "mian")):
+        with pytest.raises(BaselineError) as caught:
+            refuse()
+        assert caught.value.why.startswith(f"{URL}/mian")
+        assert caught.value.why.endswith(" does not exist; stored for some device: main")
+        assert caught.value.fix.startswith("record one: sdbatch sweep --processes=5 --sd-save=mian -- ")
+        assert " ".join(IN_STORE) in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "fix"),
+    [
+        (
+            "origin/main:main",
+            f"--sd-baseline=origin/main:main: no commit has what lies at {URL}",
+            "write --sd-baseline=main",
+        ),
+        (":main", f"--sd-baseline=:main: no commit has what lies at {URL}", "write --sd-baseline=main"),
+        (
+            "s3://u:hunter2@b/main.json",
+            "--sd-baseline: a URL is no name of a baseline",
+            "say where baselines lie by -o",
+        ),
+    ],
+)
+def test_a_commit_or_a_url_does_not_name_what_a_store_has(
+    pytester: pytest.Pytester, scripted: type[Scripted], name: str, what: str, fix: str
+) -> None:
+    """A store is in no commit; and where baselines lie is one option, which one is meant another."""
+    host = host_with(pytester, f"--sd-baseline={name}", *IN_STORE)
+
+    for refuse in (lambda: baseline.look_for(host), lambda: baseline.read(host, name)):
+        with pytest.raises(BaselineError) as caught:
+            refuse()
+        assert caught.value.what == what
+        assert caught.value.fix.startswith(fix)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_store_that_refuses_is_an_error_of_the_baseline(pytester: pytest.Pytester, scripted: type[Scripted]) -> None:
+    """Exit status 12, whichever of the questions it does not answer."""
+    host = host_with(pytester, "--sd-baseline=main", *IN_STORE)
+    host.baselines.write(host.baseline_key("main"), [run()])
+    scripted.before = raising(PermissionError("Access Denied"))
+
+    for refuse, done in ((lambda: baseline.look_for(host), "listed"), (lambda: baseline.read(host, "main"), "read")):
+        with pytest.raises(BaselineError) as caught:
+            refuse()
+        assert caught.value.what.startswith(f"--sd-baseline=main: {URL}/main")
+        assert caught.value.what.endswith(f" may not be {done}")
+        assert caught.value.why == "the store refuses it: PermissionError: Access Denied"

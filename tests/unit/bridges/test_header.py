@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from configured import host_with
+from reported import run
+from stores import URL, Scripted, raising
 
-from pytest_sdbatch.bridges.header import _over_quota
+from pytest_sdbatch.bridges.header import _over_quota, recorded_seconds
 from pytest_sdbatch.records import Fact
 
 
@@ -36,3 +39,21 @@ def test_more_threads_than_there_is_time_for_are_said(facts: dict[str, Fact], sa
 def test_else_nothing_is_said_of_a_quota(facts: dict[str, Fact]) -> None:
     """Without a quota, where it is enough, and where one thread is all there can be."""
     assert list(_over_quota(facts)) == []
+
+
+def test_times_are_those_of_this_device_wherever_baselines_lie(
+    pytester: pytest.Pytester, scripted: type[Scripted]
+) -> None:
+    """Of every name, from a store too; where that does not answer there are none, and a note says why."""
+    host = host_with(pytester, "-o", f"sd_baselines={URL}")
+    assert recorded_seconds(host) == {}
+    host.baselines.write("main/other-device.json", [run()])
+    assert recorded_seconds(host) == {}
+    host.baselines.write(host.baseline_key("main"), [run()])
+    assert recorded_seconds(host)
+    assert host.notes == []
+
+    scripted.before = raising(ConnectionError("no route"))
+    assert recorded_seconds(host) == {}
+    (note,) = host.notes
+    assert note.startswith(f"not used for times: {URL}")

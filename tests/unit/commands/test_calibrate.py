@@ -1,4 +1,7 @@
-"""``sdbatch calibrate`` as a user runs it: real processes on a device with a virtual clock, and bad luck."""
+"""``sdbatch calibrate`` as a user runs it: real processes on a device with a virtual clock, and bad luck.
+
+Its commands stand in docs/how-to/compare-runs.md.
+"""
 
 from __future__ import annotations
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from configured import items_with
 
-from pytest_sdbatch.bridges.pytest_items import full_name_of
+from pytest_sdbatch.bridges.pytest_items import case_of_item, full_name_of
 from pytest_sdbatch.commands.hand_in import HandIn
 from pytest_sdbatch.host import HAND_IN, host_of
 
@@ -68,3 +70,17 @@ def test_where_the_run_goes_is_known_before_options_are_read(pytester: pytest.Py
     HandIn(Path("run.json")).pytest_cmdline_main(config)
 
     assert config.stash[HAND_IN] == Path("run.json")
+
+
+def test_a_place_that_cannot_be_opened_is_told_before_anything_is_measured(pytester: pytest.Pytester) -> None:
+    """It is opened here first: an error of the option ends the process as one of the files does."""
+    (item,) = items_with(pytester, "--sd-batch-sizes=1", "-o", "sd_baselines=s4://bucket")
+    case, session = case_of_item(item, host_of(item.config)), SimpleNamespace(config=item.config)
+    assert case is not None
+    host_of(item.config).grid = [case]
+    told: Any = session
+
+    with pytest.raises(
+        pytest.UsageError, match="--sd-save=main: -o sd_baselines=s4://bucket: fsspec knows no protocol"
+    ):
+        HandIn(Path("run.json"), baseline="main").pytest_collection_finish(told)

@@ -38,6 +38,32 @@ def test_it(sd_benchmark, fake_device):
     Path("again").touch()
     assert again
 """
+# Takes, in its first process, the place where the baseline was to be.
+TAKES = """
+from pathlib import Path
+
+def test_it(sd_benchmark, fake_device):
+    sd_benchmark(fake_device.generate)
+    Path("benchmarks/baselines").mkdir(parents=True, exist_ok=True)
+    Path("benchmarks/baselines/main").touch()
+"""
+# Waits to be stopped when a run is written to it.
+SLOW = """
+import time
+from pathlib import Path
+import fsspec
+import fsspec.implementations.memory
+
+class Slow(fsspec.implementations.memory.MemoryFileSystem):
+    protocol = "slow"
+
+    def pipe_file(self, path, value, **options):
+        if not path.endswith("/may-write"):
+            Path("waiting").touch()
+            time.sleep(60)
+
+fsspec.register_implementation("slow", Slow)
+"""
 PLAIN = ("-p", "no:randomly", "-p", "no:cacheprovider")
 
 
@@ -149,6 +175,41 @@ def test_a_baseline_that_is_there_is_refused_before_the_first_process_measures(p
     assert "process 2 of 2" not in done.stdout
     assert "[1/1]" not in done.stdout
     assert left_over() == []
+
+
+@pytest.mark.slow
+def test_only_the_first_process_is_refused_for_the_baseline(project: Path) -> None:
+    """Behind it there are runs to lose: they are all measured, and kept where they cannot be written."""
+    (project / "test_it.py").write_text(TAKES)
+
+    done = sweep(project, "--processes=2", *PLAIN, "--sd-save=main", "--", "test_it.py", "--sd-batch-sizes=1")
+
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "benchmarks/baselines/main" in done.stderr
+    (kept,) = [line for line in done.stderr.splitlines() if line.startswith("kept: ")]
+    assert [len(read_run_file(Path(word))) for word in kept.split()[1:]] == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the console tells all its processes")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_runs_are_kept_where_it_is_stopped_while_it_writes(project: Path, number: signal.Signals) -> None:
+    """They took hours, and a store may take its time: the end says where they are."""
+    (project / "conftest.py").write_text(conftest(before=SLOW))
+    words = ("--processes=1", *PLAIN, "-o", "sd_baselines=slow://bucket", "--sd-save=main", "--", "--sd-batch-sizes=1")
+    process = subprocess.Popen(
+        [*COMMAND, *words], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(project / "waiting", process)
+
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130, said
+    assert "ERROR: stopped before all was written" in said
+    assert "Traceback" not in said
+    (kept,) = [line.removeprefix("kept: ") for line in said.splitlines() if line.startswith("kept: ")]
+    assert not read_run_file(Path(kept))[0].interrupted
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from stores import scripted, store  # noqa: F401 - fixtures
 
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Outcome, Reading, Record, Round, Run

@@ -162,9 +162,23 @@ def test_another_schema_is_refused(tmp_path: Path, run: Run, entries: list[Entry
 def test_there_is_no_file_before_a_case_has_ended(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
     """A run that is stopped at once does not take the place of the one before it, whose cases can be gone on with."""
     journal = Journal(tmp_path / ".sdbatch", run, kept=entries[:2])
-    journal.close(whole=True)
+    journal.close(whole=False)
+    Journal(tmp_path / ".sdbatch", run).close(whole=True)
 
     assert not (tmp_path / ".sdbatch").exists()
+
+
+def test_a_run_that_had_nothing_left_to_do_ends_the_one_before_it(
+    tmp_path: Path, run: Run, entries: list[Entry]
+) -> None:
+    """All its cases were taken over: else the same run would be taken over for ever."""
+    journal = Journal(tmp_path, run, kept=entries)
+    journal.close(whole=True)
+
+    stored = read_journal(journal.path)
+    assert stored is not None
+    assert stored.whole
+    assert list(stored.entries) == entries
 
 
 def test_what_was_taken_over_is_there_with_the_first_case(tmp_path: Path, run: Run, entries: list[Entry]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment
-from pytest_sdbatch.storage.names import baseline_path, safe_file_name
+from pytest_sdbatch.storage.names import baseline_key, device_file, safe_file_name
 
 AWKWARD = [
     "", ".", "..", "../../etc/passwd", "a/b", "a\\b", "C:x", "[x]", "<b>", "a b", "a\x00b", "a\nb", "a.", ".a", "%",
@@ -53,28 +53,26 @@ def environment(**must_match: str | int) -> Environment:
 
 
 def test_a_baseline_lies_by_name_and_device() -> None:
-    """`<folder>/<name>/<device>-<uuid8>.json`; what must match decides the eight digits, its order does not."""
+    """`<name>/<device>-<uuid8>.json`; what must match decides the eight digits, its order does not."""
     here = environment(device_name="NVIDIA H100 80GB HBM3 / x", power_limit=700)
-    path = baseline_path(Path("b"), "main", here)
+    key = baseline_key("main", here)
 
-    assert re.fullmatch(r"nvidia-h100-80gb-hbm3-x-[0-9a-f]{8}\.json", path.name)
-    assert path.parent == Path("b/main")
-    assert path == baseline_path(
-        Path("b"), "main", environment(power_limit=700, device_name="NVIDIA H100 80GB HBM3 / x")
-    )
+    assert re.fullmatch(r"main/nvidia-h100-80gb-hbm3-x-[0-9a-f]{8}\.json", key)
+    assert key == f"main/{device_file(here)}"
+    assert key == baseline_key("main", environment(power_limit=700, device_name="NVIDIA H100 80GB HBM3 / x"))
     other = environment(device_name="NVIDIA H100 80GB HBM3 / x", power_limit=500)
-    assert path != baseline_path(Path("b"), "main", other)
+    assert key != baseline_key("main", other)
 
 
 def test_a_device_without_a_name_has_a_file_too() -> None:
     """Unknown devices are called device."""
-    assert baseline_path(Path("b"), "main", environment()).name.startswith("device-")
+    assert baseline_key("main", environment()).startswith("main/device-")
 
 
 @pytest.mark.parametrize("name", ["main", "v1.2", "pr-12_3", "x", "A" * 64])
 def test_plain_names_of_baselines_are_taken(name: str) -> None:
     """Letters, digits, dots, dashes."""
-    assert baseline_path(Path("b"), name, environment()).parent.name == name
+    assert baseline_key(name, environment()).partition("/")[0] == name
 
 
 @pytest.mark.parametrize(
@@ -85,4 +83,4 @@ def test_plain_names_of_baselines_are_taken(name: str) -> None:
 def test_names_that_could_leave_the_folder_are_refused(name: str) -> None:
     """A name of a baseline is one plain folder name on every system."""
     with pytest.raises(RunFileError, match="is no name for a stored run"):
-        baseline_path(Path("b"), name, environment())
+        baseline_key(name, environment())

@@ -19,7 +19,8 @@ from pytest_sdbatch.errors import CannotRun, OptionError
 from pytest_sdbatch.report.study import render_study, study_data
 from pytest_sdbatch.training import quality, rates
 from pytest_sdbatch.training.datasets import LearningData, parts_of, split_data
-from pytest_sdbatch.training.study import NoisePart, StudyPlan, StudyRunner
+from pytest_sdbatch.training.study import NoisePart, StudyRunner
+from pytest_sdbatch.training.study_plan import StudyPlan
 from pytest_sdbatch.training.task import DenoisingTask
 
 
@@ -145,8 +146,10 @@ def test_a_run_that_finds_the_target_is_a_trial_of_its_rate_too(
     names = [run.name for run in study.runs]
     assert len(names) == len(set(names))
     assert names[0].startswith("tuning-all-b4-")
-    made_runs = [line.partition(":")[0] for line in told if ", held-out loss " in line]
+    made_runs = [line.partition(":")[0].split()[-1] for line in told if ", held-out loss " in line]
     assert sorted(made_runs) == sorted(names), "each is told once"
+    compared = [run for run in study.runs if run.part is not Part.TUNING]
+    assert told[-1].startswith(f"[{len(compared)}/{len(compared)}] "), "what finds rates and a target is not counted"
 
 
 def test_a_study_whose_runs_diverge_ends_and_says_so(blobs: LearningData) -> None:

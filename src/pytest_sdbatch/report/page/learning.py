@@ -48,8 +48,7 @@ def batch_count(study: Study) -> Section:
     whole = of_size(study.of(Part.TABLE), size)
     blocks: tuple[Block, ...] = ()
     if short and whole:
-        images = study.data.train_images
-        full, few = -(-images // size), short[0].batch_count or 0
+        full, few = study.data.batches_of(size), short[0].batch_count or 0
 
         def epochs(found: Evaluation) -> float:
             return found.steps / (full if found.batch_count is None else found.batch_count)

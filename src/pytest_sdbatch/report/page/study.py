@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.claim_table import Recommendation, claim_table, measured_on, recommendation
+from pytest_sdbatch.analysis.claim_table import claim_table
 from pytest_sdbatch.analysis.claims import Claim, Standing
 from pytest_sdbatch.analysis.learning_runs import Study
+from pytest_sdbatch.analysis.recommendation import Recommendation, recommendation
 from pytest_sdbatch.analysis.study_figures import Figures, figures_of
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page import laws, learning
 from pytest_sdbatch.report.page.document import document
 from pytest_sdbatch.report.page.markup import Section, bullets, details, heading, paragraph, table, tagged
-from pytest_sdbatch.report.study import about, legend, size_cells, size_columns
+from pytest_sdbatch.report.study import about, behind, legend, size_cells, size_columns
 
 _MOST = 200  # rows or sentences of a part: beyond it nobody reads
 _TAGS = {Standing.SUPPORTED: "good", Standing.NOT_SUPPORTED: "differs", Standing.CANNOT_TELL: ""}
@@ -96,7 +97,7 @@ def _claims(claims: Sequence[Claim], study: Study) -> Section:
     return Section(
         id="claims",
         title="What is said of it, and what was measured",
-        lead=f"Measured on {measured_on(study)}.",
+        lead=" ".join(behind(study)),
         content="".join(parts),
     )
 
