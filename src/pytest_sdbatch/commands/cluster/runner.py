@@ -84,6 +84,7 @@ class Runner:
         self._pace = pace
         self._at_work: dict[int, Group] = {}  # by the number of the task
         self._attempts: dict[Group, list[_Attempt]] = {group: [] for group in groups}
+        self._failed_on: dict[Group, set[str]] = {group: set() for group in groups}
         self._begun_s: dict[int, float] = {}
         self._ended: list[tuple[float, float]] = []  # weight and seconds of each group that came whole
         self._said_s = time.monotonic()
@@ -112,7 +113,9 @@ class Runner:
                 self._look()
 
     def _submit(self, group: Group) -> None:
-        self._at_work[self._cluster.submit(self._task_of(group))] = group
+        # A node that fails at once is the free one, and would get each group until that is given up.
+        number = self._cluster.submit(self._task_of(group), avoid=self._failed_on[group])
+        self._at_work[number] = group
 
     def _take(self, ended: Ended) -> None:
         group = self._at_work.pop(ended.number)
@@ -128,6 +131,7 @@ class Runner:
             self._settle(group, attempt.run, ended)
             return
         self.failures += 1
+        self._failed_on[group].add(ended.node)
         if len(attempts) < ATTEMPTS:
             self._submit(group)
             self._tell(f"{group.title}: {attempt.problem}; runs again (failure {len(attempts)} of {ATTEMPTS})")

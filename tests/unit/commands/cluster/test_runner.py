@@ -85,6 +85,20 @@ def test_a_group_whose_node_dies_runs_again_elsewhere(tmp_path: Path) -> None:
     assert sweep.said[-1].endswith("on b in 2.00 s; 1 failure")
 
 
+def test_a_node_that_fails_at_once_does_not_eat_the_sweep(tmp_path: Path) -> None:
+    """It is always free, and gets each group first; none of them is handed to it again."""
+    sweep = Sweep(tmp_path)
+
+    def work(task: Task, name: str) -> Result:
+        return result(status=1, said="No space left on device") if name == "a" else sweep.bench(task, name)
+
+    sweep.cluster.work = work
+    sweep.runner.run()
+
+    assert sweep.outcomes() == ALL_OK
+    assert sweep.runner.failures == 2
+
+
 def test_a_group_that_fails_three_times_is_an_outcome(tmp_path: Path) -> None:
     """Its cases crashed, with the reason; the other group is measured."""
     sweep = Sweep(tmp_path)
