@@ -82,6 +82,7 @@ class Runner:
         self._kept = kept
         self._say = say
         self._pace = pace
+        self._open = dict.fromkeys(groups)  # that have no outcome yet
         self._at_work: dict[int, Group] = {}  # by the number of the task
         self._attempts: dict[Group, list[_Attempt]] = {group: [] for group in groups}
         self._failed_on: dict[Group, set[str]] = {group: set() for group in groups}
@@ -93,7 +94,7 @@ class Runner:
     @property
     def left(self) -> int:
         """Cases that have no outcome yet."""
-        return sum(len(group.names) for group in self._at_work.values())
+        return sum(len(group.names) for group in self._open)
 
     def run(self) -> None:
         """Measure all groups.
@@ -181,9 +182,13 @@ class Runner:
         return replace(base, records=(*base.records, *lost), interrupted=False)
 
     def _settle(self, group: Group, run: Run, ended: Ended) -> None:
-        self._kept.add(run, said="" if ended.result is None else ended.result.said)
+        try:
+            self._kept.add(run, said="" if ended.result is None else ended.result.said)
+        except RunFileError as error:  # the disk is full, say: what others measure is worth waiting for
+            self._tell(f"{group.title}: kept in memory alone: {error.line}")
         self.runs.append(run)
-        done = len(self._groups) - len(self._at_work)
+        del self._open[group]
+        done = len(self._groups) - len(self._open)
         where = f" on {ended.node}" if ended.node else ""
         took = "" if ended.result is None else f" in {units.duration(ended.result.seconds)}"
         bad = sum(record.test_outcome == "failed" for record in run.records)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import pytest
 from clusters import Bench, FakeCluster, grid, result
 from configured import host_with
 
-from pytest_sdbatch.commands.cluster import handshake
+from pytest_sdbatch.commands.cluster import handshake, ray_cluster
 from pytest_sdbatch.commands.cluster.asked import ask
 from pytest_sdbatch.commands.cluster.errors import ClusterError
-from pytest_sdbatch.commands.cluster.job import measure
+from pytest_sdbatch.commands.cluster.job import _measured, measure
 from pytest_sdbatch.commands.cluster.machines import Facts, Result, Task
 from pytest_sdbatch.commands.cluster.results import Results
 from pytest_sdbatch.commands.cluster.runner import Pace
@@ -70,7 +71,7 @@ def test_a_node_collects_and_all_measure(sweep: Sweep) -> None:
     assert said[0] == "2 places: a (GPU), b (GPU)"
     assert "2 groups, the longest first" in said
     assert any(line.startswith("cuda:0 (NVIDIA H100 80GB HBM3)") for line in said)
-    assert len(results.runs) == 2
+    assert [run.environment.shown["commit"] for run in results.runs] == ["feed", "feed"]
 
 
 def test_places_without_a_group_are_told(sweep: Sweep) -> None:
@@ -152,16 +153,16 @@ def test_what_came_before_it_was_stopped_is_kept_and_gone_on_with(sweep: Sweep, 
     assert [task.names and len(task.names) for task in cluster.submitted] == [None, 2]
     assert any(line.startswith("resuming the sweep of ") and line.endswith(": 2 cases kept") for line in said)
     assert {run.id for run in stopped.runs} < {run.id for run in results.runs}
+    assert "there are changes that are not committed: the kept cases may have run other code" in said
     assert set(results.kept_from) == {one.key for one in stopped.runs[0].records}
     assert results.left == 0
+    results.kept.end(whole=True)
     assert "nothing to resume: the last sweep of these tests ended whole" in sweep("--sd-resume")[1]
 
 
 def test_a_resumed_sweep_in_which_nothing_is_left_measures_nothing(sweep: Sweep, bench: Bench) -> None:
-    """It was stopped behind its last group."""
-    sweep(work=stops(bench, 2))
-    (folder,) = Path(".sdbatch").glob("sweep-*")
-    (folder / "whole").unlink()
+    """Its files could not be written."""
+    sweep()
 
     results, said, cluster = sweep("--sd-resume")
 
@@ -185,3 +186,20 @@ def test_where_no_node_is_left_what_came_is_kept(sweep: Sweep, capsys: pytest.Ca
 
     assert (results.left, results.stopped, len(results.runs)) == (2, False, 1)
     assert "ERROR: no node is left" in capsys.readouterr().err
+
+
+def test_who_does_not_wait_for_what_is_at_work_to_end_loses_nothing(
+    pytester: pytest.Pytester, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C, while the tasks of the cluster are taken back."""
+
+    @contextmanager
+    def connected(*_: object, **__: object) -> Iterator[FakeCluster]:
+        yield FakeCluster("a", work=stops(bench, 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ray_cluster, "connected", connected)
+
+    results = _measured("ray", ["benchmarks/"], ask(host_with(pytester)))
+
+    assert (results.stopped, results.left, len(results.runs)) == (True, 2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -176,6 +177,40 @@ def test_a_node_that_came_later_with_another_version_is_not_believed(tmp_path: P
 
     assert set(sweep.outcomes().values()) == {Outcome.CRASHED}
     assert sweep.said[0].endswith("a has diffusers 0.1, planned with 0.42.1; runs again (failure 1 of 3)")
+
+
+def test_a_run_that_cannot_be_kept_on_the_disk_is_not_lost(tmp_path: Path) -> None:
+    """Full, or gone: it is said, and the sweep goes on with what it has in memory."""
+    sweep = Sweep(tmp_path)
+    (kept,) = (tmp_path / ".sdbatch").glob("sweep-*")
+    shutil.rmtree(kept)
+
+    sweep.runner.run()
+
+    assert sweep.outcomes() == ALL_OK
+    assert sum("kept in memory alone: " in line for line in sweep.said) == 2
+
+
+def test_a_group_is_left_until_its_run_is_there(tmp_path: Path) -> None:
+    """Where Ctrl-C comes between the end of its task and that it has no outcome."""
+
+    def work(task: Task, name: str) -> Result:
+        return result(run=sweep.bench(task, name).run, said=Stops("1 passed"))
+
+    sweep = Sweep(tmp_path)
+    sweep.cluster.work = work
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep.runner.run()
+
+    assert sweep.runner.left == 4
+
+
+class Stops(str):
+    """Text of a process; whoever writes it down is interrupted."""
+
+    def __format__(self, spec: str) -> str:
+        raise KeyboardInterrupt
 
 
 def test_a_failed_test_is_a_result_and_the_exit_status(tmp_path: Path) -> None:
