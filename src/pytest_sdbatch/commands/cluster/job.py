@@ -22,7 +22,7 @@ from pytest_sdbatch.commands.cluster.asked import Asked, ask, check_files
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.groups import Group, groups_of
 from pytest_sdbatch.commands.cluster.kept import Kept, check_same, earlier, may_differ, settled
-from pytest_sdbatch.commands.cluster.machines import Cluster, Ended, Node, Task
+from pytest_sdbatch.commands.cluster.machines import CPU, Cluster, Ended, Node, Task
 from pytest_sdbatch.commands.cluster.results import Results, show
 from pytest_sdbatch.commands.cluster.runner import SILENCE_S, USUAL, Pace, Runner
 from pytest_sdbatch.commands.cluster.shipping import pack
@@ -119,6 +119,9 @@ def measure(
 
     """
     nodes = cluster.nodes()
+    if asked.device == "auto" and all(node.kind != CPU for node in nodes):
+        # A node whose torch does not find its GPU would measure on its CPU, for hours.
+        arguments = [*arguments, "--sd-device=cuda"]
     task = Task(arguments=tuple(arguments), names=None, folder=asked.folder, variables=_variables(os.environ))
     plan = _planned(cluster, nodes, task, say, look_s=pace.look_s)
     from_here = read_repository(Path.cwd()) if repository is None else repository

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+CPU = "CPU"  # what a group gets on a node without a GPU
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_sdbatch import units
 from pytest_sdbatch.commands.cluster import on_node
 from pytest_sdbatch.commands.cluster.errors import ClusterError
-from pytest_sdbatch.commands.cluster.machines import Ended, Facts, Node, Result, Task
+from pytest_sdbatch.commands.cluster.machines import CPU, Ended, Facts, Node, Result, Task
 from pytest_sdbatch.errors import OptionError
 
 RESOURCE = "sdbatch"  # of a node without a GPU that runs groups, one for each it runs at once
@@ -247,7 +247,7 @@ class RayCluster:
             places = int(resources.get(self._resource, 0))
             if node["Alive"] and places:
                 kinds = [name.removeprefix(_KIND) for name in resources if name.startswith(_KIND)]
-                kind = (kinds or [_GPU])[0] if self._resource == _GPU else "CPU"
+                kind = (kinds or [_GPU])[0] if self._resource == _GPU else CPU
                 found.append(Node(key=node["NodeID"], name=self._name(node), places=places, kind=kind))
         self._known = tuple(sorted(found, key=lambda node: node.name))
         return self._known

@@ -17,7 +17,7 @@ from pytest_sdbatch.commands.cluster.kept import Kept, code_of
 from pytest_sdbatch.commands.cluster.machines import Cluster, Ended, Result, Task
 from pytest_sdbatch.commands.cluster.progress import Running, State
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.records import Record, Run, full_name
+from pytest_sdbatch.records import Outcome, Record, Run, full_name
 from pytest_sdbatch.session import run_id
 
 ATTEMPTS = 3
@@ -40,7 +40,7 @@ class _Attempt:
     """What came of a group once."""
 
     run: Run | None  # None: nothing
-    problem: str  # empty: every case came
+    problem: str = ""  # empty: every case has its outcome
 
 
 class Runner:
@@ -157,7 +157,9 @@ class Runner:
             key, planned, found = moved[0]
             return _Attempt(run=None, problem=f"{ended.node or 'a node'} has {key} {found}, planned with {planned}")
         if result.run is not None and not lost:
-            return _Attempt(run=run, problem="")
+            return _Attempt(run=run)
+        if run is not None and any(record.outcome is Outcome.TIMEOUT for record in run.records):
+            return _Attempt(run=self._filled(run, group, "its process ended with a case that did not end in time"))
         said = next((line for line in reversed(result.said.splitlines()) if line.strip()), "it printed nothing")
         what = f"{units.count(lost, 'case')} of {len(group.names)} did not come" if lost else "it died at its end"
         where = f" on {ended.node}" if ended.node else ""
@@ -176,10 +178,13 @@ class Runner:
         if base is None:
             now = datetime.now(UTC)
             base = replace(self._plan, id=run_id(now), started_at=now.isoformat(timespec="seconds"), records=())
-        there = {full_name(record.test, record.case) for record in base.records}
-        reason = f"its group failed {len(attempts)} times: {attempts[-1].problem}"
+        return self._filled(base, group, f"its group failed {len(attempts)} times: {attempts[-1].problem}")
+
+    def _filled(self, run: Run, group: Group, reason: str) -> Run:
+        """Return *run* with the cases of *group* that did not come: they crashed, for this *reason*."""
+        there = {full_name(record.test, record.case) for record in run.records}
         lost = [replace(self._planned[name], reason=reason) for name in group.names if name not in there]
-        return replace(base, records=(*base.records, *lost), interrupted=False)
+        return replace(run, records=(*run.records, *lost), interrupted=False)
 
     def _settle(self, group: Group, run: Run, ended: Ended) -> None:
         try:

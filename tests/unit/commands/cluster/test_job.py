@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from clusters import Bench, FakeCluster, grid, result
+from clusters import Bench, FakeCluster, grid, node, result
 from configured import host_with
 
 from pytest_sdbatch.commands.cluster import handshake, ray_cluster
@@ -64,7 +64,9 @@ def test_a_node_collects_and_all_measure(sweep: Sweep) -> None:
     """With the arguments that were typed, each group its own cases; the figures carry the commit that was sent."""
     results, said, cluster = sweep("--sd-batch-sizes=1,2")
 
-    assert [task.arguments for task in cluster.submitted] == [("benchmarks/", "--sd-batch-sizes=1,2")] * 3
+    assert [task.arguments for task in cluster.submitted] == [
+        ("benchmarks/", "--sd-batch-sizes=1,2", "--sd-device=cuda")
+    ] * 3
     assert [task.names is None for task in cluster.submitted] == [True, False, False]
     assert (results.left, results.stopped, results.status) == (0, False, 0)
     assert sorted(results.order.values()) == [0, 1, 2, 3]
@@ -72,6 +74,20 @@ def test_a_node_collects_and_all_measure(sweep: Sweep) -> None:
     assert "2 groups, the longest first" in said
     assert any(line.startswith("cuda:0 (NVIDIA H100 80GB HBM3)") for line in said)
     assert [run.environment.shown["commit"] for run in results.runs] == ["feed", "feed"]
+
+
+@pytest.mark.parametrize(("kind", "word", "added"), [("CPU", "auto", []), ("L4", "cpu", []), ("L4", "auto", ["cuda"])])
+def test_nodes_with_gpus_never_measure_on_their_cpus(
+    pytester: pytest.Pytester, bench: Bench, kind: str, word: str, added: list[str]
+) -> None:
+    """A torch without CUDA on one of them is an error there, unless CPUs are asked for."""
+    cluster = FakeCluster("a", work=bench)
+    cluster.alive = [node("a", kind=kind)]
+    words = [f"--sd-device={word}"]
+
+    measure(cluster, words, ask(host_with(pytester, *words)), say=Said().append, repository=HERE)
+
+    assert cluster.submitted[0].arguments[1:] == tuple(f"--sd-device={one}" for one in added)
 
 
 def test_places_without_a_group_are_told(sweep: Sweep) -> None:
@@ -199,6 +215,8 @@ def test_who_does_not_wait_for_what_is_at_work_to_end_loses_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ray_cluster, "connected", connected)
+    monkeypatch.setenv("HOME", "/nowhere")  # the project is no home
+    monkeypatch.setenv("USERPROFILE", "/nowhere")
 
     results = _measured("ray", ["benchmarks/"], ask(host_with(pytester)))
 

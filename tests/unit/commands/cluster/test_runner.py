@@ -137,6 +137,25 @@ def test_what_a_process_had_finished_when_it_died_is_not_lost(tmp_path: Path) ->
     assert sweep.outcomes() == {**ALL_OK, ("sdxl", 2): Outcome.CRASHED}
 
 
+def test_a_case_that_hangs_is_a_result(tmp_path: Path) -> None:
+    """It ends its process, as it would end the next; what was to follow crashed, and nothing is run again."""
+    sweep = Sweep(tmp_path)
+    hangs = replace(GRID[2], outcome=Outcome.TIMEOUT, rounds=(), test_outcome="failed")
+
+    def work(task: Task, name: str) -> Result:
+        if "sdxl" in str(task.names):
+            return result(status=1, journal=journal(tmp_path, sweep.bench, hangs))
+        return sweep.bench(task, name)
+
+    sweep.cluster.work = work
+    sweep.runner.run()
+
+    assert sweep.outcomes() == {**ALL_OK, ("sdxl", 1): Outcome.TIMEOUT, ("sdxl", 2): Outcome.CRASHED}
+    assert (sweep.runner.status, sweep.runner.failures, len(sweep.cluster.submitted)) == (1, 0, 2)
+    reasons = {one.reason for run in sweep.runner.runs for one in run.records if one.outcome is Outcome.CRASHED}
+    assert reasons == {"its process ended with a case that did not end in time"}
+
+
 def journal(folder: Path, bench: Bench, *records: Record) -> bytes:
     """Return the journal of a process that died behind *records*."""
     made = Journal(folder / "journals", replace(bench.plan, id=bench.new_id(), records=()))
