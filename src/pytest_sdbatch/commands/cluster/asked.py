@@ -113,6 +113,8 @@ def _refuse(host: Host) -> None:
         raise OptionError(
             f"-x, or --maxfail, with {ON}", why="groups are measured apart from each other", fix="leave it out"
         )
+    if config.getoption("usepdb", False) or config.getoption("trace", False):
+        raise OptionError(f"--pdb, or --trace, with {ON}", why="nobody sits at a node", fix="run it here")
     if host.only_check:
         raise OptionError(f"--benchmark-disable with {ON}", why="nothing would be measured", fix="run it here")
     device = (options.text("device") or "auto").strip().lower()

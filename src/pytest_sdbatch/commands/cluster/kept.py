@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +21,8 @@ from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.options import TABLE
 from pytest_sdbatch.records import Fact, Outcome, Record, Run
 from pytest_sdbatch.session import run_id
-from pytest_sdbatch.storage.exclusive import failure
-from pytest_sdbatch.storage.journal import FOLDER, Stored, make_folder, read_journal
+from pytest_sdbatch.storage.exclusive import failure, open_to_append
+from pytest_sdbatch.storage.journal import FOLDER, Stored, is_live, lock, make_folder, read_journal
 from pytest_sdbatch.storage.resume import check_same_options, is_settled
 from pytest_sdbatch.storage.run_file import read_run_file, runs_in, write_run
 
@@ -44,8 +45,9 @@ class Earlier:
 class Kept:
     """The files of one sweep, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, asked: int) -> None:
         self.folder = folder
+        self._asked: int | None = asked  # open, and locked, for as long as the sweep goes on
 
     @classmethod
     def begin(cls, root: Path, plan: Run, *, selection: str) -> Kept:
@@ -63,15 +65,18 @@ class Kept:
         parent = root / FOLDER
         try:
             make_folder(parent)
-            kept = cls(parent / f"{_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
-            kept.folder.mkdir()
-            (kept.folder / _ASKED).write_text(json.dumps({"selection": selection}), encoding="utf-8")
+            folder = parent / f"{_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+            folder.mkdir()
+            (folder / _ASKED).write_text(json.dumps({"selection": selection}), encoding="utf-8")
+            asked = open_to_append(folder / _ASKED)
         except OSError as error:
             raise ClusterError(f"{parent}: no files can be written there", why=str(error.strerror)) from None
-        write_run(kept.folder / _PLAN, [plan])
+        lock(asked)
+        write_run(folder / _PLAN, [plan])
         for old in sorted(parent.glob(f"{_PREFIX}*"))[:-_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
-        return kept
+            if not is_live(old / _ASKED):
+                shutil.rmtree(old, ignore_errors=True)
+        return cls(folder, asked)
 
     def add(self, run: Run, *, said: str = "") -> None:
         """Keep *run*, and beside it what its process *said* last.
@@ -119,24 +124,31 @@ class Kept:
         return replace(found.run, records=tuple(last.values()))
 
     def end(self, *, whole: bool) -> None:
-        """Say whether every group has its outcome: then there is nothing to go on with."""
+        """Say whether every group has its outcome: then nothing is to go on with. This process is done with it."""
         with contextlib.suppress(OSError):  # it is measured anew where nobody can say that it is whole
             (self.folder / "arrived").unlink(missing_ok=True)
             if whole:
                 (self.folder / _WHOLE).touch()
+        if self._asked is not None:
+            os.close(self._asked)
+            self._asked = None
 
 
 def earlier(root: Path, *, selection: str) -> Earlier | str:
     """Return the last sweep that was asked for the same tests, or in words why there is nothing to go on with.
 
     Raises:
-        RunFileError: for a file of it that cannot be believed.
+        RunFileError: for a file of it that cannot be believed, or a sweep that still goes on.
 
     """
     found = sorted((root / FOLDER).glob(f"{_PREFIX}*"), reverse=True)
     same = next((folder for folder in found if _selection(folder) == selection), None)
     if same is None:
         return "no sweep of these tests was begun here" if found else "no sweep was begun here"
+    if is_live(same / _ASKED):
+        raise RunFileError(
+            f"{same} cannot be resumed", why="its sweep has not ended", fix="wait for it, or leave --sd-resume out"
+        )
     if (same / _WHOLE).exists():
         return "the last sweep of these tests ended whole"
     (plan,) = read_run_file(same / _PLAN)

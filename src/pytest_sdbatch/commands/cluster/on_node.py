@@ -61,7 +61,8 @@ def _variables(task: Task) -> dict[str, str]:
 
     A cluster may put the folder of the project first where modules are looked for; pytest decides on that itself.
     """
-    variables = {**os.environ, **{name: text for name, text in task.variables.items() if text is not None}}
+    there = {name: text for name, text in os.environ.items() if name != "PYTHONBREAKPOINT"}  # a debugger of the cluster
+    variables = {**there, **{name: text for name, text in task.variables.items() if text is not None}}
     for name, text in task.variables.items():
         if text is None:
             variables.pop(name, None)

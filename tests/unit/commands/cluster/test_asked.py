@@ -36,6 +36,7 @@ def test_the_project_is_sent_and_pytest_called_where_it_was(
         (("--sd-baseline=main.json",), "--sd-baseline with --on"),
         (("-o", "sd_shard=1/2"), "-o sd_shard with --on"),
         (("-x",), "-x, or --maxfail, with --on"),
+        (("--pdb",), "--pdb, or --trace, with --on"),
         (("--benchmark-disable",), "--benchmark-disable with --on"),
         (("--sd-device=cuda:1",), "--sd-device=cuda:1 with --on"),
     ],

@@ -44,10 +44,27 @@ def test_a_sweep_that_ended_whole_is_not_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_the_last_five_are_kept(tmp_path: Path) -> None:
-    """Each has the runs of a whole cluster."""
-    folders = [Kept.begin(tmp_path, PLAN, selection="").folder for _ in range(7)]
+    """Each has the runs of a whole cluster; one that goes on is not removed."""
+    begun = [Kept.begin(tmp_path, PLAN, selection="") for _ in range(2)]
+    begun[1].end(whole=False)  # the first goes on
+    for _ in range(6):
+        begun.append(Kept.begin(tmp_path, PLAN, selection=""))
+        begun[-1].end(whole=False)
 
-    assert sorted((tmp_path / ".sdbatch").glob("sweep-*")) == folders[2:]
+    left = sorted((tmp_path / ".sdbatch").glob("sweep-*"))
+    assert left == [begun[0].folder, *(one.folder for one in begun[-5:])]
+
+
+def test_a_sweep_that_goes_on_is_not_gone_on_with(tmp_path: Path) -> None:
+    """By another process, which would measure what the first one does."""
+    kept = Kept.begin(tmp_path, PLAN, selection="")
+
+    with pytest.raises(RunFileError, match="cannot be resumed") as raised:
+        earlier(tmp_path, selection="")
+
+    assert raised.value.why == "its sweep has not ended"
+    kept.end(whole=False)
+    assert isinstance(earlier(tmp_path, selection=""), Earlier)
 
 
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:

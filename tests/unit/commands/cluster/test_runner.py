@@ -29,14 +29,14 @@ class Sweep:
         self.bench = Bench(folder / "files", *GRID)
         self.cluster = FakeCluster(*nodes, work=work or self.bench)
         self.said: list[str] = []
-        self.root = folder
+        self.kept = Kept.begin(folder, self.bench.plan, selection="")
         self.runner = Runner(
             self.cluster,
             groups_of(self.bench.plan.records, [1.0, 1.0, 3.0, 3.0], places=2),
             plan=self.bench.plan,
             task_of=lambda group: Task(arguments=(), names=group.names),
             mend=lambda run: run,
-            kept=Kept.begin(folder, self.bench.plan, selection=""),
+            kept=self.kept,
             say=self.said.append,
             pace=Pace(look_s=0.0, patience_s=0.0),
         )
@@ -62,6 +62,7 @@ def test_all_groups_are_measured_the_longest_first(tmp_path: Path) -> None:
         "[1/2] sdxl-random bf16: 2 cases on a in 2.00 s; 1 running: sd15-random bf16 on a; about 1 s left",
         "[2/2] sd15-random bf16: 2 cases on a in 2.00 s",
     ]
+    sweep.kept.end(whole=False)
     kept = earlier(tmp_path, selection="")
     assert not isinstance(kept, str)
     assert sorted(run.id for run in kept.runs) == sorted(run.id for run in sweep.runner.runs)
