@@ -34,9 +34,10 @@ from pytest_sdbatch.report.terminal import header_lines
 
 Say = Callable[[str], None]
 _PREFIX = "sdbatch: "
-# Of this process's variables those that say what is run, and how: a node knows nothing of them.
-_PASSED_ON = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "HF_HUB_OFFLINE")
-_THREADS = "OMP_NUM_THREADS"  # Ray sets it for its own processes; those that measure have the one of here, or none
+# Variables that say what is run, and how: processes on nodes have those of here, or none. A node may have been started
+# from a shell with others, and Ray sets the last one for its own processes.
+_OF_HERE = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "OMP_NUM_THREADS")
+_OFFLINE = "HF_HUB_OFFLINE"  # which a node may have for itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +76,13 @@ def sweep_on(where: str, arguments: Sequence[str]) -> int:
 
 def _measured(where: str, arguments: Sequence[str], asked: Asked) -> Results:
     results: Results | None = None
-    with tempfile.TemporaryDirectory(prefix="sdbatch-") as folder:
+    with stopped_by_signals(), tempfile.TemporaryDirectory(prefix="sdbatch-") as folder:
         sent = pack(asked.root, Path(folder) / "project.zip")
         _say(f"the project: {units.count(sent.files, 'file')}, {units.memory(sent.size_bytes)}")
         if sent.said:
             _say(sent.said)
         try:
-            with ray_cluster.connected(where, sent.path, device=asked.device) as cluster, stopped_by_signals():
+            with ray_cluster.connected(where, sent.path, device=asked.device) as cluster:
                 results = measure(cluster, arguments, asked, say=_say)
         except KeyboardInterrupt:  # by one who does not wait for what is at work to end: what came is there
             if results is None:
@@ -278,7 +279,8 @@ def _of_here(run: Run, repository: Repository) -> Run:
 
 def _variables(variables: Mapping[str, str]) -> dict[str, str | None]:
     """Return what the processes on nodes have of this one's *variables*."""
-    return {**{name: variables[name] for name in _PASSED_ON if name in variables}, _THREADS: variables.get(_THREADS)}
+    found = {name: variables.get(name) for name in _OF_HERE}
+    return {**found, _OFFLINE: variables[_OFFLINE]} if _OFFLINE in variables else found
 
 
 def _places(nodes: Sequence[Node]) -> int:

@@ -1,6 +1,6 @@
 """What a sweep on a cluster keeps on the disk: what was planned, and the run of each group as soon as it came.
 
-``.sdbatch/sweep-TIME/`` beside the journals, for ``--sd-resume``. The nodes keep nothing.
+``.sdbatch/sweep-TIME/`` beside the journals, for ``--sd-resume``. The nodes keep no result.
 """
 
 from __future__ import annotations

@@ -45,12 +45,13 @@ def _run(task: Task, files: Path) -> Result:
         finally:
             kill_group(process)
             process.communicate()
-    journals = sorted(child.journals_of(run_file).glob("*.jsonl"))
+    written = _content(run_file)
+    journals = [] if written is not None else sorted(child.journals_of(run_file).glob("*.jsonl"))  # a run is all of it
     return Result(
         status=status if status >= 0 else 128 - status,
         said=_last_lines(output),
         seconds=time.monotonic() - begun_s,
-        run=_content(run_file),
+        run=written,
         journal=journals[-1].read_bytes() if journals else None,
         plan=_content(child.plan_of(run_file)),
     )

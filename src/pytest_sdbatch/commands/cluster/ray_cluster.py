@@ -138,6 +138,8 @@ def _check_reachable(address: str, where: str) -> None:
 def _refusal(where: str, address: str, error: Exception) -> ClusterError:
     """Return *error* of connecting in words."""
     told = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if type(error).__name__ == "RuntimeEnvSetupError":  # of Ray, which may be missing here
+        return ClusterError(f"--on={where}: the project could not be sent to the cluster", why=told)
     if "ersion mismatch" in told:
         return ClusterError(
             f"--on={where}: this Python or Ray is another one than the cluster's",
@@ -151,17 +153,23 @@ def _refusal(where: str, address: str, error: Exception) -> ClusterError:
     )
 
 
-class _Board:
-    """Where tasks say on which node they have begun: Ray tells it to nobody else without its dashboard."""
+def _board() -> type:
+    """Return where tasks say on which node they have begun: Ray tells it to nobody else without its dashboard.
 
-    def __init__(self) -> None:
-        self._begun: dict[int, str] = {}
+    Not a class of this module: on the node where it lies that may be missing, or another.
+    """
 
-    def begin(self, number: int, node: str) -> None:
-        self._begun[number] = node
+    class Board:
+        def __init__(self) -> None:
+            self._begun: dict[int, str] = {}
 
-    def begun(self) -> dict[int, str]:
-        return self._begun
+        def begin(self, number: int, node: str) -> None:
+            self._begun[number] = node
+
+        def begun(self) -> dict[int, str]:
+            return self._begun
+
+    return Board
 
 
 def _run(task: Task, number: int, board: Any) -> Result:
@@ -173,7 +181,7 @@ def _run(task: Task, number: int, board: Any) -> Result:
 
 
 def _probe() -> Callable[[Sequence[str], str, Sequence[str]], dict[str, Any]]:
-    """Return what asks a node of itself. Not a function of this module: on a node that may be missing, or another."""
+    """Return what asks a node of itself. No function of this module, for the reason that :func:`_board` has."""
 
     def probe(packages: Sequence[str], folder: str, paths: Sequence[str]) -> dict[str, Any]:
         import platform
@@ -212,9 +220,10 @@ class RayCluster:
         self._submitted = 0
         self._pending: dict[int, Any] = {}  # references by number
         here = self._on(ray.get_runtime_context().get_node_id(), soft=True)
-        self._board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._board = ray.remote(_board()).options(num_cpus=0, scheduling_strategy=here).remote()
         taken = {"num_gpus": 1} if self._resource == _GPU else {"resources": {RESOURCE: 1}}
-        self._remote = ray.remote(_run).options(num_cpus=0, max_retries=0, **taken)
+        self._run = ray.remote(_run)
+        self._options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0, **taken}
 
     def _resource_for(self, device: str) -> str:
         """Return which resource a group takes.
@@ -287,11 +296,12 @@ class RayCluster:
         self._submitted += 1
         nodes = self.nodes()
         others = [node for node in nodes if node.name not in avoid]
-        remote = self._remote
+        options = self._options
         if 0 < len(others) < len(nodes):  # it waits there until it is its turn, and goes elsewhere if that node dies
             chosen = others[self._submitted % len(others)]
-            remote = remote.options(scheduling_strategy=self._on(chosen.key, soft=True))
+            options = {**options, "scheduling_strategy": self._on(chosen.key, soft=True)}
         with _answering(self._lost):
+            remote = self._run.options(**options)
             self._pending[self._submitted] = remote.remote(task, self._submitted, self._board)
         return self._submitted
 

@@ -149,7 +149,7 @@ class Runner:
         try:
             run = self._run_of(result)
         except RunFileError as error:
-            return _Attempt(run=None, problem=f"what came from {ended.node} is damaged: {error.line}")
+            return _Attempt(run=None, problem=f"what came from {ended.node or 'a node'} is damaged: {error.line}")
         there = set() if run is None else {full_name(record.test, record.case) for record in run.records}
         lost = sum(name not in there for name in group.names)
         moved = [] if run is None else list(differing(code_of(self._plan), code_of(run)))

@@ -91,6 +91,18 @@ def test_nodes_with_gpus_never_measure_on_their_cpus(
     assert cluster.submitted[0].arguments[1:] == tuple(f"--sd-device={one}" for one in added)
 
 
+def test_a_node_has_the_variables_of_the_caller_or_none(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been started from a shell with options of its own."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+    variables = sweep()[2].submitted[0].variables
+
+    assert (variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"], variables["PYTEST_ADDOPTS"]) == ("", None)
+    assert "HF_HUB_OFFLINE" not in variables
+
+
 def test_places_without_a_group_are_told(sweep: Sweep) -> None:
     """A curve is not parted for them."""
     assert "2 groups, the longest first; 1 place idle: no curve over batch size is parted" in sweep(nodes="abc")[1]

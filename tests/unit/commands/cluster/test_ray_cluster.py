@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,14 @@ from real_processes import call
 
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.machines import Task
-from pytest_sdbatch.commands.cluster.ray_cluster import RayCluster, _check_reachable, _first_line, _refusal
+from pytest_sdbatch.commands.cluster.ray_cluster import (
+    RayCluster,
+    _board,
+    _check_reachable,
+    _first_line,
+    _probe,
+    _refusal,
+)
 
 WITHOUT = "import sys; sys.modules[{module!r}] = None; from pytest_sdbatch.cli import main; sys.exit(main())"
 
@@ -60,6 +68,29 @@ def test_a_cluster_of_another_python_is_told_as_one() -> None:
     assert error.why == "Version mismatch: The cluster was started with:; Ray: 2.61.0"
 
 
+def test_a_project_that_did_not_arrive_is_told_as_that() -> None:
+    """There is a cluster."""
+    exceptions = pytest.importorskip("ray.exceptions", reason="the error is one of its classes")
+
+    error = _refusal("ray", "auto", exceptions.RuntimeEnvSetupError("no room"))
+
+    assert error.what == "--on=ray: the project could not be sent to the cluster"
+    assert "no room" in error.why
+
+
+@pytest.mark.parametrize("made", [_board, _probe])
+def test_what_runs_on_a_node_before_it_was_looked_at_travels_whole(tmp_path: Path, made: Callable[[], object]) -> None:
+    """That node may lack this package."""
+    cloudpickle = pytest.importorskip("ray.cloudpickle", reason="it packs what a node runs")
+    (tmp_path / "packed").write_bytes(cloudpickle.dumps(made()))
+    code = (
+        "import sys; sys.modules['pytest_sdbatch'] = None; from pathlib import Path; "
+        "import ray.cloudpickle; ray.cloudpickle.loads(Path('packed').read_bytes())"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("address", "what"),
     [("auto", "--on=ray: no cluster to connect to"), ("h:6379", "--on=ray: no cluster to connect to at h:6379")],
@@ -102,6 +133,11 @@ class Ray:
     def __getattr__(self, name: str) -> Any:
         """Be whatever is handed to Ray: it takes all, and gives itself."""
         return lambda *_, **options: self.tasks.append(options) or self
+
+    def options(self, **options: Any) -> SimpleNamespace:
+        """Return what can be called, and nothing else."""
+        self.tasks.append(options)
+        return SimpleNamespace(remote=lambda *_: self)
 
     @property
     def begun(self) -> Ray:
