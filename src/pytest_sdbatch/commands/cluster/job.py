@@ -71,7 +71,8 @@ def sweep_on(where: str, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("sdbatch: stopped before a group was measured", file=sys.stderr)
         return int(pytest.ExitCode.INTERRUPTED)
-    return show(results, reader.asked)
+    with stopped_by_signals():
+        return show(results, reader.asked)
 
 
 def _measured(where: str, arguments: Sequence[str], asked: Asked) -> Results:
@@ -81,6 +82,8 @@ def _measured(where: str, arguments: Sequence[str], asked: Asked) -> Results:
         _say(f"the project: {units.count(sent.files, 'file')}, {units.memory(sent.size_bytes)}")
         if sent.said:
             _say(sent.said)
+        if asked.stays:
+            _say(f"what is written by {', '.join(asked.stays)} stays on the nodes")
         try:
             with ray_cluster.connected(where, sent.path, device=asked.device) as cluster:
                 results = measure(cluster, arguments, asked, say=_say)
