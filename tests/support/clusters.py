@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +58,7 @@ class FakeCluster:
         self.work = work
         self._lives = lives
         self._queue: list[int] = []
+        self._avoid: dict[int, Collection[str]] = {}  # by the number of the task
 
     def nodes(self) -> Sequence[Node]:
         """Return those that were not killed."""
@@ -73,10 +74,11 @@ class FakeCluster:
         """Return what each says."""
         return {one.key: self.facts.get(one.name, own_facts()) for one in nodes}
 
-    def submit(self, task: Task) -> int:
+    def submit(self, task: Task, *, avoid: Collection[str] = ()) -> int:
         """Take *task*."""
         self.submitted.append(task)
         self._queue.append(len(self.submitted))
+        self._avoid[len(self.submitted)] = set(avoid)
         return len(self.submitted)
 
     def running(self) -> Mapping[int, str]:
@@ -84,10 +86,12 @@ class FakeCluster:
         return {number: one.name for number, one in zip(self._queue, self.alive, strict=False)}
 
     def ended(self, wait_s: float) -> Sequence[Ended]:
-        """End the oldest task, on the first node."""
+        """End the oldest task, on the first node that is good for it: the others are never free."""
         if not self._queue or not self.alive:
             return ()
-        number, name = self._queue.pop(0), self.alive[0].name
+        number = self._queue.pop(0)
+        names = [one.name for one in self.alive]
+        name = next((name for name in names if name not in self._avoid[number]), names[0])
         came = self.work(self.submitted[number - 1], name)
         if number == self._lives:
             self.alive = []

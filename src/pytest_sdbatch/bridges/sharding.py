@@ -85,20 +85,44 @@ def hear(node: WorkerController, host: Host) -> None:
             host.notes.append(f"shard {host.options.shard()}: nothing to measure here")
 
 
-def expected_seconds(cases: Sequence[Case], host: Host) -> tuple[float, ...]:
-    """Return what each of *cases* takes, or, where no run of any is stored, figures of which only the ratios count.
+def expected_seconds(cases: Sequence[Case], host: Host) -> tuple[tuple[float, ...], list[str]]:
+    """Return what each of *cases* takes, or figures in the same ratio, and in words which stored runs were not read.
 
     By what cases took in the runs that are stored with the project, on whatever device: every machine of a fleet must
     plan the same shards, though each has runs of its own stored.
 
     Raises:
-        RunFileError: where a store does not give all of them: the other machines may have got them.
+        SdbatchError: where it is not known which runs are stored.
 
     """
-    from pytest_sdbatch.grid.shards import seconds_of, work
     from pytest_sdbatch.storage.baselines import recorded_seconds
 
     stored, unreadable = recorded_seconds(host.baselines, host.baselines.stored())
+    return _seconds(cases, host, stored), unreadable
+
+
+def guessed_seconds(cases: Sequence[Case], host: Host) -> tuple[float, ...]:
+    """Return figures of which only the ratios count, by what each of *cases* is."""
+    return _seconds(cases, host, {})
+
+
+def _seconds(cases: Sequence[Case], host: Host, stored: Mapping[str, float]) -> tuple[float, ...]:
+    from pytest_sdbatch.grid.shards import seconds_of, work
+
+    parameters = {model: _parameters(model, host) for model in {case.model for case in cases if case.weights != "own"}}
+    works = [work(case, parameters.get(case.model)) for case in cases]
+    return seconds_of(works, [stored.get(case.id) for case in cases])
+
+
+def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, int]:
+    """Return the shard of each pipeline.
+
+    Raises:
+        RunFileError: where a store does not give all of the stored runs: the other machines may have got them.
+    """
+    from pytest_sdbatch.grid.shards import deal
+
+    seconds, unreadable = expected_seconds(cases, host)
     if unreadable and is_url(host.options.place()):
         raise RunFileError(
             "this shard cannot be planned",
@@ -106,16 +130,7 @@ def expected_seconds(cases: Sequence[Case], host: Host) -> tuple[float, ...]:
             fix="run it again once that is mended, or plan from a folder on every machine: -o sd_baselines=FOLDER",
         )
     host.notes += unreadable
-    parameters = {model: _parameters(model, host) for model in {case.model for case in cases if case.weights != "own"}}
-    works = [work(case, parameters.get(case.model)) for case in cases]
-    return seconds_of(works, [stored.get(case.id) for case in cases])
-
-
-def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, int]:
-    """Return the shard of each pipeline."""
-    from pytest_sdbatch.grid.shards import deal
-
-    return deal(zip((case.pool_key for case in cases), expected_seconds(cases, host), strict=True), count)
+    return deal(zip((case.pool_key for case in cases), seconds, strict=True), count)
 
 
 def _parameters(model: str | None, host: Host) -> int | None:

@@ -151,7 +151,7 @@ def read_journal(path: Path) -> Stored | None:
         RunFileError: for a file that cannot be read or is damaged (names the line), or that a running process writes.
 
     """
-    if _is_live(path):
+    if is_live(path):
         raise RunFileError(
             f"{path} cannot be resumed", why="its run has not ended", fix="wait for it, or leave --sd-resume out"
         )
@@ -201,7 +201,7 @@ def _begin(path: Path, data: bytes) -> int:
     make_folder(path.parent)
     place_new(path, data)
     descriptor = open_to_append(path)
-    _lock(descriptor)
+    lock(descriptor)
     _prune(path.parent)
     return descriptor
 
@@ -246,12 +246,13 @@ def _prune(folder: Path) -> None:
     for number, path in enumerate(journals):
         selection = selection_of(path)
         seen[selection] += 1
-        if (seen[selection] > KEPT or number >= KEPT_IN_ALL) and not _is_live(path):
+        if (seen[selection] > KEPT or number >= KEPT_IN_ALL) and not is_live(path):
             with contextlib.suppress(OSError):  # another process was quicker
                 path.unlink()
 
 
-def _lock(descriptor: int) -> None:
+def lock(descriptor: int) -> None:
+    """Say, for as long as *descriptor* is open, that this process writes its file."""
     # Held until the process ends, however it ends. Windows has no such lock, and refuses to remove open files.
     with contextlib.suppress(ImportError, OSError):
         import fcntl
@@ -259,7 +260,8 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # others hold it for as long as they look
 
 
-def _is_live(path: Path) -> bool:
+def is_live(path: Path) -> bool:
+    """Return whether a process that is running writes the file *path*."""
     try:
         import fcntl
     except ImportError:

@@ -192,7 +192,7 @@ def relative(word: str) -> str:
         return word
     for at, here in ((Path(path), Path.cwd()), (Path(path).resolve(), Path.cwd().resolve())):
         if at.is_relative_to(here):
-            return f"{at.relative_to(here)}{colons}{rest}"
+            return f"{at.relative_to(here).as_posix()}{colons}{rest}"
     return word
 
 

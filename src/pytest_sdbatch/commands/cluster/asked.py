@@ -23,6 +23,8 @@ _OF_ONE_RUN = {
     "gate": "add --sd-report=FILE.json, then: sdbatch compare BASELINE.json --candidate FILE.json",
     "shard": "leave it out: the cluster shares the work out",
 }
+# Flags of other plugins that write files, each with the name of its option: a node writes what it knows, and keeps it.
+_FILES_OF_OTHERS = {"--junitxml": "xmlpath", "--html": "htmlpath", "--cov": "cov_source"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class Asked:
     resume: bool
     reports: tuple[Path, ...]
     options: Options
+    stays: tuple[str, ...]  # flags of which the files stay on the nodes
 
 
 def ask(host: Host) -> Asked:
@@ -69,6 +72,7 @@ def ask(host: Host) -> Asked:
         resume=options.switch("resume"),
         reports=host.report_paths,
         options=options,
+        stays=tuple(flag for flag, name in _FILES_OF_OTHERS.items() if host.config.getoption(name, None)),
     )
 
 
@@ -113,6 +117,12 @@ def _refuse(host: Host) -> None:
         raise OptionError(
             f"-x, or --maxfail, with {ON}", why="groups are measured apart from each other", fix="leave it out"
         )
+    if config.getoption("lf", False) or config.getoption("failedfirst", False):
+        raise OptionError(
+            f"--lf, or --ff, with {ON}", why="no node knows what failed before", fix="name the tests, or choose by -k"
+        )
+    if config.getoption("usepdb", False) or config.getoption("trace", False):
+        raise OptionError(f"--pdb, or --trace, with {ON}", why="nobody sits at a node", fix="run it here")
     if host.only_check:
         raise OptionError(f"--benchmark-disable with {ON}", why="nothing would be measured", fix="run it here")
     device = (options.text("device") or "auto").strip().lower()

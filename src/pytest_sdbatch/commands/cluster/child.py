@@ -35,11 +35,19 @@ def main(what: str, path: str, arguments: Sequence[str]) -> int:
     """Run pytest with *arguments*; its run file is *path*."""
     # A job in the background of a shell ignores it, and so would this process.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_end_with, args=(os.dup(sys.stdin.fileno()),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(_taken_from_input(),), daemon=True).start()
     run_file = Path(path)
     if what == _COLLECTS:
         return run_pytest([*arguments, "--collect-only", "-q"], Collector(run_file, plan_of(run_file)))
     return one_process.main(path, arguments, journals=journals_of(run_file))
+
+
+def _taken_from_input() -> int:
+    """Return the pipe that is the input of this process, and leave it one that has ended: a benchmark may read it."""
+    pipe, nothing = os.dup(sys.stdin.fileno()), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
+    return pipe
 
 
 def _end_with(pipe: int) -> None:

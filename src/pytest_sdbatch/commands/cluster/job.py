@@ -21,8 +21,8 @@ from pytest_sdbatch.commands.cluster import handshake, ray_cluster
 from pytest_sdbatch.commands.cluster.asked import Asked, ask, check_files
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.groups import Group, groups_of
-from pytest_sdbatch.commands.cluster.kept import Kept, check_same, earlier, settled
-from pytest_sdbatch.commands.cluster.machines import Cluster, Ended, Node, Task
+from pytest_sdbatch.commands.cluster.kept import Kept, check_same, earlier, may_differ, settled
+from pytest_sdbatch.commands.cluster.machines import CPU, Cluster, Ended, Node, Task
 from pytest_sdbatch.commands.cluster.results import Results, show
 from pytest_sdbatch.commands.cluster.runner import SILENCE_S, USUAL, Pace, Runner
 from pytest_sdbatch.commands.cluster.shipping import pack
@@ -34,9 +34,10 @@ from pytest_sdbatch.report.terminal import header_lines
 
 Say = Callable[[str], None]
 _PREFIX = "sdbatch: "
-# Of this process's variables those that say what is run, and how: a node knows nothing of them.
-_PASSED_ON = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "HF_HUB_OFFLINE")
-_THREADS = "OMP_NUM_THREADS"  # Ray sets it for its own processes; those that measure have the one of here, or none
+# Variables that say what is run, and how: processes on nodes have those of here, or none. A node may have been started
+# from a shell with others, and Ray sets the last one for its own processes.
+_OF_HERE = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "OMP_NUM_THREADS")
+_OFFLINE = "HF_HUB_OFFLINE"  # which a node may have for itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,23 +64,34 @@ def sweep_on(where: str, arguments: Sequence[str]) -> int:
         status = run_pytest(given, reader)
         if reader.asked is None:
             return status or run_pytest(given)  # refused; or help, a plan: nothing to measure
-        return show(_measured(where, given, reader.asked), reader.asked)
+        results = _measured(where, given, reader.asked)
     except SdbatchError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return int(pytest.ExitCode.USAGE_ERROR)
     except KeyboardInterrupt:
         print("sdbatch: stopped before a group was measured", file=sys.stderr)
         return int(pytest.ExitCode.INTERRUPTED)
+    with stopped_by_signals():
+        return show(results, reader.asked)
 
 
 def _measured(where: str, arguments: Sequence[str], asked: Asked) -> Results:
-    with tempfile.TemporaryDirectory(prefix="sdbatch-") as folder:
+    results: Results | None = None
+    with stopped_by_signals(), tempfile.TemporaryDirectory(prefix="sdbatch-") as folder:
         sent = pack(asked.root, Path(folder) / "project.zip")
         _say(f"the project: {units.count(sent.files, 'file')}, {units.memory(sent.size_bytes)}")
         if sent.said:
             _say(sent.said)
-        with ray_cluster.connected(where, sent.path, device=asked.device) as cluster, stopped_by_signals():
-            return measure(cluster, arguments, asked, say=_say)
+        if asked.stays:
+            _say(f"what is written by {', '.join(asked.stays)} stays on the nodes")
+        try:
+            with ray_cluster.connected(where, sent.path, device=asked.device) as cluster:
+                results = measure(cluster, arguments, asked, say=_say)
+        except KeyboardInterrupt:  # by one who does not wait for what is at work to end: what came is there
+            if results is None:
+                raise
+    assert results is not None
+    return results
 
 
 def _say(text: str) -> None:
@@ -111,6 +123,9 @@ def measure(
 
     """
     nodes = cluster.nodes()
+    if asked.device == "auto" and all(node.kind != CPU for node in nodes):
+        # A node whose torch does not find its GPU would measure on its CPU, for hours.
+        arguments = [*arguments, "--sd-device=cuda"]
     task = Task(arguments=tuple(arguments), names=None, folder=asked.folder, variables=_variables(os.environ))
     plan = _planned(cluster, nodes, task, say, look_s=pace.look_s)
     from_here = read_repository(Path.cwd()) if repository is None else repository
@@ -135,7 +150,6 @@ def measure(
         pace=pace,
     )
     stopped = _run(runner, say)
-    kept.end(whole=not runner.left)
     return Results(
         runs=(*old, *runner.runs),
         order={record.key: number for number, record in enumerate(plan.run.records)},
@@ -143,7 +157,7 @@ def measure(
         left=runner.left,
         stopped=stopped,
         status=runner.status,
-        folder=kept.folder,
+        kept=kept,
         over=over,
     )
 
@@ -167,7 +181,7 @@ def _run(runner: Runner, say: Say) -> bool:
     try:
         runner.run()
     except KeyboardInterrupt:
-        say("stopping what is at work")
+        say("stopping what is at work (up to 30 s)")
         return True
     except ClusterError as error:
         print(f"ERROR: {error}", file=sys.stderr)
@@ -226,9 +240,11 @@ def _before(asked: Asked, plan: Run, say: Say) -> tuple[tuple[Run, ...], tuple[R
             say(f"nothing to resume: {found}")
         return (), ()
     check_same(found.plan, plan)
-    old = settled(found.runs, asked.options.limit(), datetime.now(UTC))
+    old = settled(found.runs, plan, asked.options.limit(), datetime.now(UTC))
     kept = units.count(sum(len(run.records) for run in old), "case")
     say(f"resuming the sweep of {found.plan.started_at}: {kept} kept")
+    if old and (warning := may_differ(found.plan, plan)):
+        say(warning)
     return found.runs, old
 
 
@@ -256,10 +272,8 @@ def _kept_from(old: Sequence[Run]) -> Mapping[tuple[str, str], str]:
 
 
 def _of_here(run: Run, repository: Repository) -> Run:
-    """Return *run* with the state of the project that was sent, which is no clone on a node."""
+    """Return *run* with the state of the project that was sent; the folder of a node may lie in another clone."""
     where = run.environment
-    if where.shown.get("commit") is not None:
-        return run
     known = {"commit": repository.commit, "dirty": repository.dirty, "remote": repository.remote}
     unknown = {key: reason for key, reason in where.unknown.items() if key not in known}
     told = replace(where, shown={**where.shown, **known}, unknown={**unknown, **repository.unknown})
@@ -268,7 +282,8 @@ def _of_here(run: Run, repository: Repository) -> Run:
 
 def _variables(variables: Mapping[str, str]) -> dict[str, str | None]:
     """Return what the processes on nodes have of this one's *variables*."""
-    return {**{name: variables[name] for name in _PASSED_ON if name in variables}, _THREADS: variables.get(_THREADS)}
+    found = {name: variables.get(name) for name in _OF_HERE}
+    return {**found, _OFFLINE: variables[_OFFLINE]} if _OFFLINE in variables else found
 
 
 def _places(nodes: Sequence[Node]) -> int:

@@ -1,11 +1,13 @@
 """What a sweep on a cluster keeps on the disk: what was planned, and the run of each group as soon as it came.
 
-``.sdbatch/sweep-TIME/`` beside the journals, for ``--sd-resume``. The nodes keep nothing.
+``.sdbatch/sweep-TIME/`` beside the journals, for ``--sd-resume``. The nodes keep no result.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +19,17 @@ from pytest_sdbatch.analysis.limits import broken_limits
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.options import TABLE
-from pytest_sdbatch.records import Fact, Run
+from pytest_sdbatch.records import Fact, Outcome, Record, Run
 from pytest_sdbatch.session import run_id
-from pytest_sdbatch.storage.journal import FOLDER, Stored, make_folder, read_journal
+from pytest_sdbatch.storage.exclusive import failure, open_to_append
+from pytest_sdbatch.storage.journal import FOLDER, Stored, is_live, lock, make_folder, read_journal
 from pytest_sdbatch.storage.resume import check_same_options, is_settled
-from pytest_sdbatch.storage.run_file import read_run_file, write_run
+from pytest_sdbatch.storage.run_file import read_run_file, runs_in, write_run
 
 _KEPT = 5  # sweeps whose files are kept, the newest included
 _PLAN, _ASKED, _WHOLE = "cases.json", "asked.json", "whole"
 _PREFIX = "sweep-"
+_Curve = tuple[str, str]  # a test, and the group of cases whose figures are one curve over batch size
 # Of where it was planned: what must be as it was, on whatever node. A node's device and system are facts of its runs.
 _SAME = ("commit", "torch", "diffusers", "transformers", "pytest-sdbatch")
 
@@ -41,8 +45,9 @@ class Earlier:
 class Kept:
     """The files of one sweep, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, asked: int) -> None:
         self.folder = folder
+        self._asked: int | None = asked  # open, and locked, for as long as the sweep goes on
 
     @classmethod
     def begin(cls, root: Path, plan: Run, *, selection: str) -> Kept:
@@ -60,21 +65,33 @@ class Kept:
         parent = root / FOLDER
         try:
             make_folder(parent)
-            kept = cls(parent / f"{_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
-            kept.folder.mkdir()
-            (kept.folder / _ASKED).write_text(json.dumps({"selection": selection}), encoding="utf-8")
+            folder = parent / f"{_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+            folder.mkdir()
+            (folder / _ASKED).write_text(json.dumps({"selection": selection}), encoding="utf-8")
+            asked = open_to_append(folder / _ASKED)
         except OSError as error:
             raise ClusterError(f"{parent}: no files can be written there", why=str(error.strerror)) from None
-        write_run(kept.folder / _PLAN, [plan])
+        lock(asked)
+        write_run(folder / _PLAN, [plan])
         for old in sorted(parent.glob(f"{_PREFIX}*"))[:-_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
-        return kept
+            if not is_live(old / _ASKED):
+                shutil.rmtree(old, ignore_errors=True)
+        return cls(folder, asked)
 
     def add(self, run: Run, *, said: str = "") -> None:
-        """Keep *run*, and beside it what its process *said* last."""
+        """Keep *run*, and beside it what its process *said* last.
+
+        Raises:
+            RunFileError: where the disk is full, or not there.
+
+        """
         path = write_run(self.folder / f"{run.id}.json", [run])
         if said:
-            path.with_suffix(".log").write_text(f"{said}\n", encoding="utf-8")
+            log = path.with_suffix(".log")
+            try:
+                log.write_text(f"{said}\n", encoding="utf-8")
+            except OSError as error:
+                raise failure(log, error) from None
 
     def read_run(self, data: bytes) -> Run:
         """Return the run of a process that handed in *data*.
@@ -83,9 +100,7 @@ class Kept:
             RunFileError: for what is no run file of one run.
 
         """
-        path = self.folder / "arrived"
-        path.write_bytes(data)
-        runs = read_run_file(path)
+        runs = runs_in(data, "the file")
         if len(runs) != 1:
             raise RunFileError(f"{len(runs)} runs came of one process")
         return runs[0]
@@ -94,11 +109,14 @@ class Kept:
         """Return the run of a process that died, of which the journal is *data*; None: it had finished no case.
 
         Raises:
-            RunFileError: for a journal that is damaged.
+            RunFileError: for a journal that is damaged, or cannot be put on the disk.
 
         """
         path = self.folder / "arrived"
-        path.write_bytes(data)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise failure(path, error) from None
         found: Stored | None = read_journal(path)
         if found is None or not found.entries:
             return None
@@ -106,23 +124,31 @@ class Kept:
         return replace(found.run, records=tuple(last.values()))
 
     def end(self, *, whole: bool) -> None:
-        """Say whether every group has its outcome: then there is nothing to go on with."""
-        (self.folder / "arrived").unlink(missing_ok=True)
-        if whole:
-            (self.folder / _WHOLE).touch()
+        """Say whether every group has its outcome: then nothing is to go on with. This process is done with it."""
+        with contextlib.suppress(OSError):  # it is measured anew where nobody can say that it is whole
+            (self.folder / "arrived").unlink(missing_ok=True)
+            if whole:
+                (self.folder / _WHOLE).touch()
+        if self._asked is not None:
+            os.close(self._asked)
+            self._asked = None
 
 
 def earlier(root: Path, *, selection: str) -> Earlier | str:
     """Return the last sweep that was asked for the same tests, or in words why there is nothing to go on with.
 
     Raises:
-        RunFileError: for a file of it that cannot be believed.
+        RunFileError: for a file of it that cannot be believed, or a sweep that still goes on.
 
     """
     found = sorted((root / FOLDER).glob(f"{_PREFIX}*"), reverse=True)
     same = next((folder for folder in found if _selection(folder) == selection), None)
     if same is None:
         return "no sweep of these tests was begun here" if found else "no sweep was begun here"
+    if is_live(same / _ASKED):
+        raise RunFileError(
+            f"{same} cannot be resumed", why="its sweep has not ended", fix="wait for it, or leave --sd-resume out"
+        )
     if (same / _WHOLE).exists():
         return "the last sweep of these tests ended whole"
     (plan,) = read_run_file(same / _PLAN)
@@ -148,23 +174,63 @@ def check_same(then: Run, now: Run) -> None:
         )
 
 
-def settled(runs: Sequence[Run], limits: Mapping[str, float], now: datetime) -> tuple[Run, ...]:
+def settled(runs: Sequence[Run], plan: Run, limits: Mapping[str, float], now: datetime) -> tuple[Run, ...]:
     """Return what of *runs* needs no second measurement; a run that loses a case goes on under a new id.
+
+    A curve over batch size is kept whole or not at all: its figures are for comparing, so they are of one process.
 
     Args:
         runs: of an earlier sweep.
+        plan: every case of now; what is not among them any more is left out.
         limits: what each metric must keep now: a case that does not is measured again.
         now: when they are taken over.
 
     """
+    planned: dict[_Curve, set[str]] = {}
+    for one in plan.records:
+        planned.setdefault(_curve(one), set()).add(one.case.id)
     found = []
     for run in runs:
-        records = tuple(one for one in run.records if is_settled(one) and not broken_limits(one, limits))
+        curves: dict[_Curve, list[Record]] = {}
+        there = [one for one in run.records if one.case.id in planned.get(_curve(one), ())]
+        for one in there:
+            curves.setdefault(_curve(one), []).append(one)
+        whole = {
+            curve
+            for curve, members in curves.items()
+            if {one.case.id for one in members} == planned[curve] and _is_settled(members, limits)
+        }
+        records = tuple(one for one in there if _curve(one) in whole)
         if len(records) == len(run.records):
             found.append(run)
         elif records:
             found.append(replace(run, id=run_id(now), records=records, resumed_from=run.id))
     return tuple(found)
+
+
+def _curve(record: Record) -> _Curve:
+    return record.test, record.case.group_id
+
+
+def _is_settled(curve: Sequence[Record], limits: Mapping[str, float]) -> bool:
+    """Return whether no case of *curve* is measured again; one that was not tried, because less did not fit, is not."""
+    is_full = any(one.outcome.did_not_fit for one in curve)
+    return all(
+        (is_settled(one) or (is_full and one.outcome is Outcome.SKIPPED)) and not broken_limits(one, limits)
+        for one in curve
+    )
+
+
+def may_differ(then: Run, now: Run) -> str:
+    """Return, in words, why the code of two plans may differ although nothing says that it does; no text: it does not.
+
+    A commit tells it only where nothing was changed since.
+    """
+    for plan in (then, now):
+        shown = plan.environment.shown
+        if shown.get("commit") is None or shown.get("dirty") is not False:
+            return "there are changes that are not committed: the kept cases may have run other code"
+    return ""
 
 
 def code_of(run: Run) -> Mapping[str, Fact]:

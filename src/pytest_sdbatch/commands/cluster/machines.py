@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+CPU = "CPU"  # what a group gets on a node without a GPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,13 @@ class Cluster(Protocol):
             paths: that must be there.
         """
 
-    def submit(self, task: Task) -> int:
-        """Hand *task* to the cluster, and return the number by which it is known."""
+    def submit(self, task: Task, *, avoid: Collection[str] = ()) -> int:
+        """Hand *task* to the cluster, and return the number by which it is known.
+
+        Args:
+            task: what a node runs.
+            avoid: names of nodes that get it only where there is no other.
+        """
 
     def running(self) -> Mapping[int, str]:
         """Return the tasks that have begun, as far as that is known, each with the name of its node."""

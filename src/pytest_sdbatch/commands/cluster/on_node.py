@@ -45,12 +45,13 @@ def _run(task: Task, files: Path) -> Result:
         finally:
             kill_group(process)
             process.communicate()
-    journals = sorted(child.journals_of(run_file).glob("*.jsonl"))
+    written = _content(run_file)
+    journals = [] if written is not None else sorted(child.journals_of(run_file).glob("*.jsonl"))  # a run is all of it
     return Result(
         status=status if status >= 0 else 128 - status,
         said=_last_lines(output),
         seconds=time.monotonic() - begun_s,
-        run=_content(run_file),
+        run=written,
         journal=journals[-1].read_bytes() if journals else None,
         plan=_content(child.plan_of(run_file)),
     )
@@ -61,7 +62,8 @@ def _variables(task: Task) -> dict[str, str]:
 
     A cluster may put the folder of the project first where modules are looked for; pytest decides on that itself.
     """
-    variables = {**os.environ, **{name: text for name, text in task.variables.items() if text is not None}}
+    there = {name: text for name, text in os.environ.items() if name != "PYTHONBREAKPOINT"}  # a debugger of the cluster
+    variables = {**there, **{name: text for name, text in task.variables.items() if text is not None}}
     for name, text in task.variables.items():
         if text is None:
             variables.pop(name, None)

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from pytest_sdbatch import units
 from pytest_sdbatch.commands.cluster import on_node
 from pytest_sdbatch.commands.cluster.errors import ClusterError
-from pytest_sdbatch.commands.cluster.machines import Ended, Facts, Node, Result, Task
+from pytest_sdbatch.commands.cluster.machines import CPU, Ended, Facts, Node, Result, Task
 from pytest_sdbatch.errors import OptionError
 
 RESOURCE = "sdbatch"  # of a node without a GPU that runs groups, one for each it runs at once
@@ -58,11 +58,13 @@ def connected(where: str, package: Path, *, device: str) -> Iterator[RayCluster]
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         raise _refusal(where, address, error) from None
     try:
-        cluster = RayCluster(ray, device=device)
+        lost = _lost(ray, address)
+        with _answering(lost):
+            cluster = RayCluster(ray, device=device, lost=lost)
         try:
             yield cluster
         finally:
-            with suppress(ray.exceptions.RayError):  # the cluster is gone, and with it all that ran there
+            with suppress(*lost):  # the cluster is gone, and with it all that ran there
                 cluster.stop()
     finally:
         ray.shutdown()
@@ -93,6 +95,29 @@ def _ray(where: str) -> Any:
     return ray
 
 
+def _lost(ray: Any, address: str) -> tuple[type[Exception], ...]:
+    """Return what is raised where the cluster at *address* does not answer any more."""
+    errors = (ConnectionError, ray.exceptions.RayError)
+    if not address.startswith(_CLIENT):
+        return errors
+    import grpc
+
+    return (*errors, grpc.RpcError)
+
+
+@contextmanager
+def _answering(lost: tuple[type[Exception], ...]) -> Iterator[None]:
+    """End the sweep, with what came, where the cluster is *lost*."""
+    try:
+        yield
+    except lost as error:
+        raise ClusterError(
+            "the cluster does not answer any more",
+            why=_first_line(error),
+            fix="once it is up: the same command with --sd-resume",
+        ) from None
+
+
 def _check_reachable(address: str, where: str) -> None:
     """Refuse a machine that takes no connection: Ray itself would try for a minute."""
     host, colon, port = address.removeprefix(_CLIENT).rpartition(":")
@@ -113,6 +138,8 @@ def _check_reachable(address: str, where: str) -> None:
 def _refusal(where: str, address: str, error: Exception) -> ClusterError:
     """Return *error* of connecting in words."""
     told = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if type(error).__name__ == "RuntimeEnvSetupError":  # of Ray, which may be missing here
+        return ClusterError(f"--on={where}: the project could not be sent to the cluster", why=told)
     if "ersion mismatch" in told:
         return ClusterError(
             f"--on={where}: this Python or Ray is another one than the cluster's",
@@ -126,17 +153,23 @@ def _refusal(where: str, address: str, error: Exception) -> ClusterError:
     )
 
 
-class _Board:
-    """Where tasks say on which node they have begun: Ray tells it to nobody else without its dashboard."""
+def _board() -> type:
+    """Return where tasks say on which node they have begun: Ray tells it to nobody else without its dashboard.
 
-    def __init__(self) -> None:
-        self._begun: dict[int, str] = {}
+    Not a class of this module: on the node where it lies that may be missing, or another.
+    """
 
-    def begin(self, number: int, node: str) -> None:
-        self._begun[number] = node
+    class Board:
+        def __init__(self) -> None:
+            self._begun: dict[int, str] = {}
 
-    def begun(self) -> dict[int, str]:
-        return self._begun
+        def begin(self, number: int, node: str) -> None:
+            self._begun[number] = node
+
+        def begun(self) -> dict[int, str]:
+            return self._begun
+
+    return Board
 
 
 def _run(task: Task, number: int, board: Any) -> Result:
@@ -148,7 +181,7 @@ def _run(task: Task, number: int, board: Any) -> Result:
 
 
 def _probe() -> Callable[[Sequence[str], str, Sequence[str]], dict[str, Any]]:
-    """Return what asks a node of itself. Not a function of this module: on a node that may be missing, or another."""
+    """Return what asks a node of itself. No function of this module, for the reason that :func:`_board` has."""
 
     def probe(packages: Sequence[str], folder: str, paths: Sequence[str]) -> dict[str, Any]:
         import platform
@@ -174,19 +207,23 @@ class RayCluster:
     Args:
         ray: the module, connected.
         device: that is asked for.
+        lost: what it raises where the cluster does not answer any more.
 
     """
 
-    def __init__(self, ray: Any, *, device: str) -> None:
+    def __init__(self, ray: Any, *, device: str, lost: tuple[type[Exception], ...]) -> None:
         self._ray = ray
+        self._lost = lost
+        self._known: tuple[Node, ...] = ()  # as it was seen last
         self._resource = self._resource_for(device)
         self._names: dict[str, str] = {}
         self._submitted = 0
         self._pending: dict[int, Any] = {}  # references by number
         here = self._on(ray.get_runtime_context().get_node_id(), soft=True)
-        self._board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._board = ray.remote(_board()).options(num_cpus=0, scheduling_strategy=here).remote()
         taken = {"num_gpus": 1} if self._resource == _GPU else {"resources": {RESOURCE: 1}}
-        self._remote = ray.remote(_run).options(num_cpus=0, max_retries=0, **taken)
+        self._run = ray.remote(_run)
+        self._options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0, **taken}
 
     def _resource_for(self, device: str) -> str:
         """Return which resource a group takes.
@@ -208,16 +245,21 @@ class RayCluster:
         )
 
     def nodes(self) -> Sequence[Node]:
-        """Return the nodes that are alive and run groups."""
+        """Return the nodes that are alive and run groups; those that were where the cluster does not answer now."""
+        try:
+            told = self._ray.nodes()
+        except self._lost:
+            return self._known
         found = []
-        for node in self._ray.nodes():
+        for node in told:
             resources = node["Resources"]
             places = int(resources.get(self._resource, 0))
             if node["Alive"] and places:
                 kinds = [name.removeprefix(_KIND) for name in resources if name.startswith(_KIND)]
-                kind = (kinds or [_GPU])[0] if self._resource == _GPU else "CPU"
+                kind = (kinds or [_GPU])[0] if self._resource == _GPU else CPU
                 found.append(Node(key=node["NodeID"], name=self._name(node), places=places, kind=kind))
-        return sorted(found, key=lambda node: node.name)
+        self._known = tuple(sorted(found, key=lambda node: node.name))
+        return self._known
 
     def _name(self, node: Mapping[str, Any]) -> str:
         """Return the name of a node for the reader, which no other node has."""
@@ -230,13 +272,14 @@ class RayCluster:
         self, nodes: Sequence[Node], packages: Sequence[str], *, folder: str, paths: Sequence[str] = ()
     ) -> Mapping[str, Facts | str]:
         """Return, by key, what each of *nodes* says, or why it cannot."""
-        probe = self._ray.remote(_probe())
-        asked = {
-            node.key: probe.options(num_cpus=0, max_retries=0, scheduling_strategy=self._on(node.key)).remote(
-                tuple(packages), folder, tuple(paths)
-            )
-            for node in nodes
-        }
+        with _answering(self._lost):
+            probe = self._ray.remote(_probe())
+            asked = {
+                node.key: probe.options(num_cpus=0, max_retries=0, scheduling_strategy=self._on(node.key)).remote(
+                    tuple(packages), folder, tuple(paths)
+                )
+                for node in nodes
+            }
         end_s = time.monotonic() + _ANSWER_S
         return {key: self._answer(reference, end_s) for key, reference in asked.items()}
 
@@ -245,40 +288,51 @@ class RayCluster:
             return Facts(**self._ray.get(reference, timeout=max(1.0, end_s - time.monotonic())))
         except self._ray.exceptions.GetTimeoutError:
             return f"it did not answer within {_ANSWER_S:g} s"
-        except self._ray.exceptions.RayError as error:
+        except self._lost as error:
             return f"it can run nothing: {_first_line(error)}"
 
-    def submit(self, task: Task) -> int:
+    def submit(self, task: Task, *, avoid: Collection[str] = ()) -> int:
         """Hand *task* to the cluster, and return the number by which it is known."""
         self._submitted += 1
-        self._pending[self._submitted] = self._remote.remote(task, self._submitted, self._board)
+        nodes = self.nodes()
+        others = [node for node in nodes if node.name not in avoid]
+        options = self._options
+        if 0 < len(others) < len(nodes):  # it waits there until it is its turn, and goes elsewhere if that node dies
+            chosen = others[self._submitted % len(others)]
+            options = {**options, "scheduling_strategy": self._on(chosen.key, soft=True)}
+        with _answering(self._lost):
+            remote = self._run.options(**options)
+            self._pending[self._submitted] = remote.remote(task, self._submitted, self._board)
         return self._submitted
 
     def running(self) -> Mapping[int, str]:
         """Return the tasks that have begun, each with the name of its node; none where that cannot be known."""
         try:
             begun = self._ray.get(self._board.begun.remote(), timeout=_REACHED_S)
-        except self._ray.exceptions.RayError:  # the node with the board is gone, or slow
+        except self._lost:  # the node with the board is gone, or slow
             return {}
         if any(key not in self._names for key in begun.values()):
             self.nodes()
         return {number: self._names.get(key, key) for number, key in begun.items() if number in self._pending}
 
     def ended(self, wait_s: float) -> Sequence[Ended]:
-        """Return tasks that have ended; none where *wait_s* seconds brought none."""
+        """Return a task that has ended; none where *wait_s* seconds brought none."""
         if not self._pending:
             return ()
-        ready, _ = self._ray.wait(list(self._pending.values()), num_returns=1, timeout=wait_s)
-        ended = [number for number, reference in self._pending.items() if reference in ready]
-        if not ended:
+        with _answering(self._lost):
+            ready, _ = self._ray.wait(list(self._pending.values()), num_returns=1, timeout=wait_s)
+        number = next((number for number, reference in self._pending.items() if reference in ready), None)
+        if number is None:
             return ()
-        where = self.running()
-        return [self._ended(number, where.get(number, "")) for number in ended]
+        ended = self._ended(number, self.running().get(number, ""))
+        del self._pending[number]  # now: what is interrupted before is asked for again
+        return (ended,)
 
     def _ended(self, number: int, node: str) -> Ended:
         exceptions = self._ray.exceptions
         try:
-            return Ended(number=number, node=node, result=self._ray.get(self._pending.pop(number)))
+            with _answering(tuple(one for one in self._lost if one is not exceptions.RayError)):
+                return Ended(number=number, node=node, result=self._ray.get(self._pending[number]))
         except exceptions.RayError as error:
             name, alive = node or "its node", {one.name for one in self.nodes()}
             lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_sdbatch import units
 from pytest_sdbatch.commands.cluster.asked import Asked
+from pytest_sdbatch.commands.cluster.kept import Kept
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.plain_text import plain
@@ -29,25 +30,34 @@ class Results:
     left: int  # cases without an outcome
     stopped: bool  # by who had begun it
     status: int  # the first bad one that pytest ended with on a node
-    folder: Path  # of what is kept
+    kept: Kept  # what lies on the disk of it
     over: tuple[Path, ...]  # of the files to write, those that may be replaced
 
 
 def show(results: Results, asked: Asked) -> int:
-    """Print the tables and the answers, write the files, and return the exit status."""
+    """Print the tables and the answers, write the files, and return the exit status.
+
+    The sweep is whole once all of that is done: until then there is something to go on with.
+    """
     status = int(pytest.ExitCode.INTERRUPTED) if results.stopped else results.status
     if results.left and not status:
         status = int(pytest.ExitCode.TESTS_FAILED)
     for line in _tables(results, asked):
         print(line)
+    is_written = True
     try:
         for line in _files(results, asked):
             print(f"sdbatch: {line}", flush=True)
-    except SdbatchError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        status = status or int(pytest.ExitCode.TESTS_FAILED)
-    folder = results.folder.relative_to(Path.cwd()) if results.folder.is_relative_to(Path.cwd()) else results.folder
+    except (SdbatchError, KeyboardInterrupt) as error:
+        is_written, is_stopped = False, isinstance(error, KeyboardInterrupt)
+        print(f"ERROR: {'stopped before all was written' if is_stopped else error}", file=sys.stderr)
+        status = status or int(pytest.ExitCode.INTERRUPTED if is_stopped else pytest.ExitCode.TESTS_FAILED)
+    results.kept.end(whole=is_written and not results.left)
+    folder = results.kept.folder
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     print(f"sdbatch: runs and last lines of each process: {plain(str(folder))}")
+    if not is_written:
+        print("sdbatch: nothing is lost: the same command with --sd-resume writes what could not be written")
     if results.left:
         to_go = units.count(results.left, "case")
         print(f"sdbatch: interrupted with {to_go} to go: the same command with --sd-resume runs only the rest")

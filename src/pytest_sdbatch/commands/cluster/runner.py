@@ -17,7 +17,7 @@ from pytest_sdbatch.commands.cluster.kept import Kept, code_of
 from pytest_sdbatch.commands.cluster.machines import Cluster, Ended, Result, Task
 from pytest_sdbatch.commands.cluster.progress import Running, State
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.records import Record, Run, full_name
+from pytest_sdbatch.records import Outcome, Record, Run, full_name
 from pytest_sdbatch.session import run_id
 
 ATTEMPTS = 3
@@ -40,7 +40,7 @@ class _Attempt:
     """What came of a group once."""
 
     run: Run | None  # None: nothing
-    problem: str  # empty: every case came
+    problem: str = ""  # empty: every case has its outcome
 
 
 class Runner:
@@ -82,8 +82,10 @@ class Runner:
         self._kept = kept
         self._say = say
         self._pace = pace
+        self._open = dict.fromkeys(groups)  # that have no outcome yet
         self._at_work: dict[int, Group] = {}  # by the number of the task
         self._attempts: dict[Group, list[_Attempt]] = {group: [] for group in groups}
+        self._failed_on: dict[Group, set[str]] = {group: set() for group in groups}
         self._begun_s: dict[int, float] = {}
         self._ended: list[tuple[float, float]] = []  # weight and seconds of each group that came whole
         self._said_s = time.monotonic()
@@ -92,7 +94,7 @@ class Runner:
     @property
     def left(self) -> int:
         """Cases that have no outcome yet."""
-        return sum(len(group.names) for group in self._at_work.values())
+        return sum(len(group.names) for group in self._open)
 
     def run(self) -> None:
         """Measure all groups.
@@ -112,7 +114,9 @@ class Runner:
                 self._look()
 
     def _submit(self, group: Group) -> None:
-        self._at_work[self._cluster.submit(self._task_of(group))] = group
+        # A node that fails at once is the free one, and would get each group until that is given up.
+        number = self._cluster.submit(self._task_of(group), avoid=self._failed_on[group])
+        self._at_work[number] = group
 
     def _take(self, ended: Ended) -> None:
         group = self._at_work.pop(ended.number)
@@ -128,6 +132,7 @@ class Runner:
             self._settle(group, attempt.run, ended)
             return
         self.failures += 1
+        self._failed_on[group].add(ended.node)
         if len(attempts) < ATTEMPTS:
             self._submit(group)
             self._tell(f"{group.title}: {attempt.problem}; runs again (failure {len(attempts)} of {ATTEMPTS})")
@@ -144,7 +149,7 @@ class Runner:
         try:
             run = self._run_of(result)
         except RunFileError as error:
-            return _Attempt(run=None, problem=f"what came from {ended.node} is damaged: {error.line}")
+            return _Attempt(run=None, problem=f"what came from {ended.node or 'a node'} is damaged: {error.line}")
         there = set() if run is None else {full_name(record.test, record.case) for record in run.records}
         lost = sum(name not in there for name in group.names)
         moved = [] if run is None else list(differing(code_of(self._plan), code_of(run)))
@@ -152,7 +157,9 @@ class Runner:
             key, planned, found = moved[0]
             return _Attempt(run=None, problem=f"{ended.node or 'a node'} has {key} {found}, planned with {planned}")
         if result.run is not None and not lost:
-            return _Attempt(run=run, problem="")
+            return _Attempt(run=run)
+        if run is not None and any(record.outcome is Outcome.TIMEOUT for record in run.records):
+            return _Attempt(run=self._filled(run, group, "its process ended with a case that did not end in time"))
         said = next((line for line in reversed(result.said.splitlines()) if line.strip()), "it printed nothing")
         what = f"{units.count(lost, 'case')} of {len(group.names)} did not come" if lost else "it died at its end"
         where = f" on {ended.node}" if ended.node else ""
@@ -171,15 +178,22 @@ class Runner:
         if base is None:
             now = datetime.now(UTC)
             base = replace(self._plan, id=run_id(now), started_at=now.isoformat(timespec="seconds"), records=())
-        there = {full_name(record.test, record.case) for record in base.records}
-        reason = f"its group failed {len(attempts)} times: {attempts[-1].problem}"
+        return self._filled(base, group, f"its group failed {len(attempts)} times: {attempts[-1].problem}")
+
+    def _filled(self, run: Run, group: Group, reason: str) -> Run:
+        """Return *run* with the cases of *group* that did not come: they crashed, for this *reason*."""
+        there = {full_name(record.test, record.case) for record in run.records}
         lost = [replace(self._planned[name], reason=reason) for name in group.names if name not in there]
-        return replace(base, records=(*base.records, *lost), interrupted=False)
+        return replace(run, records=(*run.records, *lost), interrupted=False)
 
     def _settle(self, group: Group, run: Run, ended: Ended) -> None:
-        self._kept.add(run, said="" if ended.result is None else ended.result.said)
+        try:
+            self._kept.add(run, said="" if ended.result is None else ended.result.said)
+        except RunFileError as error:  # the disk is full, say: what others measure is worth waiting for
+            self._tell(f"{group.title}: kept in memory alone: {error.line}")
         self.runs.append(run)
-        done = len(self._groups) - len(self._at_work)
+        del self._open[group]
+        done = len(self._groups) - len(self._open)
         where = f" on {ended.node}" if ended.node else ""
         took = "" if ended.result is None else f" in {units.duration(ended.result.seconds)}"
         bad = sum(record.test_outcome == "failed" for record in run.records)

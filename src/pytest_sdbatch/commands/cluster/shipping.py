@@ -21,6 +21,7 @@ _NO_PROJECT = {
     ".git", ".hg", ".sdbatch", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox", ".venv",
     "venv", "__pycache__", "node_modules",
 }  # fmt: skip
+_HIDDEN = {".coveragerc", ".pytest.ini", ".pytest.toml"}  # that belong to a project which git does not know
 _NAMED = 3  # files in a message
 
 
@@ -53,9 +54,34 @@ def pack(root: Path, target: Path, *, large_bytes: int = LARGE_BYTES, most_bytes
         most_bytes: of all files together.
 
     Raises:
-        ClusterError: where that is too much, and what takes most of it.
+        ClusterError: where that is too much, and what takes most of it; where it is not known what belongs to the
+            project; and for a file that cannot be read.
 
     """
+    _check_project(root)
+    try:
+        return _packed(root, target, large_bytes=large_bytes, most_bytes=most_bytes)
+    except OSError as error:
+        raise ClusterError(
+            f"the project in {root} cannot be sent: {error.filename or target}", why=str(error.strerror or error)
+        ) from None
+
+
+def _check_project(root: Path) -> None:
+    """Refuse a folder that holds more than a project: keys, and what other programs have there."""
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:  # of a user whom nobody knows, as in a container
+        home = root.parent
+    if home.is_relative_to(root) or root == root.parent:
+        raise ClusterError(
+            f"{root} is no project",
+            why="all that lies in it would be sent to the nodes",
+            fix="call it in the folder of the project",
+        )
+
+
+def _packed(root: Path, target: Path, *, large_bytes: int, most_bytes: int) -> Packed:
     sizes = sorted(((name, (root / name).stat().st_size) for name in _files(root)), key=lambda found: -found[1])
     left_out = tuple((name, size) for name, size in sizes if size > large_bytes)
     sent = sizes[len(left_out) :]
@@ -90,6 +116,11 @@ def _belongs(path: Path, environments: set[str]) -> bool:
 
 
 def _of_git(root: Path) -> list[str]:
+    """Return the files that git knows or would; none: *root* lies in no clone, or git ignores it.
+
+    Raises:
+        ClusterError: where it lies in a clone of which git does not tell, for what is ignored must not be sent.
+    """
     command = ["git", "-C", str(root), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     try:
         done = subprocess.run(
@@ -100,14 +131,24 @@ def _of_git(root: Path) -> list[str]:
             env=without_hook(dict(os.environ)),
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
-    return list(dict.fromkeys(names)) if done.returncode == 0 else []
+        said = "" if done.returncode == 0 else os.fsdecode(done.stderr).strip() or f"it ended with {done.returncode}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said = str(error)
+    if not said:
+        return list(dict.fromkeys(os.fsdecode(name) for name in done.stdout.split(b"\0") if name))
+    if any((folder / ".git").exists() for folder in (root, *root.parents)):
+        raise ClusterError(
+            f"{root}: git does not tell what belongs to the project",
+            why=said,
+            fix=f"mend what this says: git -C {root} ls-files",
+        )
+    return []
 
 
 def _walk(root: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _NO_PROJECT)
+        folders[:] = sorted(name for name in folders if name not in _NO_PROJECT and not name.startswith("."))
         for name in sorted(files):
+            if name.startswith(".") and name not in _HIDDEN:  # keys and passwords: .env, .netrc
+                continue
             yield (Path(folder) / name).relative_to(root).as_posix()

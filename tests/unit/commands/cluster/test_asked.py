@@ -36,6 +36,8 @@ def test_the_project_is_sent_and_pytest_called_where_it_was(
         (("--sd-baseline=main.json",), "--sd-baseline with --on"),
         (("-o", "sd_shard=1/2"), "-o sd_shard with --on"),
         (("-x",), "-x, or --maxfail, with --on"),
+        (("-p", "cacheprovider", "--lf"), "--lf, or --ff, with --on"),
+        (("--pdb",), "--pdb, or --trace, with --on"),
         (("--benchmark-disable",), "--benchmark-disable with --on"),
         (("--sd-device=cuda:1",), "--sd-device=cuda:1 with --on"),
     ],
@@ -50,6 +52,13 @@ def test_what_is_for_one_process_on_one_machine_is_refused(
         ask(host)
 
     assert raised.value.fix
+
+
+def test_what_other_plugins_write_stays_on_the_nodes(pytester: pytest.Pytester) -> None:
+    """It may stand in the configuration, so it is said, and not refused."""
+    pytester.makeini("[pytest]\naddopts = --junitxml=report.xml\n")
+
+    assert ask(host_with(pytester)).stays == ("--junitxml",)
 
 
 def test_what_a_file_holds_a_plain_run_to_is_not_looked_for(pytester: pytest.Pytester) -> None:

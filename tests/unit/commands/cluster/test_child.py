@@ -12,10 +12,11 @@ from real_processes import conftest, make_project, wait_for
 from pytest_sdbatch.commands.cluster import child
 
 SLEEPS = """
-import time
+import sys, time
 from pathlib import Path
 
 def test_it(sd_benchmark, fake_device):
+    assert sys.__stdin__.read() == ""
     Path("running").touch()
     time.sleep(60)
 """
@@ -31,7 +32,10 @@ def test_the_command_of_a_process_is_this_module() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no groups")
 def test_it_ends_when_nobody_waits_for_it(tmp_path: Path, few_plugins: None) -> None:
-    """Its parent may be killed, with a node or without: no benchmark goes on for nobody, in the way of the next."""
+    """Its parent may be killed, with a node or without: no benchmark goes on for nobody, in the way of the next.
+
+    By that alone: one that reads its input finds none, and does not wait.
+    """
     (make_project(tmp_path, conftest=conftest()) / "test_it.py").write_text(SLEEPS)
     command = child.command(tmp_path / "run.json", ["test_it.py", "--sd-batch-sizes=1"], collects=False)
     process = subprocess.Popen(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from configured import items_with
+from stores import URL, Scripted, raising
 
 from pytest_sdbatch.commands.cluster.collecting import NOT_MEASURED, Collector
 from pytest_sdbatch.records import Outcome, full_name
@@ -45,3 +46,16 @@ def test_cases_are_a_run_of_which_nothing_came(pytester: pytest.Pytester) -> Non
 def test_without_a_benchmark_nothing_is_written(pytester: pytest.Pytester) -> None:
     """Whoever asked says so."""
     assert not collected(pytester, "def test_plain(): pass\n").exists()
+
+
+@pytest.mark.parametrize("verb", ["list", "read"])
+def test_a_store_that_cannot_be_reached_costs_nothing_but_the_order(
+    pytester: pytest.Pytester, scripted: type[Scripted], verb: str
+) -> None:
+    """The node may be let in nowhere; one plans for all, so that nobody plans otherwise."""
+    scripted.put("main/cpu.json", b"{}")
+    scripted.before = raising(ConnectionError("no route"), when=lambda asked, path: asked == verb)
+
+    path = collected(pytester, SOURCE, "--sd-batch-sizes=1,4", "-o", f"sd_baselines={URL}")
+
+    assert len(json.loads(path.with_suffix(".plan").read_text())["seconds"]) == 2

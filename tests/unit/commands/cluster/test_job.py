@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from clusters import Bench, FakeCluster, grid, result
+from clusters import Bench, FakeCluster, grid, node, result
 from configured import host_with
 
-from pytest_sdbatch.commands.cluster import handshake
+from pytest_sdbatch.commands.cluster import handshake, ray_cluster
 from pytest_sdbatch.commands.cluster.asked import ask
 from pytest_sdbatch.commands.cluster.errors import ClusterError
-from pytest_sdbatch.commands.cluster.job import measure
+from pytest_sdbatch.commands.cluster.job import _measured, measure
 from pytest_sdbatch.commands.cluster.machines import Facts, Result, Task
 from pytest_sdbatch.commands.cluster.results import Results
 from pytest_sdbatch.commands.cluster.runner import Pace
@@ -54,6 +55,7 @@ def sweep(pytester: pytest.Pytester, bench: Bench) -> Sweep:
             pace=Pace(look_s=0.0, patience_s=0.0),
             repository=HERE,
         )
+        results.kept.end(whole=False)  # its files are not written
         return results, said, cluster
 
     return run
@@ -63,14 +65,42 @@ def test_a_node_collects_and_all_measure(sweep: Sweep) -> None:
     """With the arguments that were typed, each group its own cases; the figures carry the commit that was sent."""
     results, said, cluster = sweep("--sd-batch-sizes=1,2")
 
-    assert [task.arguments for task in cluster.submitted] == [("benchmarks/", "--sd-batch-sizes=1,2")] * 3
+    assert [task.arguments for task in cluster.submitted] == [
+        ("benchmarks/", "--sd-batch-sizes=1,2", "--sd-device=cuda")
+    ] * 3
     assert [task.names is None for task in cluster.submitted] == [True, False, False]
     assert (results.left, results.stopped, results.status) == (0, False, 0)
     assert sorted(results.order.values()) == [0, 1, 2, 3]
     assert said[0] == "2 places: a (GPU), b (GPU)"
     assert "2 groups, the longest first" in said
     assert any(line.startswith("cuda:0 (NVIDIA H100 80GB HBM3)") for line in said)
-    assert len(results.runs) == 2
+    assert [run.environment.shown["commit"] for run in results.runs] == ["feed", "feed"]
+
+
+@pytest.mark.parametrize(("kind", "word", "added"), [("CPU", "auto", []), ("L4", "cpu", []), ("L4", "auto", ["cuda"])])
+def test_nodes_with_gpus_never_measure_on_their_cpus(
+    pytester: pytest.Pytester, bench: Bench, kind: str, word: str, added: list[str]
+) -> None:
+    """A torch without CUDA on one of them is an error there, unless CPUs are asked for."""
+    cluster = FakeCluster("a", work=bench)
+    cluster.alive = [node("a", kind=kind)]
+    words = [f"--sd-device={word}"]
+
+    measure(cluster, words, ask(host_with(pytester, *words)), say=Said().append, repository=HERE)
+
+    assert cluster.submitted[0].arguments[1:] == tuple(f"--sd-device={one}" for one in added)
+
+
+def test_a_node_has_the_variables_of_the_caller_or_none(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been started from a shell with options of its own."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+    variables = sweep()[2].submitted[0].variables
+
+    assert (variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"], variables["PYTEST_ADDOPTS"]) == ("", None)
+    assert "HF_HUB_OFFLINE" not in variables
 
 
 def test_places_without_a_group_are_told(sweep: Sweep) -> None:
@@ -152,16 +182,16 @@ def test_what_came_before_it_was_stopped_is_kept_and_gone_on_with(sweep: Sweep, 
     assert [task.names and len(task.names) for task in cluster.submitted] == [None, 2]
     assert any(line.startswith("resuming the sweep of ") and line.endswith(": 2 cases kept") for line in said)
     assert {run.id for run in stopped.runs} < {run.id for run in results.runs}
+    assert "there are changes that are not committed: the kept cases may have run other code" in said
     assert set(results.kept_from) == {one.key for one in stopped.runs[0].records}
     assert results.left == 0
+    results.kept.end(whole=True)
     assert "nothing to resume: the last sweep of these tests ended whole" in sweep("--sd-resume")[1]
 
 
 def test_a_resumed_sweep_in_which_nothing_is_left_measures_nothing(sweep: Sweep, bench: Bench) -> None:
-    """It was stopped behind its last group."""
-    sweep(work=stops(bench, 2))
-    (folder,) = Path(".sdbatch").glob("sweep-*")
-    (folder / "whole").unlink()
+    """Its files could not be written."""
+    sweep()
 
     results, said, cluster = sweep("--sd-resume")
 
@@ -185,3 +215,22 @@ def test_where_no_node_is_left_what_came_is_kept(sweep: Sweep, capsys: pytest.Ca
 
     assert (results.left, results.stopped, len(results.runs)) == (2, False, 1)
     assert "ERROR: no node is left" in capsys.readouterr().err
+
+
+def test_who_does_not_wait_for_what_is_at_work_to_end_loses_nothing(
+    pytester: pytest.Pytester, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C, while the tasks of the cluster are taken back."""
+
+    @contextmanager
+    def connected(*_: object, **__: object) -> Iterator[FakeCluster]:
+        yield FakeCluster("a", work=stops(bench, 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ray_cluster, "connected", connected)
+    monkeypatch.setenv("HOME", "/nowhere")  # the project is no home
+    monkeypatch.setenv("USERPROFILE", "/nowhere")
+
+    results = _measured("ray", ["benchmarks/"], ask(host_with(pytester)))
+
+    assert (results.stopped, results.left, len(results.runs)) == (True, 2, 1)

@@ -11,7 +11,7 @@ from clusters import grid, planned
 from reported import environment, out_of_memory, record, run
 
 from pytest_sdbatch.commands.cluster.errors import ClusterError
-from pytest_sdbatch.commands.cluster.kept import Earlier, Kept, check_same, code_of, earlier, settled
+from pytest_sdbatch.commands.cluster.kept import Earlier, Kept, check_same, code_of, earlier, may_differ, settled
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Outcome
 from pytest_sdbatch.storage.journal import Entry, Journal
@@ -44,10 +44,27 @@ def test_a_sweep_that_ended_whole_is_not_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_the_last_five_are_kept(tmp_path: Path) -> None:
-    """Each has the runs of a whole cluster."""
-    folders = [Kept.begin(tmp_path, PLAN, selection="").folder for _ in range(7)]
+    """Each has the runs of a whole cluster; one that goes on is not removed."""
+    begun = [Kept.begin(tmp_path, PLAN, selection="") for _ in range(2)]
+    begun[1].end(whole=False)  # the first goes on
+    for _ in range(6):
+        begun.append(Kept.begin(tmp_path, PLAN, selection=""))
+        begun[-1].end(whole=False)
 
-    assert sorted((tmp_path / ".sdbatch").glob("sweep-*")) == folders[2:]
+    left = sorted((tmp_path / ".sdbatch").glob("sweep-*"))
+    assert left == [begun[0].folder, *(one.folder for one in begun[-5:])]
+
+
+def test_a_sweep_that_goes_on_is_not_gone_on_with(tmp_path: Path) -> None:
+    """By another process, which would measure what the first one does."""
+    kept = Kept.begin(tmp_path, PLAN, selection="")
+
+    with pytest.raises(RunFileError, match="cannot be resumed") as raised:
+        earlier(tmp_path, selection="")
+
+    assert raised.value.why == "its sweep has not ended"
+    kept.end(whole=False)
+    assert isinstance(earlier(tmp_path, selection=""), Earlier)
 
 
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
@@ -56,6 +73,15 @@ def test_a_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
 
     with pytest.raises(ClusterError, match="no files can be written there"):
         Kept.begin(tmp_path, PLAN, selection="")
+
+
+def test_what_its_process_said_may_find_no_room(tmp_path: Path) -> None:
+    """That is the one error of the disk, too."""
+    kept, came = Kept.begin(tmp_path, PLAN, selection=""), run(record(1))
+    (kept.folder / f"{came.id}.log").mkdir()
+
+    with pytest.raises(RunFileError, match="cannot be written"):
+        kept.add(came, said="1 passed")
 
 
 def test_of_a_process_that_died_its_journal_is_read(tmp_path: Path) -> None:
@@ -80,17 +106,45 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         Kept.begin(tmp_path, PLAN, selection="").read_run(b"{}")
 
 
-def test_what_failed_was_skipped_or_breaks_a_limit_is_measured_again() -> None:
-    """A run that loses a case by that goes on under another id, so that merging takes the later one."""
+def test_a_curve_with_a_case_to_measure_again_is_measured_whole() -> None:
+    """On one device; a run that loses a curve goes on under another id, so that merging takes the later one."""
     whole = run(record(1), out_of_memory(2), number=1)
-    broken = run(record(1), record(2, outcome=Outcome.CRASHED, test_outcome="failed"), record(4), number=2)
+    crashed = record(2, model="sdxl", outcome=Outcome.CRASHED, test_outcome="failed")
+    broken = run(*grid(sd15=(1, 2)), record(1, model="sdxl"), crashed, number=2)
+    plan = planned(*broken.records)
 
-    same, fewer = settled([whole, broken], {}, NOW)
+    same, fewer = settled([whole, broken], plan, {}, NOW)
     assert same == whole
-    assert [one.case.batch_size for one in fewer.records] == [1, 4]
+    assert [(one.case.model, one.case.batch_size) for one in fewer.records] == [("sd15", 1), ("sd15", 2)]
     assert (fewer.id != broken.id, fewer.resumed_from) == (True, broken.id)
-    assert [one.case.batch_size for one in settled([broken], {"latency": 0.5}, NOW)[0].records] == [1]
-    assert settled([run(record(1, test_outcome="failed"))], {}, NOW) == ()
+    assert settled([broken], plan, {"latency": 0.1}, NOW) == ()
+    assert settled([run(record(1))], plan, {}, NOW) == ()
+
+
+def test_what_was_not_tried_is_settled_where_less_did_not_fit() -> None:
+    """Tried alone it would be without the record that says why; skipped for another reason it is tried again."""
+    skipped = record(4, outcome=Outcome.SKIPPED, rounds=(), test_outcome="skipped")
+    full, lacking = run(record(1), out_of_memory(2), skipped), run(record(1), record(2), skipped)
+    plan = planned(record(1), record(2), record(4))
+
+    assert settled([full], plan, {}, NOW) == (full,)
+    assert settled([lacking], plan, {}, NOW) == ()
+
+
+def test_a_case_that_is_not_planned_any_more_is_left_out() -> None:
+    """Its test was renamed since, say."""
+    (one,) = settled([run(record(1), record(1, test="test_x.py::gone"))], planned(record(1)), {}, NOW)
+
+    assert [found.key for found in one.records] == [record(1).key]
+
+
+@pytest.mark.parametrize("where", [{"dirty": True}, {"commit": None}])
+def test_code_of_which_no_commit_tells_may_differ(where: dict[str, object]) -> None:
+    """Then, or now."""
+    bare = replace(PLAN, environment=replace(PLAN.environment, shown={**PLAN.environment.shown, **where}))  # type: ignore[dict-item]
+
+    assert may_differ(PLAN, PLAN) == ""
+    assert may_differ(bare, PLAN) == may_differ(PLAN, bare) != ""
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,24 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from real_processes import call
 
 from pytest_sdbatch.commands.cluster.errors import ClusterError
-from pytest_sdbatch.commands.cluster.ray_cluster import _check_reachable, _first_line, _refusal
+from pytest_sdbatch.commands.cluster.machines import Task
+from pytest_sdbatch.commands.cluster.ray_cluster import (
+    RayCluster,
+    _board,
+    _check_reachable,
+    _first_line,
+    _probe,
+    _refusal,
+)
 
 WITHOUT = "import sys; sys.modules[{module!r}] = None; from pytest_sdbatch.cli import main; sys.exit(main())"
 
@@ -57,6 +68,29 @@ def test_a_cluster_of_another_python_is_told_as_one() -> None:
     assert error.why == "Version mismatch: The cluster was started with:; Ray: 2.61.0"
 
 
+def test_a_project_that_did_not_arrive_is_told_as_that() -> None:
+    """There is a cluster."""
+    exceptions = pytest.importorskip("ray.exceptions", reason="the error is one of its classes")
+
+    error = _refusal("ray", "auto", exceptions.RuntimeEnvSetupError("no room"))
+
+    assert error.what == "--on=ray: the project could not be sent to the cluster"
+    assert "no room" in error.why
+
+
+@pytest.mark.parametrize("made", [_board, _probe])
+def test_what_runs_on_a_node_before_it_was_looked_at_travels_whole(tmp_path: Path, made: Callable[[], object]) -> None:
+    """That node may lack this package."""
+    cloudpickle = pytest.importorskip("ray.cloudpickle", reason="it packs what a node runs")
+    (tmp_path / "packed").write_bytes(cloudpickle.dumps(made()))
+    code = (
+        "import sys; sys.modules['pytest_sdbatch'] = None; from pathlib import Path; "
+        "import ray.cloudpickle; ray.cloudpickle.loads(Path('packed').read_bytes())"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("address", "what"),
     [("auto", "--on=ray: no cluster to connect to"), ("h:6379", "--on=ray: no cluster to connect to at h:6379")],
@@ -76,6 +110,115 @@ def test_of_an_error_on_a_node_its_cause_is_told() -> None:
 
     assert _first_line(error) == "OSError: the disk is full"
     assert _first_line(ValueError()) == "ValueError"
+
+
+TASK = Task(arguments=(), names=())
+
+
+class Away(Exception):
+    """What Ray raises of a task."""
+
+
+class Ray:
+    """As much of the module as a cluster of two nodes needs; what it raises is told by the test."""
+
+    exceptions = SimpleNamespace(
+        RayError=Away, NodeDiedError=Away, ObjectLostError=Away, WorkerCrashedError=Away, GetTimeoutError=Away
+    )
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.tasks: list[dict[str, Any]] = []  # the options of each
+
+    def __getattr__(self, name: str) -> Any:
+        """Be whatever is handed to Ray: it takes all, and gives itself."""
+        return lambda *_, **options: self.tasks.append(options) or self
+
+    def options(self, **options: Any) -> SimpleNamespace:
+        """Return what can be called, and nothing else."""
+        self.tasks.append(options)
+        return SimpleNamespace(remote=lambda *_: self)
+
+    @property
+    def begun(self) -> Ray:
+        """Return what tells which tasks have begun."""
+        return self
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return both."""
+        self._answer()
+        return [{"Alive": True, "NodeID": name * 56, "NodeName": name, "Resources": {"GPU": 1.0}} for name in "ab"]
+
+    def get_node_id(self) -> str:
+        """Return where this process is."""
+        return "c" * 56
+
+    def wait(self, references: list[object], **_: object) -> tuple[list[object], list[object]]:
+        """Say that all have ended."""
+        self._answer()
+        return references, []
+
+    def get(self, reference: object, **_: object) -> Any:
+        """Return what came of a task, or which have begun."""
+        self._answer()
+        return {}
+
+    def _answer(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def ray() -> Ray:
+    """Return the module, which answers."""
+    pytest.importorskip("ray", reason="a strategy of placing is one of its classes")
+    return Ray()
+
+
+def cluster_of(ray: Ray) -> RayCluster:
+    """Return a cluster of which one task has begun."""
+    cluster = RayCluster(ray, device="cuda", lost=(ConnectionError, Away))
+    cluster.nodes()
+    cluster.submit(TASK)
+    return cluster
+
+
+@pytest.mark.parametrize("error", [ConnectionError("gone"), Away("gone")])
+def test_a_cluster_that_does_not_answer_any_more_is_one_error(ray: Ray, error: Exception) -> None:
+    """With how to go on; its nodes are those that were seen last, and what runs on them nobody knows."""
+    cluster = cluster_of(ray)
+    ray.error = error
+
+    assert [node.name for node in cluster.nodes()] == ["a", "b"]
+    assert cluster.running() == {}
+    with pytest.raises(ClusterError, match="the cluster does not answer any more") as raised:
+        cluster.ended(0.0)
+    assert "--sd-resume" in raised.value.fix
+
+
+def test_a_task_whose_end_was_not_taken_is_not_lost(ray: Ray) -> None:
+    """Where Ctrl-C comes while its result travels it is there still."""
+    cluster = cluster_of(ray)
+    cluster.submit(TASK)
+
+    (first,), (second,) = cluster.ended(0.0), cluster.ended(0.0)
+
+    assert (first.number, second.number) == (1, 2)
+    assert cluster.ended(0.0) == ()
+
+
+def test_a_task_avoids_a_node_only_where_there_is_another(ray: Ray) -> None:
+    """It is bound to one of the others, as long as that lives."""
+    cluster = cluster_of(ray)
+
+    def placed(*avoid: str) -> list[tuple[str, bool]]:
+        ray.tasks.clear()
+        cluster.submit(TASK, avoid=avoid)
+        found = [options["scheduling_strategy"] for options in ray.tasks if "scheduling_strategy" in options]
+        return [(one.node_id, one.soft) for one in found]
+
+    assert placed("a") == [("b" * 56, True)]
+    assert placed() == placed("a", "b") == placed("gone") == []
 
 
 def test_the_module_is_imported_without_ray(tmp_path: Path) -> None:

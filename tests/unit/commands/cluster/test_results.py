@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clusters import grid
+from clusters import grid, planned
 from configured import host_with
 from reported import record, run
 
 from pytest_sdbatch import read_run_file
 from pytest_sdbatch.commands.cluster.asked import Asked, ask
+from pytest_sdbatch.commands.cluster.kept import Kept
 from pytest_sdbatch.commands.cluster.results import Results, show
 from pytest_sdbatch.records import Outcome, Run
 
@@ -29,7 +30,7 @@ def results(*runs: Run, **changes: Any) -> Results:
     """Return results of *runs*."""
     usual: dict[str, Any] = {
         "runs": runs, "order": {one.key: number for number, one in enumerate(GRID)}, "kept_from": {}, "left": 0,
-        "stopped": False, "status": 0, "folder": Path(".sdbatch", "sweep-1").absolute(), "over": (),
+        "stopped": False, "status": 0, "kept": Kept.begin(Path.cwd(), planned(*GRID), selection=""), "over": (),
     }  # fmt: skip
     return Results(**{**usual, **changes})
 
@@ -45,10 +46,11 @@ def test_the_table_has_the_order_of_the_grid_and_the_file_all_runs(
     assert printed.index("sd15-random") < printed.index("sdxl-random")
     assert "sdbatch: run file: " in printed
     assert ": 2 runs, 4 cases" in printed
-    assert "sdbatch: runs and last lines of each process: .sdbatch/sweep-1" in printed
+    assert "sdbatch: runs and last lines of each process: .sdbatch/sweep-2" in printed
     assert [len(one.records) for one in read_run_file(Path("all.json"))] == [2, 2]
     assert Path("all.md").exists()
     assert "\non " not in printed
+    assert [path.name for path in Path(".sdbatch").glob("sweep-*/whole")] == ["whole"]
 
 
 def test_kinds_of_devices_have_a_table_each(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,8 +89,13 @@ def test_a_file_that_cannot_be_written_is_said(asked: Asked, capsys: pytest.Capt
     """What came is kept beside the journals all the same."""
     Path("all.json").touch()
 
-    assert show(results(run(*GRID)), asked) == pytest.ExitCode.TESTS_FAILED
-    assert "ERROR: " in capsys.readouterr().err
+    came = results(run(*GRID))
+
+    assert show(came, asked) == pytest.ExitCode.TESTS_FAILED
+    out, err = capsys.readouterr()
+    assert "ERROR: " in err
+    assert "nothing is lost: the same command with --sd-resume writes what could not be written" in out
+    assert not (came.kept.folder / "whole").exists()
 
 
 def test_of_nothing_nothing_is_written(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,14 +29,14 @@ class Sweep:
         self.bench = Bench(folder / "files", *GRID)
         self.cluster = FakeCluster(*nodes, work=work or self.bench)
         self.said: list[str] = []
-        self.root = folder
+        self.kept = Kept.begin(folder, self.bench.plan, selection="")
         self.runner = Runner(
             self.cluster,
             groups_of(self.bench.plan.records, [1.0, 1.0, 3.0, 3.0], places=2),
             plan=self.bench.plan,
             task_of=lambda group: Task(arguments=(), names=group.names),
             mend=lambda run: run,
-            kept=Kept.begin(folder, self.bench.plan, selection=""),
+            kept=self.kept,
             say=self.said.append,
             pace=Pace(look_s=0.0, patience_s=0.0),
         )
@@ -61,6 +62,7 @@ def test_all_groups_are_measured_the_longest_first(tmp_path: Path) -> None:
         "[1/2] sdxl-random bf16: 2 cases on a in 2.00 s; 1 running: sd15-random bf16 on a; about 1 s left",
         "[2/2] sd15-random bf16: 2 cases on a in 2.00 s",
     ]
+    sweep.kept.end(whole=False)
     kept = earlier(tmp_path, selection="")
     assert not isinstance(kept, str)
     assert sorted(run.id for run in kept.runs) == sorted(run.id for run in sweep.runner.runs)
@@ -83,6 +85,20 @@ def test_a_group_whose_node_dies_runs_again_elsewhere(tmp_path: Path) -> None:
     assert (sweep.runner.status, sweep.runner.failures) == (0, 1)
     assert "sdxl-random bf16: a died; runs again (failure 1 of 3)" in sweep.said
     assert sweep.said[-1].endswith("on b in 2.00 s; 1 failure")
+
+
+def test_a_node_that_fails_at_once_does_not_eat_the_sweep(tmp_path: Path) -> None:
+    """It is always free, and gets each group first; none of them is handed to it again."""
+    sweep = Sweep(tmp_path)
+
+    def work(task: Task, name: str) -> Result:
+        return result(status=1, said="No space left on device") if name == "a" else sweep.bench(task, name)
+
+    sweep.cluster.work = work
+    sweep.runner.run()
+
+    assert sweep.outcomes() == ALL_OK
+    assert sweep.runner.failures == 2
 
 
 def test_a_group_that_fails_three_times_is_an_outcome(tmp_path: Path) -> None:
@@ -120,6 +136,25 @@ def test_what_a_process_had_finished_when_it_died_is_not_lost(tmp_path: Path) ->
     sweep.runner.run()
 
     assert sweep.outcomes() == {**ALL_OK, ("sdxl", 2): Outcome.CRASHED}
+
+
+def test_a_case_that_hangs_is_a_result(tmp_path: Path) -> None:
+    """It ends its process, as it would end the next; what was to follow crashed, and nothing is run again."""
+    sweep = Sweep(tmp_path)
+    hangs = replace(GRID[2], outcome=Outcome.TIMEOUT, rounds=(), test_outcome="failed")
+
+    def work(task: Task, name: str) -> Result:
+        if "sdxl" in str(task.names):
+            return result(status=1, journal=journal(tmp_path, sweep.bench, hangs))
+        return sweep.bench(task, name)
+
+    sweep.cluster.work = work
+    sweep.runner.run()
+
+    assert sweep.outcomes() == {**ALL_OK, ("sdxl", 1): Outcome.TIMEOUT, ("sdxl", 2): Outcome.CRASHED}
+    assert (sweep.runner.status, sweep.runner.failures, len(sweep.cluster.submitted)) == (1, 0, 2)
+    reasons = {one.reason for run in sweep.runner.runs for one in run.records if one.outcome is Outcome.CRASHED}
+    assert reasons == {"its process ended with a case that did not end in time"}
 
 
 def journal(folder: Path, bench: Bench, *records: Record) -> bytes:
@@ -162,6 +197,40 @@ def test_a_node_that_came_later_with_another_version_is_not_believed(tmp_path: P
 
     assert set(sweep.outcomes().values()) == {Outcome.CRASHED}
     assert sweep.said[0].endswith("a has diffusers 0.1, planned with 0.42.1; runs again (failure 1 of 3)")
+
+
+def test_a_run_that_cannot_be_kept_on_the_disk_is_not_lost(tmp_path: Path) -> None:
+    """Full, or gone: it is said, and the sweep goes on with what it has in memory."""
+    sweep = Sweep(tmp_path)
+    (kept,) = (tmp_path / ".sdbatch").glob("sweep-*")
+    shutil.rmtree(kept)
+
+    sweep.runner.run()
+
+    assert sweep.outcomes() == ALL_OK
+    assert sum("kept in memory alone: " in line for line in sweep.said) == 2
+
+
+def test_a_group_is_left_until_its_run_is_there(tmp_path: Path) -> None:
+    """Where Ctrl-C comes between the end of its task and that it has no outcome."""
+
+    def work(task: Task, name: str) -> Result:
+        return result(run=sweep.bench(task, name).run, said=Stops("1 passed"))
+
+    sweep = Sweep(tmp_path)
+    sweep.cluster.work = work
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep.runner.run()
+
+    assert sweep.runner.left == 4
+
+
+class Stops(str):
+    """Text of a process; whoever writes it down is interrupted."""
+
+    def __format__(self, spec: str) -> str:
+        raise KeyboardInterrupt
 
 
 def test_a_failed_test_is_a_result_and_the_exit_status(tmp_path: Path) -> None:

@@ -71,3 +71,39 @@ def test_a_project_that_is_too_large_is_refused_with_its_largest_files(project: 
 
     assert "the largest files are model/unet.safetensors (2.93 KiB)" in raised.value.why
     assert not (tmp_path / "p.zip").exists()
+
+
+def test_without_git_nothing_hidden_is_sent(project: Path, tmp_path: Path) -> None:
+    """It may hold keys; what pytest and coverage read is sent."""
+    for name in (".env", ".ssh/id", ".pytest.ini", ".coveragerc"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("x")
+
+    sent = names_in(pack(project, tmp_path / "p.zip").path)
+
+    assert [name for name in sent if name.startswith(".")] == [".coveragerc", ".pytest.ini"]
+
+
+def test_a_clone_of_which_git_does_not_tell_is_refused(project: Path, tmp_path: Path) -> None:
+    """What it ignores must not be sent."""
+    (project / ".git").write_text("gitdir: /nowhere\n")
+
+    with pytest.raises(ClusterError, match="git does not tell what belongs to the project") as raised:
+        pack(project / "benchmarks", tmp_path / "p.zip")
+
+    assert "/nowhere" in raised.value.why
+
+
+def test_a_home_is_no_project(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a folder that holds one."""
+    monkeypatch.setattr(Path, "home", lambda: project / "data")
+
+    for root in (project / "data", project, Path(project.anchor)):
+        with pytest.raises(ClusterError, match="is no project"):
+            pack(root, tmp_path / "p.zip")
+
+
+def test_a_zip_that_cannot_be_written_is_one_error(project: Path, tmp_path: Path) -> None:
+    """The disk is full, say."""
+    with pytest.raises(ClusterError, match="cannot be sent"):
+        pack(project, tmp_path / "no such folder" / "p.zip")
