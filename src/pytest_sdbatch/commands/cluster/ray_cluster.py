@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_sdbatch import units
+from pytest_sdbatch.commands.children import stopped_by_signals
 from pytest_sdbatch.commands.cluster import on_node
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.machines import CPU, Ended, Facts, Node, Result, Task
@@ -48,6 +49,8 @@ def connected(where: str, package: Path, *, device: str) -> Iterator[RayCluster]
     """
     ray, address = _ray(where), _address(where)
     _check_reachable(address, where)
+    lost = _lost(ray, address)
+    failed: tuple[type[Exception], ...] = (RuntimeError, ValueError, OSError, *lost)
     try:
         ray.init(
             address=address,
@@ -55,17 +58,17 @@ def connected(where: str, package: Path, *, device: str) -> Iterator[RayCluster]
             logging_level=logging.ERROR,
             log_to_driver=False,
         )
-    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+    except failed as error:
         raise _refusal(where, address, error) from None
     try:
-        lost = _lost(ray, address)
-        with _answering(lost):
-            cluster = RayCluster(ray, device=device, lost=lost)
-        try:
-            yield cluster
-        finally:
-            with suppress(*lost):  # the cluster is gone, and with it all that ran there
-                cluster.stop()
+        with stopped_by_signals():  # in place of Ray's own handler, which ends this process at once
+            with _answering(lost):
+                cluster = RayCluster(ray, device=device, lost=lost)
+            try:
+                yield cluster
+            finally:
+                with suppress(*lost):  # the cluster is gone, and with it all that ran there
+                    cluster.stop()
     finally:
         ray.shutdown()
 
