@@ -88,6 +88,8 @@ def _address(where: str) -> str:
 
 
 def _ray(where: str) -> Any:
+    # Before it is imported: where the connection is lost Ray would start a cluster of its own here, unasked.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     try:
         import ray
 
@@ -100,12 +102,9 @@ def _ray(where: str) -> Any:
 
 def _lost(ray: Any, address: str) -> tuple[type[Exception], ...]:
     """Return what is raised where the cluster at *address* does not answer any more."""
-    errors = (ConnectionError, ray.exceptions.RayError)
-    if not address.startswith(_CLIENT):
-        return errors
-    import grpc
-
-    return (*errors, grpc.RpcError)
+    if address.startswith(_CLIENT):
+        return (Exception,)  # of gRPC, ConnectionError, and a plain one that says that it is not connected
+    return (ConnectionError, ray.exceptions.RayError)
 
 
 @contextmanager
@@ -113,6 +112,8 @@ def _answering(lost: tuple[type[Exception], ...]) -> Iterator[None]:
     """End the sweep, with what came, where the cluster is *lost*."""
     try:
         yield
+    except ClusterError:
+        raise
     except lost as error:
         raise ClusterError(
             "the cluster does not answer any more",
@@ -333,19 +334,19 @@ class RayCluster:
 
     def _ended(self, number: int, node: str) -> Ended:
         exceptions = self._ray.exceptions
-        try:
-            with _answering(tuple(one for one in self._lost if one is not exceptions.RayError)):
+        with _answering(self._lost):
+            try:
                 return Ended(number=number, node=node, result=self._ray.get(self._pending[number]))
-        except exceptions.RayError as error:
-            name, alive = node or "its node", {one.name for one in self.nodes()}
-            lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
-            if lost or (node and node not in alive):
-                failure = f"{name} died"
-            elif isinstance(error, exceptions.WorkerCrashedError):  # of which comes first, and what follows later
-                failure = f"{name} died, or its process there was killed"
-            else:
-                failure = f"{name}: {_first_line(error)}"
-            return Ended(number=number, node=node, result=None, failure=failure)
+            except exceptions.RayError as error:
+                name, alive = node or "its node", {one.name for one in self.nodes()}
+                lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
+                if lost or (node and node not in alive):
+                    failure = f"{name} died"
+                elif isinstance(error, exceptions.WorkerCrashedError):  # of which comes first, and what follows later
+                    failure = f"{name} died, or its process there was killed"
+                else:
+                    failure = f"{name}: {_first_line(error)}"
+                return Ended(number=number, node=node, result=None, failure=failure)
 
     def stop(self) -> None:
         """Take back what has not ended: tasks that wait do not begin, those that run end with their processes."""
