@@ -123,10 +123,12 @@ def measure(
 
     """
     nodes = cluster.nodes()
-    if asked.device == "auto" and all(node.kind != CPU for node in nodes):
-        # A node whose torch does not find its GPU would measure on its CPU, for hours.
-        arguments = [*arguments, "--sd-device=cuda"]
-    task = Task(arguments=tuple(arguments), names=None, folder=asked.folder, variables=_variables(os.environ))
+    task = Task(
+        arguments=(*arguments, *_device(asked, nodes)),
+        names=None,
+        folder=asked.folder,
+        variables=_variables(os.environ),
+    )
     plan = _planned(cluster, nodes, task, say, look_s=pace.look_s)
     from_here = read_repository(Path.cwd()) if repository is None else repository
     plan = replace(plan, run=_of_here(plan.run, from_here))
@@ -160,6 +162,11 @@ def measure(
         kept=kept,
         over=over,
     )
+
+
+def _device(asked: Asked, nodes: Sequence[Node]) -> Sequence[str]:
+    """Return what to add to the arguments: a node whose torch does not find its GPU must not measure on its CPU."""
+    return ("--sd-device=cuda",) if asked.device == "auto" and all(node.kind != CPU for node in nodes) else ()
 
 
 def _planned(cluster: Cluster, nodes: Sequence[Node], task: Task, say: Say, *, look_s: float) -> _Plan:
