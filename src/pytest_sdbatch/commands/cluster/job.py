@@ -135,8 +135,7 @@ def measure(
     before, old = _before(asked, plan.run, say)
     over = check_files(asked, before)
     groups = _groups(plan, old, places=_places(nodes))
-    for line in header_lines(plan.run.environment, asked.options, [record.case for record in plan.run.records]):
-        say(line.removeprefix(_PREFIX))
+    _say_header(plan.run, asked, say)
     say(_shared_out(groups, nodes))
     kept = Kept.begin(asked.root, plan.run, selection=asked.selection)
     for run in old:
@@ -162,6 +161,11 @@ def measure(
         kept=kept,
         over=over,
     )
+
+
+def _say_header(plan: Run, asked: Asked, say: Say) -> None:
+    for line in header_lines(plan.environment, asked.options, [record.case for record in plan.records]):
+        say(line.removeprefix(_PREFIX))
 
 
 def _device(asked: Asked, nodes: Sequence[Node]) -> Sequence[str]:
