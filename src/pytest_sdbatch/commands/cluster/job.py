@@ -135,8 +135,7 @@ def measure(
     before, old = _before(asked, plan.run, say)
     over = check_files(asked, before)
     groups = _groups(plan, old, places=_places(nodes))
-    _say_header(plan.run, asked, say)
-    say(_shared_out(groups, nodes))
+    _say_plan(plan.run, asked, say, shared_out=_shared_out(groups, nodes))
     kept = Kept.begin(asked.root, plan.run, selection=asked.selection)
     for run in old:
         kept.add(run)
@@ -163,9 +162,10 @@ def measure(
     )
 
 
-def _say_header(plan: Run, asked: Asked, say: Say) -> None:
+def _say_plan(plan: Run, asked: Asked, say: Say, *, shared_out: str) -> None:
     for line in header_lines(plan.environment, asked.options, [record.case for record in plan.records]):
         say(line.removeprefix(_PREFIX))
+    say(shared_out)
 
 
 def _device(asked: Asked, nodes: Sequence[Node]) -> Sequence[str]:
