@@ -123,22 +123,20 @@ def measure(
 
     """
     nodes = cluster.nodes()
-    if asked.device == "auto" and all(node.kind != CPU for node in nodes):
-        # A node whose torch does not find its GPU would measure on its CPU, for hours.
-        arguments = [*arguments, "--sd-device=cuda"]
-    task = Task(arguments=tuple(arguments), names=None, folder=asked.folder, variables=_variables(os.environ))
+    task = Task(
+        arguments=(*arguments, *_device(asked, nodes)),
+        names=None,
+        folder=asked.folder,
+        variables=_variables(os.environ),
+    )
     plan = _planned(cluster, nodes, task, say, look_s=pace.look_s)
     from_here = read_repository(Path.cwd()) if repository is None else repository
     plan = replace(plan, run=_of_here(plan.run, from_here))
     before, old = _before(asked, plan.run, say)
     over = check_files(asked, before)
     groups = _groups(plan, old, places=_places(nodes))
-    for line in header_lines(plan.run.environment, asked.options, [record.case for record in plan.run.records]):
-        say(line.removeprefix(_PREFIX))
-    say(_shared_out(groups, nodes))
-    kept = Kept.begin(asked.root, plan.run, selection=asked.selection)
-    for run in old:
-        kept.add(run)
+    _say_plan(plan.run, asked, say, shared_out=_shared_out(groups, nodes))
+    kept = _kept(asked, plan.run, old)
     runner = Runner(
         cluster,
         groups,
@@ -160,6 +158,24 @@ def measure(
         kept=kept,
         over=over,
     )
+
+
+def _kept(asked: Asked, plan: Run, old: Sequence[Run]) -> Kept:
+    kept = Kept.begin(asked.root, plan, selection=asked.selection)
+    for run in old:
+        kept.add(run)
+    return kept
+
+
+def _say_plan(plan: Run, asked: Asked, say: Say, *, shared_out: str) -> None:
+    for line in header_lines(plan.environment, asked.options, [record.case for record in plan.records]):
+        say(line.removeprefix(_PREFIX))
+    say(shared_out)
+
+
+def _device(asked: Asked, nodes: Sequence[Node]) -> Sequence[str]:
+    """Return what to add to the arguments: a node whose torch does not find its GPU must not measure on its CPU."""
+    return ("--sd-device=cuda",) if asked.device == "auto" and all(node.kind != CPU for node in nodes) else ()
 
 
 def _planned(cluster: Cluster, nodes: Sequence[Node], task: Task, say: Say, *, look_s: float) -> _Plan:

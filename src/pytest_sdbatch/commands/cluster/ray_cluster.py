@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_sdbatch import units
+from pytest_sdbatch.commands.children import stopped_by_signals
 from pytest_sdbatch.commands.cluster import on_node
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.machines import CPU, Ended, Facts, Node, Result, Task
@@ -48,6 +49,8 @@ def connected(where: str, package: Path, *, device: str) -> Iterator[RayCluster]
     """
     ray, address = _ray(where), _address(where)
     _check_reachable(address, where)
+    lost = _lost(ray, address)
+    failed: tuple[type[Exception], ...] = (RuntimeError, ValueError, OSError, *lost)
     try:
         ray.init(
             address=address,
@@ -55,17 +58,17 @@ def connected(where: str, package: Path, *, device: str) -> Iterator[RayCluster]
             logging_level=logging.ERROR,
             log_to_driver=False,
         )
-    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+    except failed as error:
         raise _refusal(where, address, error) from None
     try:
-        lost = _lost(ray, address)
-        with _answering(lost):
-            cluster = RayCluster(ray, device=device, lost=lost)
-        try:
-            yield cluster
-        finally:
-            with suppress(*lost):  # the cluster is gone, and with it all that ran there
-                cluster.stop()
+        with stopped_by_signals():  # in place of Ray's own handler, which ends this process at once
+            with _answering(lost):
+                cluster = RayCluster(ray, device=device, lost=lost)
+            try:
+                yield cluster
+            finally:
+                with suppress(*lost):  # the cluster is gone, and with it all that ran there
+                    cluster.stop()
     finally:
         ray.shutdown()
 
@@ -85,6 +88,8 @@ def _address(where: str) -> str:
 
 
 def _ray(where: str) -> Any:
+    # Before it is imported: where the connection is lost Ray would start a cluster of its own here, unasked.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     try:
         import ray
 
@@ -97,12 +102,9 @@ def _ray(where: str) -> Any:
 
 def _lost(ray: Any, address: str) -> tuple[type[Exception], ...]:
     """Return what is raised where the cluster at *address* does not answer any more."""
-    errors = (ConnectionError, ray.exceptions.RayError)
-    if not address.startswith(_CLIENT):
-        return errors
-    import grpc
-
-    return (*errors, grpc.RpcError)
+    if address.startswith(_CLIENT):
+        return (Exception,)  # of gRPC, ConnectionError, and a plain one that says that it is not connected
+    return (ConnectionError, ray.exceptions.RayError)
 
 
 @contextmanager
@@ -110,6 +112,8 @@ def _answering(lost: tuple[type[Exception], ...]) -> Iterator[None]:
     """End the sweep, with what came, where the cluster is *lost*."""
     try:
         yield
+    except ClusterError:
+        raise
     except lost as error:
         raise ClusterError(
             "the cluster does not answer any more",
@@ -330,19 +334,19 @@ class RayCluster:
 
     def _ended(self, number: int, node: str) -> Ended:
         exceptions = self._ray.exceptions
-        try:
-            with _answering(tuple(one for one in self._lost if one is not exceptions.RayError)):
+        with _answering(self._lost):
+            try:
                 return Ended(number=number, node=node, result=self._ray.get(self._pending[number]))
-        except exceptions.RayError as error:
-            name, alive = node or "its node", {one.name for one in self.nodes()}
-            lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
-            if lost or (node and node not in alive):
-                failure = f"{name} died"
-            elif isinstance(error, exceptions.WorkerCrashedError):  # of which comes first, and what follows later
-                failure = f"{name} died, or its process there was killed"
-            else:
-                failure = f"{name}: {_first_line(error)}"
-            return Ended(number=number, node=node, result=None, failure=failure)
+            except exceptions.RayError as error:
+                name, alive = node or "its node", {one.name for one in self.nodes()}
+                lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
+                if lost or (node and node not in alive):
+                    failure = f"{name} died"
+                elif isinstance(error, exceptions.WorkerCrashedError):  # of which comes first, and what follows later
+                    failure = f"{name} died, or its process there was killed"
+                else:
+                    failure = f"{name}: {_first_line(error)}"
+                return Ended(number=number, node=node, result=None, failure=failure)
 
     def stop(self) -> None:
         """Take back what has not ended: tasks that wait do not begin, those that run end with their processes."""
