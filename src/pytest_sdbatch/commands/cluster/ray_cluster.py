@@ -222,6 +222,7 @@ class RayCluster:
         self._resource = self._resource_for(device)
         self._names: dict[str, str] = {}
         self._submitted = 0
+        self._begun: dict[int, str] = {}  # keys of nodes by number, as the board said last
         self._pending: dict[int, Any] = {}  # references by number
         here = self._on(ray.get_runtime_context().get_node_id(), soft=True)
         self._board = ray.remote(_board()).options(num_cpus=0, scheduling_strategy=here).remote()
@@ -310,14 +311,12 @@ class RayCluster:
         return self._submitted
 
     def running(self) -> Mapping[int, str]:
-        """Return the tasks that have begun, each with the name of its node; none where that cannot be known."""
-        try:
-            begun = self._ray.get(self._board.begun.remote(), timeout=_REACHED_S)
-        except self._lost:  # the node with the board is gone, or slow
-            return {}
-        if any(key not in self._names for key in begun.values()):
+        """Return the tasks that have begun, each with the name of its node, as far as that is known."""
+        with suppress(*self._lost):  # the node with the board is gone, or slow: what it said last still holds
+            self._begun = self._ray.get(self._board.begun.remote(), timeout=_REACHED_S)
+        if any(key not in self._names for key in self._begun.values()):
             self.nodes()
-        return {number: self._names.get(key, key) for number, key in begun.items() if number in self._pending}
+        return {number: self._names.get(key, key) for number, key in self._begun.items() if number in self._pending}
 
     def ended(self, wait_s: float) -> Sequence[Ended]:
         """Return a task that has ended; none where *wait_s* seconds brought none."""
