@@ -132,7 +132,12 @@ class Ray:
 
     def __getattr__(self, name: str) -> Any:
         """Be whatever is handed to Ray: it takes all, and gives itself."""
-        return lambda *_, **options: self.tasks.append(options) or self
+
+        def take(*_: Any, **options: Any) -> Ray:
+            self.tasks.append(options)
+            return self
+
+        return take
 
     def options(self, **options: Any) -> SimpleNamespace:
         """Return what can be called, and nothing else."""
