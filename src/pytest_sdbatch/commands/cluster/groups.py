@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_sdbatch.grid.shards import deal
 from pytest_sdbatch.records import Record, full_name, short_name
 
-_Curve = tuple[str, str]  # a test, and the group of cases whose figures are one curve over batch size
+Curve = tuple[str, str]  # a test, and the group of cases whose figures are one curve over batch size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +34,11 @@ def groups_of(records: Sequence[Record], seconds: Sequence[float], *, places: in
         places: groups that can be measured at once.
 
     """
-    weights: dict[_Curve, float] = {}
-    members: dict[_Curve, list[Record]] = {}
-    pipelines: dict[object, dict[_Curve, None]] = {}
+    weights: dict[Curve, float] = {}
+    members: dict[Curve, list[Record]] = {}
+    pipelines: dict[object, dict[Curve, None]] = {}
     for record, value in zip(records, seconds, strict=True):
-        curve = (record.test, record.case.group_id)
+        curve = curve_of(record)
         weights[curve] = weights.get(curve, 0.0) + value
         members.setdefault(curve, []).append(record)
         pipelines.setdefault(_pipeline(record), {})[curve] = None
@@ -59,22 +59,27 @@ def groups_of(records: Sequence[Record], seconds: Sequence[float], *, places: in
     return tuple(sorted(groups, key=lambda group: -group.weight))  # stable: equals stay in the order of the grid
 
 
+def curve_of(record: Record) -> Curve:
+    """Return the curve over batch size that *record* is a point of."""
+    return record.test, record.case.group_id
+
+
 def _pipeline(record: Record) -> object:
     """Return what is loaded once: the pipeline, or for a test with a pipeline of its own the test."""
     return record.test if record.case.model is None else record.case.pool_key
 
 
-def _sum(part: Sequence[_Curve], weights: Mapping[_Curve, float]) -> float:
+def _sum(part: Sequence[Curve], weights: Mapping[Curve, float]) -> float:
     return math.fsum(weights[curve] for curve in part)
 
 
-def _halves(part: Sequence[_Curve], weights: Mapping[_Curve, float]) -> list[tuple[_Curve, ...]]:
+def _halves(part: Sequence[Curve], weights: Mapping[Curve, float]) -> list[tuple[Curve, ...]]:
     """Return two parts of *part*, neither of them empty, that take about as long as each other."""
     dealt = deal(((curve, weights[curve]) for curve in part), 2)
     return [tuple(curve for curve in part if dealt[curve] == number) for number in (1, 2)]
 
 
-def _title(part: Sequence[_Curve], members: Mapping[_Curve, Sequence[Record]], *, is_whole: bool) -> str:
+def _title(part: Sequence[Curve], members: Mapping[Curve, Sequence[Record]], *, is_whole: bool) -> str:
     first = members[part[0]][0]
     case = first.case
     if case.model is None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from pytest_sdbatch.analysis.comparable import differing
 from pytest_sdbatch.analysis.limits import broken_limits
 from pytest_sdbatch.commands.cluster.errors import ClusterError
+from pytest_sdbatch.commands.cluster.groups import Curve, curve_of
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.options import TABLE
 from pytest_sdbatch.records import Fact, Outcome, Record, Run
@@ -29,7 +30,6 @@ from pytest_sdbatch.storage.run_file import read_run_file, runs_in, write_run
 _KEPT = 5  # sweeps whose files are kept, the newest included
 _PLAN, _ASKED, _WHOLE = "cases.json", "asked.json", "whole"
 _PREFIX = "sweep-"
-_Curve = tuple[str, str]  # a test, and the group of cases whose figures are one curve over batch size
 # Of where it was planned: what must be as it was, on whatever node. A node's device and system are facts of its runs.
 _SAME = ("commit", "torch", "diffusers", "transformers", "pytest-sdbatch")
 
@@ -186,30 +186,26 @@ def settled(runs: Sequence[Run], plan: Run, limits: Mapping[str, float], now: da
         now: when they are taken over.
 
     """
-    planned: dict[_Curve, set[str]] = {}
+    planned: dict[Curve, set[str]] = {}
     for one in plan.records:
-        planned.setdefault(_curve(one), set()).add(one.case.id)
+        planned.setdefault(curve_of(one), set()).add(one.case.id)
     found = []
     for run in runs:
-        curves: dict[_Curve, list[Record]] = {}
-        there = [one for one in run.records if one.case.id in planned.get(_curve(one), ())]
+        curves: dict[Curve, list[Record]] = {}
+        there = [one for one in run.records if one.case.id in planned.get(curve_of(one), ())]
         for one in there:
-            curves.setdefault(_curve(one), []).append(one)
+            curves.setdefault(curve_of(one), []).append(one)
         whole = {
             curve
             for curve, members in curves.items()
             if {one.case.id for one in members} == planned[curve] and _is_settled(members, limits)
         }
-        records = tuple(one for one in there if _curve(one) in whole)
+        records = tuple(one for one in there if curve_of(one) in whole)
         if len(records) == len(run.records):
             found.append(run)
         elif records:
             found.append(replace(run, id=run_id(now), records=records, resumed_from=run.id))
     return tuple(found)
-
-
-def _curve(record: Record) -> _Curve:
-    return record.test, record.case.group_id
 
 
 def _is_settled(curve: Sequence[Record], limits: Mapping[str, float]) -> bool:
