@@ -55,6 +55,8 @@ class FakeCluster:
         self.submitted: list[Task] = []
         self.facts: dict[str, Facts | str] = {}  # by name; the others say what this machine does
         self.stopped = False
+        self.told_to_end = False
+        self.lines: list[str] = []
         self.work = work
         self._lives = lives
         self._queue: list[int] = []
@@ -99,9 +101,39 @@ class FakeCluster:
             return [Ended(number=number, node=name, result=None, failure=came)]
         return [Ended(number=number, node=name, result=came)]
 
+    def heard(self) -> Sequence[str]:
+        """Return what the tasks that have ended said."""
+        lines, self.lines = self.lines, []
+        return lines
+
+    def enough(self) -> None:
+        """Take note of it."""
+        self.told_to_end = True
+
     def stop(self) -> None:
         """Take note of it."""
         self.stopped = True
+
+
+class FakeCaller:
+    """Implements :class:`~pytest_sdbatch.commands.cluster.machines.Caller`.
+
+    Args:
+        enough_at: the line at which it has enough; None: never.
+
+    """
+
+    def __init__(self, enough_at: str | None = None) -> None:
+        self.lines: list[str] = []
+        self._enough_at = enough_at
+
+    def hear(self, line: str) -> None:
+        """Keep *line*."""
+        self.lines.append(line)
+
+    def has_enough(self) -> bool:
+        """Return whether the line has come."""
+        return self._enough_at is not None and any(self._enough_at in line for line in self.lines)
 
 
 class Bench:

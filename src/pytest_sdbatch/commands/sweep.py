@@ -124,7 +124,7 @@ def read(words: Sequence[str]) -> tuple[int | None, str | None, list[str]]:
             fix="run it again with another --sd-report, and put the files together: sdbatch merge",
         )
     processes = None if count is None else parse_count(count, option=_OPTION)
-    return processes, None if cluster is None else _cluster(cluster), pytest_arguments(before, behind)
+    return processes, None if cluster is None else cluster_named(cluster), pytest_arguments(before, behind)
 
 
 def _taken(words: list[str], option: str) -> str | None:
@@ -138,7 +138,7 @@ def _taken(words: list[str], option: str) -> str | None:
     return None
 
 
-def _cluster(text: str) -> str:
+def cluster_named(text: str) -> str:
     """Return *text* if it names a cluster.
 
     Raises:

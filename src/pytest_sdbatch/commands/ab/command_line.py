@@ -16,7 +16,7 @@ from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.help import Wrapped
 from pytest_sdbatch.commands.outlets import Outlets, add_outlets
 from pytest_sdbatch.commands.parser import Parser
-from pytest_sdbatch.commands.sweep import QUIET, SUITE
+from pytest_sdbatch.commands.sweep import ON, QUIET, RAY, SUITE, cluster_named
 from pytest_sdbatch.errors import OptionError
 from pytest_sdbatch.options import TABLE
 
@@ -64,6 +64,7 @@ class Given:
 
     base: str | None
     base_python: str | None
+    on: str | None  # the cluster on which it is run; None: here
     arguments: tuple[str, ...]  # of pytest
     setup: str | None
     minutes: float | None
@@ -88,6 +89,8 @@ def read(words: Sequence[str]) -> Given:
     _refuse_mistyped(parser, (*rest, *words[at + 1 :]))
     if found.base is None and found.base_python is None:
         parser.error("name the other side: --base REF, or --base-python PYTHON")
+    if found.on is not None and found.base is None:
+        parser.error(f"{ON} with --base-python: run it on the node that has both, without {ON}")
     arguments = [*(() if at < len(words) else SUITE), *map(relative, (*rest, *words[at + 1 :]))]
     for word, name in _named(arguments):
         if name in _REFUSED or (word.startswith("-n") and word[2:].isalnum()):
@@ -95,6 +98,7 @@ def read(words: Sequence[str]) -> Given:
     return Given(
         base=found.base,
         base_python=found.base_python,
+        on=found.on,
         arguments=(*arguments, *QUIET),
         setup=found.setup,
         minutes=found.minutes,
@@ -125,6 +129,13 @@ def _parser() -> argparse.ArgumentParser:
         "--base-python",
         metavar="PYTHON",
         help="Python of another environment, for the same files: .venv-old/bin/python",
+    )
+    parser.add_argument(
+        ON,
+        metavar=RAY,
+        type=_cluster,
+        help=f"on one device of a cluster of Ray: the one that this machine is a node of, or that RAY_ADDRESS names; "
+        f"{RAY}://HOST:PORT from a machine that is no node (with --base)",
     )
     parser.add_argument(
         "--setup",
@@ -194,6 +205,13 @@ def relative(word: str) -> str:
         if at.is_relative_to(here):
             return f"{at.relative_to(here).as_posix()}{colons}{rest}"
     return word
+
+
+def _cluster(text: str) -> str:
+    try:
+        return cluster_named(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(error.line) from None
 
 
 def _minutes(text: str) -> float:

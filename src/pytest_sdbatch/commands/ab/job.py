@@ -16,7 +16,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.commands.ab import command_line
 from pytest_sdbatch.commands.ab.command_line import Given
-from pytest_sdbatch.commands.ab.errors import NoComparison, WrongCommandLine
+from pytest_sdbatch.commands.ab.errors import NoComparison, StoppedBeforeAPair, WrongCommandLine
 from pytest_sdbatch.commands.children import stopped_by_signals
 from pytest_sdbatch.commands.outlets import give_out, refuse
 from pytest_sdbatch.errors import SdbatchError
@@ -35,12 +35,12 @@ def ab(words: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     given = command_line.read(words)
     begun_s = time.monotonic()
-    say = _Say(to_stderr=given.outlets.as_json)
+    say = Say(to_stderr=given.outlets.as_json)
     try:
         with stopped_by_signals():
-            result = _compare(given, say, begun_s)
-    except KeyboardInterrupt:
-        return refuse(SdbatchError("stopped before a pair was run"), given.outlets, status=ExitStatus.STOPPED)
+            result = _result(given, say, begun_s)
+    except (KeyboardInterrupt, StoppedBeforeAPair):
+        return refuse(StoppedBeforeAPair(), given.outlets, status=ExitStatus.STOPPED)
     except SdbatchError as error:
         status = ExitStatus.USAGE if isinstance(error, WrongCommandLine) else ExitStatus.NOT_COMPARED
         return refuse(error, given.outlets, status=status)
@@ -56,14 +56,16 @@ def ab(words: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
+class JobResult:
+    """What a job came to."""
+
     comparison: Comparison
     lines: tuple[str, ...]  # what the reader should know beside the verdicts
     interrupted: bool
     invalid: str | None
 
 
-class _Say:
+class Say:
     """Prints lines of progress."""
 
     def __init__(self, *, to_stderr: bool) -> None:
@@ -73,7 +75,27 @@ class _Say:
         print(f"sdbatch: {text}", file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
 
 
-def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
+def _result(given: Given, say: Say, begun_s: float) -> JobResult:
+    if given.on is None:
+        return compare(given, say, begun_s)
+    from pytest_sdbatch.commands.cluster.comparing import compare_on
+
+    return compare_on(given.on, given, say=say, begun_s=begun_s)
+
+
+def compare(given: Given, say: Say, begun_s: float) -> JobResult:
+    """Compare, on this machine.
+
+    Args:
+        given: the command line.
+        say: prints a line of progress.
+        begun_s: ``time.monotonic()`` from which its minutes are counted.
+
+    Raises:
+        SdbatchError: where nothing can be compared.
+        KeyboardInterrupt: if this process is told to stop before a pair was run.
+
+    """
     from pytest_sdbatch.analysis.ab import accept, compare_pairs
     from pytest_sdbatch.analysis.outcomes import invalid_environment
     from pytest_sdbatch.commands.ab.budgets import budget_lines, config_for
@@ -104,7 +126,7 @@ def _compare(given: Given, say: _Say, begun_s: float) -> _Result:
             raise
     comparison, idle = accept(comparison, given.accept)
     invalid = invalid_environment(side for case in comparison.cases for side in (case.base, case.candidate))
-    return _Result(
+    return JobResult(
         comparison=comparison,
         lines=(*allowed, *_lines(runner, idle, folder, invalid)),
         interrupted=runner.interrupted,
@@ -126,7 +148,7 @@ def _check_pairs(comparison: Comparison, runner: PairRunner) -> None:
 
 
 @contextmanager
-def _sides(given: Given, say: _Say, deadline_s: float | None) -> Iterator[Sides]:
+def _sides(given: Given, say: Say, deadline_s: float | None) -> Iterator[Sides]:
     from pytest_sdbatch.commands.ab.sides import commits, environments
 
     if given.base is not None:
@@ -139,18 +161,29 @@ def _sides(given: Given, say: _Say, deadline_s: float | None) -> Iterator[Sides]
 
 def folder_for(root: Path) -> Path:
     """Make the folder of this job's files, beside the journals, and remove those of old jobs."""
-    from pytest_sdbatch.storage.journal import FOLDER, make_folder
+    from pytest_sdbatch.storage.journal import FOLDER
 
-    parent = root / FOLDER
+    folder = root / FOLDER / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    make_room(folder)
+    return folder
+
+
+def make_room(folder: Path) -> None:
+    """Make the *folder* of a job's files, and remove those of old jobs beside it.
+
+    Raises:
+        NoComparison: where it cannot be made.
+
+    """
+    from pytest_sdbatch.storage.journal import make_folder
+
     try:
-        make_folder(parent)
-        folder = parent / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+        make_folder(folder.parent)
         folder.mkdir()
     except OSError as error:
-        raise NoComparison(f"{parent}: no files can be written there", why=str(error.strerror)) from None
-    for old in sorted(parent.glob("ab-*"))[:-_KEPT]:
+        raise NoComparison(f"{folder.parent}: no files can be written there", why=str(error.strerror)) from None
+    for old in sorted(folder.parent.glob("ab-*"))[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
-    return folder
 
 
 def plan_of(collected: Collected, *, minutes: float | None) -> str:

@@ -1,24 +1,48 @@
-"""A process that measures, or collects, on a node: it ends with the one that started it, however that ended."""
+"""A process that measures, collects or compares on a node: it ends with the one that started it, however that ended."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_sdbatch.commands import one_process
 from pytest_sdbatch.commands.cluster.collecting import Collector
 from pytest_sdbatch.commands.sweep import run_pytest
 
-_COLLECTS, _MEASURES = "collect", "measure"
+if TYPE_CHECKING:
+    from pytest_sdbatch.commands.ab.command_line import Given
+    from pytest_sdbatch.commands.cluster.machines import Task
+
+_COLLECTS, _MEASURES, _COMPARES = "collect", "measure", "compare"
+TIDY_S = 10.0  # for one that compares, when nobody is left who would know
+SAYS = "sdbatch: "  # how a line begins that is for the reader at once
 
 
-def command(run_file: Path, arguments: Sequence[str], *, collects: bool) -> list[str]:
-    """Return the command of a pytest with *arguments* that writes its run to *run_file*, or only what it would run."""
-    return [sys.executable, "-P", "-m", __name__, _COLLECTS if collects else _MEASURES, str(run_file), *arguments]
+def command(run_file: Path, task: Task) -> list[str]:
+    """Return the command of *task*, which writes what comes of it to *run_file* and beside it."""
+    what = _COMPARES if task.compares is not None else _COLLECTS if task.names is None else _MEASURES
+    return [sys.executable, "-P", "-m", __name__, what, str(run_file), *task.arguments]
+
+
+def give(run_file: Path, given: Given) -> None:
+    """Leave the process that compares, and writes beside *run_file*, what it is *given*."""
+    _given_of(run_file).write_bytes(pickle.dumps(given))
+
+
+def _given_of(run_file: Path) -> Path:
+    return run_file.with_suffix(".given")
+
+
+def comparison_of(run_file: Path) -> Path:
+    """Return where a process that compares says what came of it: a pickled object of this package's classes."""
+    return run_file.with_suffix(".comparison")
 
 
 def journals_of(run_file: Path) -> Path:
@@ -32,11 +56,17 @@ def plan_of(run_file: Path) -> Path:
 
 
 def main(what: str, path: str, arguments: Sequence[str]) -> int:
-    """Run pytest with *arguments*; its run file is *path*."""
+    """Do *what*: run pytest with *arguments*, whose run file is *path*, or compare."""
     # A job in the background of a shell ignores it, and so would this process.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_end_with, args=(_taken_from_input(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(_taken_from_input(), what), daemon=True).start()
     run_file = Path(path)
+    if what == _COMPARES:
+        from pytest_sdbatch.commands.cluster.comparing import compare_here
+
+        came = compare_here(pickle.loads(_given_of(run_file).read_bytes()))  # noqa: S301: who calls runs code here
+        comparison_of(run_file).write_bytes(pickle.dumps(came))
+        return 0
     if what == _COLLECTS:
         return run_pytest([*arguments, "--collect-only", "-q"], Collector(run_file, plan_of(run_file)))
     return one_process.main(path, arguments, journals=journals_of(run_file))
@@ -50,12 +80,16 @@ def _taken_from_input() -> int:
     return pipe
 
 
-def _end_with(pipe: int) -> None:
+def _end_with(pipe: int, what: str) -> None:
     """End this process, and what it has started, when nobody is left who holds the other end of *pipe*.
 
     Its parent may be killed without a word, and with it goes whoever waited for the result.
     """
     os.read(pipe, 1)
+    if what == _COMPARES:  # what it has started are groups of their own: told twice it kills them, and tidies up
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(TIDY_S / 2)
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)  # it leads its group
     os._exit(1)

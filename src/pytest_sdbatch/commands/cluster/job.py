@@ -124,10 +124,10 @@ def measure(
     """
     nodes = cluster.nodes()
     task = Task(
-        arguments=(*arguments, *_device(asked, nodes)),
+        arguments=(*arguments, *device_words(asked.device, nodes)),
         names=None,
         folder=asked.folder,
-        variables=_variables(os.environ),
+        variables=variables_of(os.environ),
     )
     plan = _planned(cluster, nodes, task, say, look_s=pace.look_s)
     from_here = read_repository(Path.cwd()) if repository is None else repository
@@ -173,9 +173,9 @@ def _say_plan(plan: Run, asked: Asked, say: Say, *, shared_out: str) -> None:
     say(shared_out)
 
 
-def _device(asked: Asked, nodes: Sequence[Node]) -> Sequence[str]:
+def device_words(device: str, nodes: Sequence[Node]) -> Sequence[str]:
     """Return what to add to the arguments: a node whose torch does not find its GPU must not measure on its CPU."""
-    return ("--sd-device=cuda",) if asked.device == "auto" and all(node.kind != CPU for node in nodes) else ()
+    return ("--sd-device=cuda",) if device == "auto" and all(node.kind != CPU for node in nodes) else ()
 
 
 def _planned(cluster: Cluster, nodes: Sequence[Node], task: Task, say: Say, *, look_s: float) -> _Plan:
@@ -185,7 +185,7 @@ def _planned(cluster: Cluster, nodes: Sequence[Node], task: Task, say: Say, *, l
         ClusterError: where one of them cannot measure it.
 
     """
-    say(f"{units.count(_places(nodes), 'place')}: {', '.join(map(_shown, nodes))}")
+    say(places_line(nodes))
     handshake.check_versions(cluster, nodes, handshake.own_facts(), folder=task.folder)
     plan = _collected(cluster, task, say, look_s=look_s)
     handshake.check_paths(cluster, nodes, plan.paths, folder=task.folder)
@@ -296,7 +296,7 @@ def _of_here(run: Run, repository: Repository) -> Run:
     return replace(run, environment=told)
 
 
-def _variables(variables: Mapping[str, str]) -> dict[str, str | None]:
+def variables_of(variables: Mapping[str, str]) -> dict[str, str | None]:
     """Return what the processes on nodes have of this one's *variables*."""
     found = {name: variables.get(name) for name in _OF_HERE}
     return {**found, _OFFLINE: variables[_OFFLINE]} if _OFFLINE in variables else found
@@ -304,6 +304,11 @@ def _variables(variables: Mapping[str, str]) -> dict[str, str | None]:
 
 def _places(nodes: Sequence[Node]) -> int:
     return sum(node.places for node in nodes)
+
+
+def places_line(nodes: Sequence[Node]) -> str:
+    """Return which places *nodes* have, for the reader."""
+    return f"{units.count(_places(nodes), 'place')}: {', '.join(map(_shown, nodes))}"
 
 
 def _shown(node: Node) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pytest_sdbatch.commands.ab.command_line import Given
 
 CPU = "CPU"  # what a group gets on a node without a GPU
 
@@ -30,10 +33,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A pytest that a node runs in a process of its own."""
+    """A pytest, or a comparison, that a node runs in a process of its own."""
 
-    arguments: tuple[str, ...]
-    names: tuple[str, ...] | None  # of the cases that it runs; None: it collects, and runs none
+    arguments: tuple[str, ...] = ()  # of pytest
+    names: tuple[str, ...] | None = None  # of the cases that it runs; None: it collects, and runs none
+    compares: Given | None = None  # what `sdbatch ab` is given, in place of a pytest
     folder: str = "."  # that it is called in, as seen from the root of the project
     variables: Mapping[str, str | None] = field(default_factory=dict)  # of the process; None: it has none of that name
 
@@ -48,6 +52,7 @@ class Result:
     run: bytes | None = None  # its run file; None: it died before it could write one
     journal: bytes | None = None  # what it had finished when it died
     plan: bytes | None = None  # of one that collects: what is known of the cases beside the run
+    comparison: bytes | None = None  # of one that compares: what came of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,16 @@ class Ended:
     node: str  # its name; empty: nobody knows
     result: Result | None  # None: it was lost
     failure: str = ""  # and why
+
+
+class Caller(Protocol):
+    """Who has handed a task to a node, as the node reaches it."""
+
+    def hear(self, line: str) -> None:
+        """Take a line of progress."""
+
+    def has_enough(self) -> bool:
+        """Return whether the task is to end with what it has."""
 
 
 class Cluster(Protocol):
@@ -91,6 +106,12 @@ class Cluster(Protocol):
 
     def ended(self, wait_s: float) -> Sequence[Ended]:
         """Return tasks that have ended and were not returned before; none where *wait_s* seconds brought none."""
+
+    def heard(self) -> Sequence[str]:
+        """Return the lines of progress that tasks have said and that were not returned before."""
+
+    def enough(self) -> None:
+        """Tell the comparisons that run to end with what they have."""
 
     def stop(self) -> None:
         """Take back what has not ended: no process of it is left."""

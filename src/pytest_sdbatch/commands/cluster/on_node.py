@@ -1,9 +1,11 @@
-"""What a node does: it runs pytest in a process of its own, where the project was sent to, and hands in what came."""
+"""What a node does: a process of its own, where the project was sent to, measures; what came is handed in."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -11,38 +13,49 @@ from pathlib import Path
 
 from pytest_sdbatch.commands.children import kill_group, select
 from pytest_sdbatch.commands.cluster import child
-from pytest_sdbatch.commands.cluster.machines import Result, Task
+from pytest_sdbatch.commands.cluster.machines import Caller, Result, Task
 
 _LOOK_S = 0.2  # between two looks at the process: an interrupt, which stops a task, ends no call of the system
+_CALL_S = 2.0  # between two questions to the caller, who is on another machine
 _SAID_BYTES, _SAID_LINES = 16 * 2**10, 40
 
 
-def run(task: Task) -> Result:
-    """Run *task* to its end; where this is interrupted, its process and what that has started end, too."""
+def run(task: Task, caller: Caller) -> Result:
+    """Run *task* to its end; where this is interrupted, its process and what that has started end, too.
+
+    Args:
+        task: for this node.
+        caller: of one that compares, who hears how far it is, and may have enough before it ends.
+
+    """
     files = Path(tempfile.mkdtemp(prefix="sdbatch-"))
     try:
-        return _run(task, files)
+        return _run(task, files, caller)
     finally:
         shutil.rmtree(files, ignore_errors=True)
 
 
-def _run(task: Task, files: Path) -> Result:
+def _run(task: Task, files: Path, caller: Caller) -> Result:
     run_file, output = files / "run.json", files / "output"
+    variables = _variables(task)
     if task.names is not None:
         select(run_file, task.names)
+    if task.compares is not None:
+        child.give(run_file, task.compares)
+        variables["TMPDIR"] = str(files)  # of both sides nothing is left, however it ends
     folder = Path(task.folder)
     folder.mkdir(parents=True, exist_ok=True)  # one without files is not sent
-    command = child.command(run_file, task.arguments, collects=task.names is None)
     begun_s = time.monotonic()
     with output.open("wb") as into:
         process = subprocess.Popen(
-            command, cwd=folder, env=_variables(task), stdin=subprocess.PIPE, stdout=into, stderr=subprocess.STDOUT,
-            start_new_session=True,
+            child.command(run_file, task), cwd=folder, env=variables, stdin=subprocess.PIPE, stdout=into,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            while (status := process.poll()) is None:
-                time.sleep(_LOOK_S)
+            status = _wait(process) if task.compares is None else _wait_with(process, output, caller)
         finally:
+            if task.compares is not None:
+                _let_tidy_up(process)
             kill_group(process)
             process.communicate()
     written = _content(run_file)
@@ -54,7 +67,42 @@ def _run(task: Task, files: Path) -> Result:
         run=written,
         journal=journals[-1].read_bytes() if journals else None,
         plan=_content(child.plan_of(run_file)),
+        comparison=_content(child.comparison_of(run_file)),
     )
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    while (status := process.poll()) is None:
+        time.sleep(_LOOK_S)
+    return status
+
+
+def _wait_with(process: subprocess.Popen[bytes], output: Path, caller: Caller) -> int:
+    """Wait, telling *caller* what is said of the progress, and tell *process* once when that one has enough."""
+    told, asked_s = False, time.monotonic()
+    with output.open(encoding="utf-8", errors="replace") as printed:
+        rest = ""
+        while True:
+            status = process.poll()  # before it is read: nothing is printed behind that
+            *lines, rest = (rest + printed.read()).split("\n")
+            for line in lines:
+                if line.startswith(child.SAYS):
+                    caller.hear(line.removeprefix(child.SAYS))
+            if status is not None:
+                return status
+            if not told and time.monotonic() - asked_s > _CALL_S:
+                asked_s = time.monotonic()
+                if caller.has_enough():
+                    told = True
+                    process.send_signal(signal.SIGINT)
+            time.sleep(_LOOK_S)
+
+
+def _let_tidy_up(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(2 * child.TIDY_S)
 
 
 def _variables(task: Task) -> dict[str, str]:

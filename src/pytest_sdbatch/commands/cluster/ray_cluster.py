@@ -14,6 +14,7 @@ from typing import Any
 from pytest_sdbatch import units
 from pytest_sdbatch.commands.children import stopped_by_signals
 from pytest_sdbatch.commands.cluster import on_node
+from pytest_sdbatch.commands.cluster.board import ANSWER_S, BoardCaller, board_class
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.machines import CPU, Ended, Facts, Node, Result, Task
 from pytest_sdbatch.errors import OptionError
@@ -28,8 +29,7 @@ _WANTED = {
     (RESOURCE,): f"the resource {RESOURCE}, by which it says that it measures on its CPU",
     (_GPU, RESOURCE): f"a GPU, or the resource {RESOURCE}, by which it says that it measures on its CPU",
 }
-_REACHED_S = 5.0  # within which a machine that is there takes a connection
-_ANSWER_S = 120.0  # within which a node that is alive starts a process and answers
+_PROBE_S = 120.0  # within which a node that is alive starts a process and answers
 _STOP_S = 5.0  # within which a task that is told to stop has stopped; through Ray Client some do not hear it
 
 
@@ -128,7 +128,7 @@ def _check_reachable(address: str, where: str) -> None:
     if not (colon and port.isdecimal()):
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
     except OSError as error:
         raise ClusterError(
             f"--on={where}: nothing answers at {host}:{port}",
@@ -157,35 +157,16 @@ def _refusal(where: str, address: str, error: Exception) -> ClusterError:
     )
 
 
-def _board() -> type:
-    """Return where tasks say on which node they have begun: Ray tells it to nobody else without its dashboard.
-
-    Not a class of this module: on the node where it lies that may be missing, or another.
-    """
-
-    class Board:
-        def __init__(self) -> None:
-            self._begun: dict[int, str] = {}
-
-        def begin(self, number: int, node: str) -> None:
-            self._begun[number] = node
-
-        def begun(self) -> dict[int, str]:
-            return self._begun
-
-    return Board
-
-
 def _run(task: Task, number: int, board: Any) -> Result:
     """Run *task* on a node."""
     import ray
 
     board.begin.remote(number, ray.get_runtime_context().get_node_id())
-    return on_node.run(task)
+    return on_node.run(task, BoardCaller(board))
 
 
 def _probe() -> Callable[[Sequence[str], str, Sequence[str]], dict[str, Any]]:
-    """Return what asks a node of itself. No function of this module, for the reason that :func:`_board` has."""
+    """Return what asks a node of itself. No function of this module, for the reason that :func:`~.board.board_class` has."""
 
     def probe(packages: Sequence[str], folder: str, paths: Sequence[str]) -> dict[str, Any]:
         import platform
@@ -225,7 +206,7 @@ class RayCluster:
         self._begun: dict[int, str] = {}  # keys of nodes by number, as the board said last
         self._pending: dict[int, Any] = {}  # references by number
         here = self._on(ray.get_runtime_context().get_node_id(), soft=True)
-        self._board = ray.remote(_board()).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._board = ray.remote(board_class()).options(num_cpus=0, scheduling_strategy=here).remote()
         taken = {"num_gpus": 1} if self._resource == _GPU else {"resources": {RESOURCE: 1}}
         self._run = ray.remote(_run)
         self._options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0, **taken}
@@ -285,14 +266,14 @@ class RayCluster:
                 )
                 for node in nodes
             }
-        end_s = time.monotonic() + _ANSWER_S
+        end_s = time.monotonic() + _PROBE_S
         return {key: self._answer(reference, end_s) for key, reference in asked.items()}
 
     def _answer(self, reference: Any, end_s: float) -> Facts | str:
         try:
             return Facts(**self._ray.get(reference, timeout=max(1.0, end_s - time.monotonic())))
         except self._ray.exceptions.GetTimeoutError:
-            return f"it did not answer within {_ANSWER_S:g} s"
+            return f"it did not answer within {_PROBE_S:g} s"
         except self._lost as error:
             return f"it can run nothing: {_first_line(error)}"
 
@@ -313,7 +294,7 @@ class RayCluster:
     def running(self) -> Mapping[int, str]:
         """Return the tasks that have begun, each with the name of its node, as far as that is known."""
         with suppress(*self._lost):  # the node with the board is gone, or slow: what it said last still holds
-            self._begun = self._ray.get(self._board.begun.remote(), timeout=_REACHED_S)
+            self._begun = self._ray.get(self._board.begun.remote(), timeout=ANSWER_S)
         if any(key not in self._names for key in self._begun.values()):
             self.nodes()
         return {number: self._names.get(key, key) for number, key in self._begun.items() if number in self._pending}
@@ -346,6 +327,17 @@ class RayCluster:
                 else:
                     failure = f"{name}: {_first_line(error)}"
                 return Ended(number=number, node=node, result=None, failure=failure)
+
+    def heard(self) -> Sequence[str]:
+        """Return the lines that tasks have said and that were not returned before."""
+        with suppress(*self._lost):
+            return tuple(self._ray.get(self._board.said.remote(), timeout=ANSWER_S))
+        return ()
+
+    def enough(self) -> None:
+        """Tell the comparisons that run to end with what they have."""
+        with suppress(*self._lost):
+            self._board.enough.remote()
 
     def stop(self) -> None:
         """Take back what has not ended: tasks that wait do not begin, those that run end with their processes."""

@@ -37,11 +37,16 @@ class Packed:
     @property
     def said(self) -> str:
         """What was left out, in words; no text where nothing was."""
-        if not self.left_out:
-            return ""
-        size = units.memory(sum(size for _, size in self.left_out))
-        files = units.count(len(self.left_out), "file")
-        return f"not sent, over {units.memory(LARGE_BYTES)}: {files}, {size}: {_named(self.left_out)}"
+        return left_out_line(self.left_out)
+
+
+def left_out_line(files: Sequence[tuple[str, int]]) -> str:
+    """Return in words that *files*, each with its bytes, are not sent; no text where there are none."""
+    if not files:
+        return ""
+    size = units.memory(sum(size for _, size in files))
+    count = units.count(len(files), "file")
+    return f"not sent, over {units.memory(LARGE_BYTES)}: {count}, {size}: {_named(files)}"
 
 
 def pack(root: Path, target: Path, *, large_bytes: int = LARGE_BYTES, most_bytes: int = MOST_BYTES) -> Packed:

@@ -10,6 +10,7 @@ import pytest
 from real_processes import conftest, make_project, wait_for
 
 from pytest_sdbatch.commands.cluster import child
+from pytest_sdbatch.commands.cluster.machines import Task
 
 SLEEPS = """
 import sys, time
@@ -24,10 +25,10 @@ def test_it(sd_benchmark, fake_device):
 
 def test_the_command_of_a_process_is_this_module() -> None:
     """With the folder of the caller left out of its path, so that it imports what this process does."""
-    command = child.command(Path("run.json"), ["-k", "a b"], collects=False)
+    command = child.command(Path("run.json"), Task(arguments=("-k", "a b"), names=()))
 
     assert command == [sys.executable, "-P", "-m", child.__name__, "measure", "run.json", "-k", "a b"]
-    assert child.command(Path("run.json"), [], collects=True)[4] == "collect"
+    assert child.command(Path("run.json"), Task())[4] == "collect"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no groups")
@@ -37,7 +38,7 @@ def test_it_ends_when_nobody_waits_for_it(tmp_path: Path, few_plugins: None) -> 
     By that alone: one that reads its input finds none, and does not wait.
     """
     (make_project(tmp_path, conftest=conftest()) / "test_it.py").write_text(SLEEPS)
-    command = child.command(tmp_path / "run.json", ["test_it.py", "--sd-batch-sizes=1"], collects=False)
+    command = child.command(tmp_path / "run.json", Task(arguments=("test_it.py", "--sd-batch-sizes=1"), names=()))
     process = subprocess.Popen(
         command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from clusters import FakeCaller
 from real_processes import FEW_PLUGINS, conftest, make_project
 
 from pytest_sdbatch.commands.cluster import on_node
@@ -47,7 +48,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(*names: str, collects: bool = False, **variables: str | None) -> Result:
     """Run a task."""
     given = {**FEW_PLUGINS, **variables}
-    return on_node.run(Task(arguments=WORDS, names=None if collects else names, variables=given))
+    task = Task(arguments=WORDS, names=None if collects else names, variables=given)
+    return on_node.run(task, FakeCaller())
 
 
 def test_the_cases_that_are_named_are_measured(project: Path) -> None:

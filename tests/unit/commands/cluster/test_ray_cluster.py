@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from real_processes import call
 
+from pytest_sdbatch.commands.cluster.board import board_class
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.machines import Task
 from pytest_sdbatch.commands.cluster.ray_cluster import (
@@ -78,7 +79,7 @@ def test_a_project_that_did_not_arrive_is_told_as_that() -> None:
     assert "no room" in error.why
 
 
-@pytest.mark.parametrize("made", [_board, _probe])
+@pytest.mark.parametrize("made", [board_class, _probe])
 def test_what_runs_on_a_node_before_it_was_looked_at_travels_whole(tmp_path: Path, made: Callable[[], object]) -> None:
     """That node may lack this package."""
     cloudpickle = pytest.importorskip("ray.cloudpickle", reason="it packs what a node runs")

@@ -1,0 +1,144 @@
+"""A repository as it is sent: real ones of git, packed here and unpacked elsewhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from ab_project import commit, git
+
+from pytest_sdbatch.commands.ab.errors import NoComparison
+from pytest_sdbatch.commands.ab.repository import Repository
+from pytest_sdbatch.commands.cluster.errors import ClusterError
+from pytest_sdbatch.commands.cluster.history import Sent, pack, unpack
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Make a repository of two commits on main, and one more on a branch that is checked out."""
+    root = tmp_path / "project"
+    root.mkdir()
+    git(root, "init", "--quiet", "--initial-branch=main")
+    for number in (1, 2):
+        (root / "code.py").write_text(f"LAYERS = {number}\n")
+        (root / ".gitignore").write_text("*.safetensors\n")
+        commit(root)
+    git(root, "checkout", "--quiet", "-b", "slower")
+    (root / "code.py").write_text("LAYERS = 3\n")
+    (root / "old.py").write_text("")
+    commit(root)
+    return root
+
+
+def sent(project: Path, base: str, **limits: int) -> tuple[Sent, Path]:
+    """Return what was sent of *project*, and where it was unpacked."""
+    target = project.parent / "sent.zip"
+    made = pack(Repository(root=project), base, target, **limits)
+    there = project.parent / "node"
+    with zipfile.ZipFile(target) as archive:
+        archive.extractall(there)  # noqa: S202: made above
+    unpack(there)
+    return made, there
+
+
+def state(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what is changed and what is new there."""
+    return Repository(root=root).changes()
+
+
+def test_both_commits_and_the_working_tree_arrive(project: Path) -> None:
+    """With what is changed, new and gone, none of it committed; what git ignores stays, and so does the past."""
+    (project / "code.py").write_text("LAYERS = 4\n")
+    (project / "old.py").unlink()
+    (project / "new file\n.py").write_text("1\n")
+    (project / "weights.safetensors").write_text("large")
+
+    made, there = sent(project, "main")
+
+    assert made.base == "main"
+    assert state(there) == state(project) == (("code.py", "old.py"), ("new file\n.py",))
+    assert (there / "code.py").read_text() == "LAYERS = 4\n"
+    assert (there / "new file\n.py").read_text() == "1\n"
+    assert not (there / "old.py").exists()
+    assert not (there / "weights.safetensors").exists()
+    assert git(there, "rev-parse", "HEAD", "main") == git(project, "rev-parse", "HEAD", "main")
+    assert git(there, "show", "main:code.py") == "LAYERS = 2\n"
+    assert git(there, "rev-list", "--all", "--count") == "3\n"  # main, HEAD, and the working tree
+
+
+@pytest.mark.parametrize("base", ["HEAD~1", "v1", "origin/main", "short"])
+def test_a_base_may_be_whatever_git_takes(project: Path, base: str) -> None:
+    """It keeps its name where it has one; else it is the commit."""
+    git(project, "tag", "--annotate", "--message=1", "v1", "main")
+    git(project, "update-ref", "refs/remotes/origin/main", "main")
+    base = git(project, "rev-parse", "--short", "main").strip() if base == "short" else base
+
+    made, there = sent(project, base)
+
+    commit_of_base = git(project, "rev-parse", "main").strip()
+    assert made.base == (base if base in ("v1", "origin/main") else commit_of_base)
+    assert Repository(root=there).commit_of(made.base) == commit_of_base
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_links_and_programs_stay_what_they_are(project: Path) -> None:
+    """A zip of files makes copies of the ones, and takes the right to be run from the others."""
+    (project / "link").symlink_to("code.py")
+    (project / "build.sh").write_text("#!/bin/sh\n")
+    (project / "build.sh").chmod(0o755)
+
+    _, there = sent(project, "main")
+
+    assert os.readlink(there / "link") == "code.py"
+    assert os.access(there / "build.sh", os.X_OK)
+    assert state(there) == state(project)
+
+
+def test_the_repository_stays_as_it_is(project: Path) -> None:
+    """Not one object, reference or entry of the index is added."""
+    (project / "code.py").write_text("LAYERS = 4\n")
+    files = {path: path.read_bytes() for path in (project / ".git").rglob("*") if path.is_file()}
+
+    sent(project, "main")
+
+    changed = {path for path in (project / ".git").rglob("*") if path.is_file() and files.get(path) != path.read_bytes()}
+    assert changed <= {project / ".git" / "index"}  # git diff refreshes what it knows of times
+    assert git(project, "status", "--porcelain") == " M code.py\n"
+
+
+def test_a_shallow_clone_is_enough_if_it_has_the_base(project: Path) -> None:
+    """A runner of CI has no more."""
+    clone = project.parent / "clone"
+    subprocess.run(["git", "clone", "--quiet", "--depth=2", f"file://{project}", str(clone)], check=True)
+
+    _, there = sent(clone, "HEAD~1")
+
+    assert git(there, "show", "HEAD:code.py") == "LAYERS = 3\n"
+    assert git(there, "show", "refs/sdbatch/base:code.py") == "LAYERS = 2\n"
+
+
+def test_a_new_file_that_is_too_large_is_named(project: Path) -> None:
+    """It is left out, as from a sweep; a changed one is what it was in the commit."""
+    (project / "large.bin").write_bytes(b"0" * 2000)
+    (project / "code.py").write_text("LAYERS = 3" + " " * 2000)
+
+    made, there = sent(project, "main", large_bytes=1000)
+
+    assert made.said.startswith("not sent, over 64.0 MiB: 2 files, 3.92 KiB: ")
+    assert state(there) == ((), ())
+
+
+def test_sides_that_are_too_large_are_refused(project: Path) -> None:
+    """Before anything is sent."""
+    with pytest.raises(ClusterError, match="too large to be sent"):
+        sent(project, "main", most_bytes=100)
+
+
+def test_a_base_that_is_not_there_is_refused_as_ever(project: Path) -> None:
+    """By the words that `ab` has for it here."""
+    with pytest.raises(NoComparison, match="--base nothing: no such commit"):
+        sent(project, "nothing")
