@@ -224,6 +224,28 @@ def test_a_group_that_fails_three_times_is_a_row(project: Project, nodes: RayNod
     assert "sdbatch: 2 places: g (2 x GPU)" in printed
 
 
+def test_where_the_cluster_is_gone_what_came_is_kept(tmp_path: Path) -> None:
+    """Its head with it, through which this machine talks to it: the sweep ends by itself, and can be gone on with."""
+    pytest.importorskip("grpc", reason="Ray Client needs it")
+    nodes = RayNodes({"SDBATCH_LEASES": str(tmp_path / "leases")})
+    try:
+        nodes.add("a", places=2)
+        (tmp_path / "project").mkdir()
+        project = Project(tmp_path, nodes.address)
+        (project.shared / "wait-two").touch()
+        process = project.start(*ONE_SIZE, "--", "test_it.py", "-k", "one or two", on=nodes.client)
+        until(lambda: list(project.folder.glob(".sdbatch/sweep-*/2*.json")), process)
+        until(lambda: any(one.model == "two" for one in project.ran), process)
+    finally:
+        nodes.close()
+    printed, _ = process.communicate(timeout=180)
+
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, printed
+    assert "ERROR: the cluster does not answer any more" in printed
+    assert "interrupted with 1 case to go: the same command with --sd-resume runs only the rest" in printed
+    assert project.outcomes() == {"one": Outcome.OK}
+
+
 def test_a_cluster_without_a_gpu_is_refused_where_one_is_asked_for(project: Project) -> None:
     """It never falls back to CPUs; the error says how a node is started that would do."""
     status, printed = project.sweep(*ONE_SIZE, "--sd-device=cuda", "--", "test_it.py")

@@ -20,12 +20,12 @@ _CALL_S = 2.0  # between two questions to the caller, who is on another machine
 _SAID_BYTES, _SAID_LINES = 16 * 2**10, 40
 
 
-def run(task: Task, caller: Caller) -> Result:
+def run(task: Task, caller: Caller | None = None) -> Result:
     """Run *task* to its end; where this is interrupted, its process and what that has started end, too.
 
     Args:
         task: for this node.
-        caller: of one that compares, who hears how far it is, and may have enough before it ends.
+        caller: who hears how far a comparison is, and may have enough before it ends; None: nobody.
 
     """
     files = Path(tempfile.mkdtemp(prefix="sdbatch-"))
@@ -35,7 +35,7 @@ def run(task: Task, caller: Caller) -> Result:
         shutil.rmtree(files, ignore_errors=True)
 
 
-def _run(task: Task, files: Path, caller: Caller) -> Result:
+def _run(task: Task, files: Path, caller: Caller | None) -> Result:
     run_file, output = files / "run.json", files / "output"
     variables = _variables(task)
     if task.names is not None:
@@ -52,7 +52,7 @@ def _run(task: Task, files: Path, caller: Caller) -> Result:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            status = _wait(process) if task.compares is None else _wait_with(process, output, caller)
+            status = _wait(process) if caller is None else _wait_with(process, output, caller)
         finally:
             if task.compares is not None:
                 _let_tidy_up(process)

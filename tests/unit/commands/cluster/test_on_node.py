@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import _thread
+import io
 import json
 import os
+import pickle
+import tempfile
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import psutil
 import pytest
+from ab_project import git, twice_the_layers
+from ab_project import make_project as make_repository
 from clusters import FakeCaller
 from real_processes import FEW_PLUGINS, conftest, make_project
 
-from pytest_sdbatch.commands.cluster import on_node
+from pytest_sdbatch.commands.ab.command_line import read
+from pytest_sdbatch.commands.ab.job import JobResult
+from pytest_sdbatch.commands.ab.repository import Repository
+from pytest_sdbatch.commands.cluster import history, on_node
+from pytest_sdbatch.commands.cluster.comparing import Came
 from pytest_sdbatch.commands.cluster.machines import Result, Task
 from pytest_sdbatch.storage.plain import parse
 from pytest_sdbatch.storage.run_file import runs_of
@@ -49,7 +59,7 @@ def run(*names: str, collects: bool = False, **variables: str | None) -> Result:
     """Run a task."""
     given = {**FEW_PLUGINS, **variables}
     task = Task(arguments=WORDS, names=None if collects else names, variables=given)
-    return on_node.run(task, FakeCaller())
+    return on_node.run(task)
 
 
 def test_the_cases_that_are_named_are_measured(project: Path) -> None:
@@ -120,3 +130,46 @@ def test_variables_are_those_of_the_caller(project: Path, monkeypatch: pytest.Mo
     assert {"OMP_NUM_THREADS", "PYTHONBREAKPOINT"}.isdisjoint(variables)
     assert variables["PYTEST_ADDOPTS"] == "-q"
     assert variables["PYTHONPATH"] == "/elsewhere"
+
+
+WAITS = """
+from pathlib import Path
+import time
+
+def test_it(sd_benchmark, sd_pipeline):
+    ran = Path({folder!r}, "ran")
+    with ran.open("a") as file:
+        file.write("x")
+    while len(ran.read_text()) > 4:
+        time.sleep(0.1)
+    sd_benchmark(sd_pipeline)
+"""
+
+
+@pytest.mark.slow
+def test_a_comparison_ends_with_its_pairs_when_the_caller_has_enough(
+    tmp_path: Path, few_plugins: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hears how far it is; what it has is judged, its files come along, and of both sides nothing is left."""
+    project = make_repository(tmp_path / "project")
+    (project / "benchmarks" / "test_it.py").write_text(WAITS.format(folder=str(tmp_path)))
+    twice_the_layers(project)
+    history.pack(Repository(root=project), "main", tmp_path / "sent.zip")
+    with zipfile.ZipFile(tmp_path / "sent.zip") as archive:
+        archive.extractall(tmp_path / "node")  # noqa: S202: made above
+    monkeypatch.chdir(tmp_path / "node")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    ran = tmp_path / "ran"
+    caller = FakeCaller(lambda: ran.exists() and len(ran.read_text()) > 4)
+
+    task = Task(compares=read(["--base=main", "--", "benchmarks/", "--sd-batch-sizes=1"]), variables=FEW_PLUGINS)
+    came: Came = pickle.loads(on_node.run(task, caller).comparison or b"")  # noqa: S301: made above
+
+    assert isinstance(came.result, JobResult), came.result
+    assert came.result.interrupted
+    assert came.result.comparison.pairs == 2
+    assert caller.lines[0].startswith("base main (")
+    assert len([name for name in zipfile.ZipFile(io.BytesIO(came.files)).namelist() if "/pair-" in name]) >= 4
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert git(tmp_path / "node", "worktree", "list").count("\n") == 1
