@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
+from pytest_sdbatch.commands.ab.command_line import named
 from pytest_sdbatch.commands.ab.errors import NoComparison, StoppedBeforeAPair
 from pytest_sdbatch.commands.ab.repository import open_repository
 from pytest_sdbatch.commands.children import stopped_by_signals
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.commands.ab.job import JobResult
 
 Say = Callable[[str], None]
-_DEVICE = ("--sd-device", "sd_device")  # as an option, and as a key of the configuration
+_DEVICE = "--sd-device"
 _FILES = ".sdbatch/ab-*"
 _END_S = 100.0  # for a node to end what it was told to end: a process that measures has a minute for that
 
@@ -113,13 +114,12 @@ def asked_device(arguments: Sequence[str]) -> str:
 
     """
     device = "auto"
-    for word, behind in zip(arguments, (*arguments[1:], ""), strict=True):
-        name, equals, value = word.removeprefix("-o").removeprefix("verride-ini=").partition("=")
-        if name in _DEVICE and (equals or word == _DEVICE[0]):
-            device = (value if equals else behind).strip().lower()
+    for (word, flag), behind in zip(named(arguments), (*arguments[1:], ""), strict=False):
+        if flag == _DEVICE:
+            device = (word.rpartition("=")[2] if "=" in word else behind).strip().lower()
     if device.startswith("cuda:"):
         raise ClusterError(
-            f"--sd-device={device} with {ON}",
+            f"{_DEVICE}={device} with {ON}",
             why="the cluster gives the comparison a GPU, which is the only one that it sees",
             fix="write cuda",
         )

@@ -95,6 +95,7 @@ def unpack(root: Path) -> None:
         ClusterError: if git cannot.
 
     """
+    (root / ".git" / "refs").mkdir(exist_ok=True)  # a zip holds no empty folder, and git wants this one
     git = _Git(root)
     git("checkout", "--quiet", "--force", "--detach", _TREE)
     git("reset", "--quiet", "--mixed", _HEAD)

@@ -18,7 +18,6 @@ from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.machines import Task
 from pytest_sdbatch.commands.cluster.ray_cluster import (
     RayCluster,
-    _board,
     _check_reachable,
     _first_line,
     _probe,
