@@ -126,7 +126,8 @@ def test_verdicts_come_back_of_pairs_on_one_device(job: Job) -> None:
 
 def test_a_node_that_dies_has_all_pairs_run_again_elsewhere(job: Job, nodes: RayNodes) -> None:
     """Nothing of the first device is part of the verdict."""
-    (job.root / "src" / "scratch" / "__init__.py").open("a").write("# changed\n")
+    file = job.root / "src" / "scratch" / "__init__.py"
+    file.write_text(f"{file.read_text()}# changed\n")
     process = job.start()
     until(lambda: len(job.ran) == 2, process)
     (job.shared / "wait").touch()

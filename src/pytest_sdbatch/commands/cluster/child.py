@@ -57,8 +57,10 @@ def plan_of(run_file: Path) -> Path:
 
 def main(what: str, path: str, arguments: Sequence[str]) -> int:
     """Do *what*: run pytest with *arguments*, whose run file is *path*, or compare."""
-    # A job in the background of a shell ignores it, and so would this process.
+    # A job in the background of a shell ignores it, a cluster's own processes may block it, and so would this one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(_taken_from_input(), what), daemon=True).start()
     run_file = Path(path)
     if what == _COMPARES:
