@@ -143,7 +143,9 @@ def test_a_node_that_dies_has_all_pairs_run_again_elsewhere(job: Job, nodes: Ray
     assert "; it begins again (failure 1 of 3)" in printed
     assert [node for node, _, _ in job.ran[3:]] == [{"a": "b", "b": "a"}[first]] * 4
     assert len(job.kept()) == 4
-    assert psutil.wait_procs([psutil.Process(pid) for *_, pid in job.ran if psutil.pid_exists(pid)], timeout=30)[1] == []
+    assert (
+        psutil.wait_procs([psutil.Process(pid) for *_, pid in job.ran if psutil.pid_exists(pid)], timeout=30)[1] == []
+    )
 
 
 def test_what_is_stopped_is_judged_by_its_pairs(job: Job) -> None:

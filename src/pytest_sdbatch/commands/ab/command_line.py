@@ -121,22 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=Wrapped,
         passes_on=True,
     )
-    base = parser.add_mutually_exclusive_group()
-    base.add_argument(
-        "--base", metavar="REF", help="commit, branch or tag to compare the working tree with: origin/main"
-    )
-    base.add_argument(
-        "--base-python",
-        metavar="PYTHON",
-        help="Python of another environment, for the same files: .venv-old/bin/python",
-    )
-    parser.add_argument(
-        ON,
-        metavar=RAY,
-        type=_cluster,
-        help=f"on one device of a cluster of Ray: the one that this machine is a node of, or that RAY_ADDRESS names; "
-        f"{RAY}://HOST:PORT from a machine that is no node (with --base)",
-    )
+    _add_sides(parser)
     parser.add_argument(
         "--setup",
         metavar="CMD",
@@ -177,6 +162,26 @@ def _parser() -> argparse.ArgumentParser:
     add_outlets(parser)
     parser.add_argument("--json", action="store_true", help="print the verdicts for machines; progress goes to stderr")
     return parser
+
+
+def _add_sides(parser: argparse.ArgumentParser) -> None:
+    """Declare what is compared, and where."""
+    base = parser.add_mutually_exclusive_group()
+    base.add_argument(
+        "--base", metavar="REF", help="commit, branch or tag to compare the working tree with: origin/main"
+    )
+    base.add_argument(
+        "--base-python",
+        metavar="PYTHON",
+        help="Python of another environment, for the same files: .venv-old/bin/python",
+    )
+    parser.add_argument(
+        ON,
+        metavar=RAY,
+        type=_cluster,
+        help=f"on one device of a cluster of Ray: the one that this machine is a node of, or that RAY_ADDRESS names; "
+        f"{RAY}://HOST:PORT from a machine that is no node (with --base)",
+    )
 
 
 def _refuse_mistyped(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:

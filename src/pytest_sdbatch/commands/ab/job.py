@@ -66,12 +66,18 @@ class JobResult:
 
 
 class Say:
-    """Prints lines of progress."""
+    """Prints lines of progress.
+
+    Args:
+        to_stderr: leaves standard output to machines.
+
+    """
 
     def __init__(self, *, to_stderr: bool) -> None:
         self._to_stderr = to_stderr
 
     def __call__(self, text: str) -> None:
+        """Print *text* as what this command says."""
         print(f"sdbatch: {text}", file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
 
 

@@ -66,7 +66,7 @@ def main(what: str, path: str, arguments: Sequence[str]) -> int:
     if what == _COMPARES:
         from pytest_sdbatch.commands.cluster.comparing import compare_here
 
-        came = compare_here(pickle.loads(_given_of(run_file).read_bytes()))  # noqa: S301: who calls runs code here
+        came = compare_here(pickle.loads(_given_of(run_file).read_bytes()))
         comparison_of(run_file).write_bytes(pickle.dumps(came))
         return 0
     if what == _COLLECTS:

@@ -168,7 +168,7 @@ def compare_with(
         ended = waiting.wait()
         failure = ended.failure
         if ended.result is not None and ended.result.comparison is not None:
-            came = pickle.loads(ended.result.comparison)  # noqa: S301: of the same user
+            came = pickle.loads(ended.result.comparison)
             return _taken(came, root, over=waiting.over)
         if ended.result is not None:
             failure = f"{ended.node or 'a node'}: it ended with {ended.result.status}: {_last(ended.result.said)}"

@@ -124,7 +124,7 @@ def _sent(own: Path) -> Iterator[Path]:
 
 
 class _Git:
-    """Calls git in the repository *root*; what it makes there lies in the folder *own* of another one, if it is named."""
+    """Calls git in the repository *root*; what it makes lies in the folder *own* of another one, if that is named."""
 
     def __init__(self, root: Path, *, own: Path | None = None) -> None:
         self._root = root

@@ -166,7 +166,7 @@ def _run(task: Task, number: int, board: Any) -> Result:
 
 
 def _probe() -> Callable[[Sequence[str], str, Sequence[str]], dict[str, Any]]:
-    """Return what asks a node of itself. No function of this module, for the reason that :func:`~.board.board_class` has."""
+    """Return what asks a node of itself. No function of this module, as :func:`~.board.board_class` is none."""
 
     def probe(packages: Sequence[str], folder: str, paths: Sequence[str]) -> dict[str, Any]:
         import platform

@@ -162,7 +162,7 @@ def test_a_comparison_ends_with_its_pairs_when_the_caller_has_enough(
     twice_the_layers(project)
     history.pack(Repository(root=project), "main", tmp_path / "sent.zip")
     with zipfile.ZipFile(tmp_path / "sent.zip") as archive:
-        archive.extractall(tmp_path / "node")  # noqa: S202: made above
+        archive.extractall(tmp_path / "node")
     monkeypatch.chdir(tmp_path / "node")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -175,7 +175,7 @@ def test_a_comparison_ends_with_its_pairs_when_the_caller_has_enough(
         result = on_node.run(task, caller)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    came: Came = pickle.loads(result.comparison or b"")  # noqa: S301: made above
+    came: Came = pickle.loads(result.comparison or b"")
 
     assert isinstance(came.result, JobResult), came.result
     assert came.result.interrupted
