@@ -93,7 +93,7 @@ HOMES = {
     "msgspec": {"storage"},
     "rich": {"report"},
     "xdist": {"bridges"},
-    "ray": {"commands.cluster.ray_cluster", "commands.cluster.board"},
+    "ray": {"commands.cluster.ray_cluster"},
     "grpc": {"commands.cluster.ray_cluster"},  # Ray Client needs it, and Ray alone does not bring it
     "pytest": {unit for unit, layer in LAYERS.items() if layer == TOP},
 }

@@ -47,11 +47,13 @@ class BoardCaller:
 
     Args:
         board: of whom it calls.
+        ray: the module, as it is in the process of a task.
 
     """
 
-    def __init__(self, board: Any) -> None:
+    def __init__(self, board: Any, ray: Any) -> None:
         self._board = board
+        self._ray = ray
 
     def hear(self, line: str) -> None:
         """Put *line* on the board."""
@@ -59,9 +61,7 @@ class BoardCaller:
 
     def has_enough(self) -> bool:
         """Return what the board says; where it says nothing in time, that the task goes on."""
-        import ray
-
         try:
-            return bool(ray.get(self._board.is_enough.remote(), timeout=ANSWER_S))
-        except ray.exceptions.RayError:  # the caller is slow, or gone: of that Ray tells this task itself
+            return bool(self._ray.get(self._board.is_enough.remote(), timeout=ANSWER_S))
+        except self._ray.exceptions.RayError:  # the caller is slow, or gone: of that Ray tells this task itself
             return False

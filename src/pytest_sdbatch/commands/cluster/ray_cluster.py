@@ -162,7 +162,7 @@ def _run(task: Task, number: int, board: Any) -> Result:
     import ray
 
     board.begin.remote(number, ray.get_runtime_context().get_node_id())
-    return on_node.run(task, None if task.compares is None else BoardCaller(board))
+    return on_node.run(task, None if task.compares is None else BoardCaller(board, ray))
 
 
 def _probe() -> Callable[[Sequence[str], str, Sequence[str]], dict[str, Any]]:
