@@ -49,7 +49,10 @@ from types import SimpleNamespace
 import numpy
 import pytest
 
+from pytest_sdbatch.bridges import pytest_items
 from pytest_sdbatch.devices.fake import FakeDevice
+from pytest_sdbatch.pipelines.pool import Loaded
+from pytest_sdbatch.records import Reading, Weights
 
 DEVICE = FakeDevice(seconds_per_call=0.02, seconds_per_image=0.01, name="cpu")
 
@@ -82,15 +85,24 @@ class Pipeline:
         return SimpleNamespace(images=numpy.broadcast_to(self.image, (len(prompt), *self.image.shape)))
 
 
+def load(node, case):
+    pipeline, held = Pipeline(case), Reading(value=2**30)
+    node.stash[pytest_items.LOADED] = Loaded(
+        pipeline=pipeline, load_s=1.0, model_bytes=held, before_load=Reading(value=0), after_load=held,
+        weights=Weights(kind=case.weights), parameters=132_000,
+    )
+    return pipeline
+
+
 @pytest.fixture
-def sd_loaded_pipeline(sd_case):
-    return Pipeline(sd_case)
+def sd_loaded_pipeline(request, sd_case):
+    return load(request.node, sd_case)
 
 
 class Everywhere:
     @pytest.fixture
-    def sd_loaded_pipeline(self, sd_case):
-        return Pipeline(sd_case)
+    def sd_loaded_pipeline(self, request, sd_case):
+        return load(request.node, sd_case)
 
 
 def pytest_configure(config):
