@@ -30,7 +30,6 @@ def one(language: str, text: str, *notes: str) -> Block:
         ("```yaml\na: 1\n```\n", "say why it is not run"),
         ("<!-- not run -->\n```console\n$ pytest\n```\n", "no note on it: not run"),
         ("<!-- not run: no GPU -->\n\nWords.\n\n```console\n$ pytest\n```\n", "no block right below it"),
-        ("<!-- not run where sdxl: no GPU -->\n```console\n$ pytest\n```\n", "no command holds 'sdxl'"),
         ("```console\npytest\n```\n", "begins with a command"),
     ],
 )

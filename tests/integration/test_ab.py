@@ -1,6 +1,6 @@
 """``sdbatch ab`` as a user runs it: scratch repositories of git, real processes, a device on a virtual clock.
 
-Two Pythons, as docs/how-to/ab.md has them, too.
+Two Pythons, as docs/how-to/ab.md has them, too, and a page of the verdicts, as in docs/how-to/reports.md.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from ab_project import (
     words_of,
 )
 from real_processes import wait_for
+
+from pytest_sdbatch.cli import main
 
 USES_WHAT_IS_NEW = """
 from scratch import new
@@ -103,7 +105,7 @@ def test_the_same_code_on_both_sides_is_no_comparison(ab: Ab, project: Path, tmp
 
 @pytest.mark.slow
 def test_a_changed_dependency_is_compared_by_two_pythons(ab: Ab, project: Path, tmp_path: Path) -> None:
-    """The files are the same on both sides, the packages are not; what a machine reads names both."""
+    """The files are the same on both sides, the packages are not; what a machine reads names both, and makes a page."""
     pythons = {}
     for name, layers in (("old", 4), ("new", 2)):
         python = tmp_path / name / "bin" / "python"
@@ -116,6 +118,7 @@ def test_a_changed_dependency_is_compared_by_two_pythons(ab: Ab, project: Path, 
     done = ab(f"--base-python={pythons['old']}", "--json", *ONE, python=pythons["new"])
 
     assert done.returncode == 0, done.stdout + done.stderr
+    (project / "ab.json").write_text(done.stdout)
     data = json.loads(done.stdout)
     assert [(case["name"], case["verdict"]) for case in data["cases"]] == [
         ("benchmarks/test_it.py::test_it[fp32-64x64-s4-b1x1]", "improved")
@@ -123,6 +126,10 @@ def test_a_changed_dependency_is_compared_by_two_pythons(ab: Ab, project: Path, 
     assert {run["file"] for run in data["base"]} == {str(pythons["old"])}
     assert data["pairs"] == 2
     assert "sdbatch: pair 2, base: 1 case in " in done.stderr
+    (new,) = (project / ".sdbatch").glob("ab-*/pair-02-candidate.json")
+    page = project / "change.html"
+    assert main(["report", str(new), "--verdicts", str(project / "ab.json"), "-o", str(page)]) == 0
+    assert "improved" in page.read_text()
 
 
 # The third process waits to be stopped.

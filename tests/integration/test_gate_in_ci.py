@@ -1,4 +1,7 @@
-"""The workflows of docs/how-to/gate-in-ci.md do what they say: their steps are run, here without GitHub."""
+"""The workflows of docs/how-to/gate-in-ci.md do what they say: their steps are run, here without GitHub.
+
+So does that of docs/tutorial.md.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import real_processes
 
 from pytest_sdbatch.report.markdown import MARK
 
 yaml: Any = pytest.importorskip("yaml")  # transformers brings it
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "gate-in-ci.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, TUTORIAL = DOCS / "how-to" / "gate-in-ci.md", DOCS / "tutorial.md"
 # Noisy runs are stored too: the machine of the tests is busy.
 CONFIGURATION = (
     "[pytest]\naddopts = -p no:cacheprovider -o sd_max_rounds=5 -o sd_memory_round=no -o sd_save_anyway=yes\n"
@@ -42,11 +47,16 @@ pytestmark = [
 ]
 
 
+def workflows_of(page: Path) -> dict[str, Any]:
+    """Return the workflows of *page*, by name."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return {flow["name"]: flow for flow in map(yaml.safe_load, blocks)}
+
+
 @pytest.fixture(scope="module")
 def workflows() -> dict[str, Any]:
-    """Return the workflows of the page, by name."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return {flow["name"]: flow for flow in map(yaml.safe_load, blocks)}
+    """Return the workflows of the page on gates, by name."""
+    return workflows_of(PAGE)
 
 
 def steps(flow: dict[str, Any]) -> dict[str, str]:
@@ -105,6 +115,28 @@ def test_the_baseline_of_main_lands_on_its_branch_and_is_compared_with(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 cases compared" in " ".join(done.stdout.split())
+
+
+def test_the_job_of_the_tutorial_compares_with_what_was_merged_into(checkout: Path) -> None:
+    """Its step is run where GitHub has merged a pull request into its base: nothing regressed, the summary says so."""
+    (flow,) = workflows_of(TUTORIAL).values()
+    (checkout / "app.py").write_text("VALUE = 1\n")
+    (checkout / "conftest.py").write_text(real_processes.conftest())
+    (checkout / "benchmarks" / "test_app.py").write_text(f"import app\n{real_processes.BENCHMARK}")
+    git("add", ".", at=checkout)
+    git("commit", "--quiet", "-m", "base", at=checkout)
+    git("switch", "--quiet", "--create", "change", at=checkout)
+    (checkout / "app.py").write_text("VALUE = 2\n")
+    git("commit", "--quiet", "--all", "-m", "change", at=checkout)
+    git("switch", "--quiet", "main", at=checkout)
+    git("merge", "--quiet", "--no-ff", "-m", "merged", "change", at=checkout)
+
+    script = steps(flow)["Base and pull request in turn"]
+    done = run("bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script, at=checkout)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "base: 2 runs of HEAD^1" in " ".join(done.stdout.split())
+    assert "2 cases compared: 0 regressed" in " ".join(done.stdout.split())
 
 
 def test_the_gate_compares_with_what_was_merged_into(workflows: dict[str, Any], tmp_path: Path) -> None:

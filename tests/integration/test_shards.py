@@ -197,13 +197,35 @@ def block(language: str) -> str:
     return str(found)
 
 
-def test_the_array_of_the_page_measures_the_whole_grid(pasted: Pasted, tmp_path: Path) -> None:
-    """As pasted, with the variables that SLURM sets; the command below it puts the files together."""
-    for number in ("1", "2"):
-        task = {"SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": number, "SLURM_ARRAY_TASK_COUNT": "2"}
-        pasted(block("bash"), SLURM_SUBMIT_DIR=str(tmp_path), **task)
-    pasted("venv/bin/sdbatch merge shard-4711-*.json -o all.json")
+# What SLURM does with a script: a task for each number of its array, with these variables, somewhere else, into a file.
+SBATCH = r"""#!/bin/bash
+set -euo pipefail
+wanted() { sed -n "s/^#SBATCH --$1=//p" "$script"; }
+script=$PWD/$1
+export SLURM_SUBMIT_DIR=$PWD SLURM_ARRAY_JOB_ID=4711
+IFS=- read -r first last <<< "$(wanted array)"
+export SLURM_ARRAY_TASK_COUNT=$((last - first + 1))
+for task in $(seq "$first" "$last"); do
+    log=$(wanted output | sed "s/%A/$SLURM_ARRAY_JOB_ID/; s/%a/$task/")
+    (cd / && SLURM_ARRAY_TASK_ID=$task bash "$script" > "$SLURM_SUBMIT_DIR/$log" 2>&1) &
+done
+echo "Submitted batch job $SLURM_ARRAY_JOB_ID"
+wait
+"""
 
+
+def test_the_array_of_the_page_measures_the_whole_grid(pasted: Pasted, tmp_path: Path) -> None:
+    """Submitted as the page says, to a stand-in for SLURM; the command below it puts the files together."""
+    (typed,) = re.findall(r"```console\n(\$ sbatch .*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "sweep.sh").write_text(block("bash"))
+    (tmp_path / "venv" / "bin" / "sbatch").write_text(SBATCH)
+    (tmp_path / "venv" / "bin" / "sbatch").chmod(0o755)
+    said = pasted(
+        "\n".join(["set -e", "source venv/bin/activate", *re.findall(r"^\$ (.*)", typed, re.MULTILINE)])
+    ).stdout
+
+    assert re.findall(r"^(?!\$).+", typed, re.MULTILINE) == said.splitlines()[:1]
+    assert len(list(tmp_path.glob("sweep-4711-*.log"))) == 4
     assert held(tmp_path / "all.json") == {(model, size) for model in ("one", "two") for size in (1, 4, 8)}
 
 

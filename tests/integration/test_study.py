@@ -1,6 +1,7 @@
 """``sdbatch study`` from a folder of images to its answer, with an interruption on the way.
 
-Its commands stand in docs/explanation/training.md, and those that make pages of it in docs/how-to/reports.md.
+Its commands stand in docs/explanation/training.md and README.md, and those that make pages of it in
+docs/how-to/reports.md.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pytest_sdbatch.cli import main
 from pytest_sdbatch.commands import study as command
 from pytest_sdbatch.report.table import PHASES
 from pytest_sdbatch.storage.study_file import read_study
-from pytest_sdbatch.training import quality, rates, task
+from pytest_sdbatch.training import quality, rates, study_plan, task
+from pytest_sdbatch.training import study as runner
 
 WORDS = [
     "study",
@@ -161,3 +163,23 @@ def test_a_batch_larger_than_the_data_is_refused(studied: Studied, capsys: pytes
 
     assert status == 2
     assert "a batch of 64 from 20 images" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_without_a_word_digits_are_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command of README.md as it stands; to a loss that is soon reached, once each, and judged by few images."""
+    pytest.importorskip("sklearn", reason="the digits come with the extra training")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "SEEDS", "1")
+    monkeypatch.setattr(study_plan, "DIGITS_TARGET", 0.6)
+    monkeypatch.setattr(runner, "EPOCHS", 2)
+    monkeypatch.setattr(quality, "IMAGES", 20)
+
+    assert main(["study"]) == 0
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("digits: 1,438 images to train on, 359 held out")
+    assert "Recommended: " in shown
+    assert "added to: sdbatch study" in shown

@@ -2,18 +2,21 @@
 
 A block runs unless a comment right above it, which no reader sees, says otherwise:
 
-=========================================  ==========================================================================
-``<!-- not run: REASON -->``               the whole block is only checked
-``<!-- not run where WORD, ...: REASON -->``  so are its commands that hold one of the words; the others run
-``<!-- run by tests/PATH.py -->``          a test that names the page does more with it than is done here
-``<!-- exit status N -->``                 that the last command ends with
-``<!-- file PATH -->``                     where a block lies that does not begin with ``# PATH``
-``<!-- columns N -->``                     of the terminal that its output is from; 80 unless said
-``<!-- in miniature -->``                  models of the catalog are the tiny ones of their families
-``<!-- on a pretended device -->``         on which nothing takes time; for ``sdbatch ab`` in a repository with a change
+=================================================  ===================================================================
+``<!-- not run: REASON -->``                       it is only checked, and listed in tests/docs/test_blocks.py
+``<!-- run by tests/PATH.py -->``                  a test that names the page does more with it than is done here
+``<!-- run by .ci/run -->``                        CI does
+``<!-- run on PAGE, ... -->``                      its commands are, on these pages: the same, showing the same
+``<!-- exit status N -->``                         that the last command ends with
+``<!-- file PATH -->``                             where a block lies that does not begin with ``# PATH``
+``<!-- columns N -->``                             of the terminal that its output is from; 80 unless said
+``<!-- with OPTIONS -->``                          that pytest is given besides, so that it ends soon
+``<!-- in miniature -->``                          models of the catalog are the tiny ones of their families
+``<!-- on a pretended device -->``                 nothing takes time there; ``sdbatch ab`` finds the project changed
 ``<!-- on a pretended device, in one process -->``  and ``--processes`` is left out
-``<!-- slow -->``                          takes more than a few seconds
-=========================================  ==========================================================================
+``<!-- after a change -->``                        run files that it reads are of a slower version and the one before
+``<!-- slow -->``                                  takes more than a few seconds
+=================================================  ===================================================================
 """
 
 from __future__ import annotations
@@ -36,14 +39,16 @@ PAGES = (
 LANGUAGES = {"bash", "console", "python", "toml", "ini", "yaml", "text"}
 _NOTES = {
     "not run": r"not run: (?P<reason>.+)",
-    "not run where": r"not run where (?P<words>[^:]+): (?P<reason>.+)",
     "run by": r"run by (?P<path>\S+)",
+    "run on": r"run on (?P<pages>.+)",
     "exit status": r"exit status (?P<number>\d+)",
+    "with": r"with (?P<options>-.+)",
     "file": r"file (?P<path>\S+)",
     "columns": r"columns (?P<number>\d+)",
     "miniature": r"in miniature",
     "pretended": r"on a pretended device(?:, in one process)?",
     "one process": r"on a pretended device, in one process",
+    "change": r"after a change",
     "slow": r"slow",
 }
 _COMMENT = re.compile(r"<!--\s*(.*?)\s*-->", re.DOTALL)
@@ -86,24 +91,20 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        """Whether something of it runs here."""
-        whole = self.note("not run", "reason") or self.note("run by", "path")
-        return whole is None and self.language not in ("bash", "text", "yaml")
+        """Whether it runs here."""
+        elsewhere = any(self.has(kind) for kind in ("not run", "run by", "run on"))
+        return not elsewhere and self.language not in ("bash", "text", "yaml")
 
     @property
-    def not_run_where(self) -> tuple[str, ...]:
-        """Words of commands that are only checked."""
-        return tuple(word.strip() for word in (self.note("not run where", "words") or "").split(",") if word.strip())
+    def pages(self) -> tuple[str, ...]:
+        """Other pages on which its commands are run."""
+        return tuple(page.strip() for page in (self.note("run on", "pages") or "").split(",") if page.strip())
 
     @property
     def file(self) -> str | None:
         """Where the block lies in a reader's project."""
         first = _FIRST_LINE.match(self.text)
         return self.note("file", "path") or (first[1] if first else None)
-
-    def runs(self, command: Command) -> bool:
-        """Whether *command* runs here."""
-        return self.is_run and not any(word in command.text for word in self.not_run_where)
 
 
 class PageError(Exception):
@@ -148,16 +149,13 @@ def _check(block: Block) -> None:
     for note in block.notes:
         if not _is_note(note):
             raise PageError(f"{block.at}: a comment above a block that is no note on it: {note}")
-    is_explained = block.note("not run", "reason") is not None or block.note("run by", "path") is not None
+    is_explained = block.has("not run") or block.has("run by")
     if block.language in ("bash", "yaml") and not is_explained:
         raise PageError(f"{block.at}: {block.language} is for others to run: say why it is not run, or what runs it")
     if block.language == "text" and re.search(r"^\s*(?:\$ |sdbatch |pytest |pip |python )", block.text, re.MULTILINE):
         raise PageError(f"{block.at}: a command in a block of text escapes the tests: make it a console block")
     if block.language == "console":
-        given = [command.text for command in commands(block)]
-        for word in block.not_run_where:
-            if not any(word in text for text in given):
-                raise PageError(f"{block.at}: no command holds {word!r}, which is not run")
+        commands(block)  # or it is none of commands
 
 
 def commands(block: Block) -> list[Command]:

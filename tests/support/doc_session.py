@@ -17,60 +17,20 @@ import benchmark_run  # noqa: F401 - which imports what cannot be imported twice
 import pytest
 from doc_blocks import Block, Command, blocks, commands
 from doc_checks import before_redirect
+from doc_project import PRETENDED, keep_changed, keep_runs, make_project
 from real_processes import FEW_PLUGINS
-from reported import record, run
 
 from pytest_sdbatch.cli import main
 from pytest_sdbatch.commands.sweep import pytest_arguments, split
-from pytest_sdbatch.pipelines import build
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
 from pytest_sdbatch.pipelines.catalog import ModelCatalog
-from pytest_sdbatch.storage.run_file import write_run
 
 # On the CPU whatever the machine has, and few rounds: how fast it is, is no matter of these tests.
 QUICK = (
     "-p no:cacheprovider -p no:randomly --sd-device=cpu -o sd_max_seconds=0.05 -o sd_min_rounds=3 -o sd_warmup_calls=1"
 )
-PROJECT = '[tool.pytest.ini_options]\ntestpaths = ["tests"]\n'
-# A reader's own application, for pages that time one.
-APP = """
-import numpy
-
-
-def generate(prompts, generators):
-    return numpy.random.default_rng(0).random((len(prompts), 8, 8, 3))
-"""
 # What a command that names a large model runs here: the tiny one of the family, at one step.
 MINIATURES = {"sd15": "tiny-sd", "sdxl": "tiny-sdxl", "flux-dev": "tiny-flux"}
-# A device on which nothing takes time, and a pipeline for it: runs differ in nothing, as fast as Python goes.
-PRETENDED = """
-from types import SimpleNamespace
-
-import numpy
-import pytest
-
-from pytest_sdbatch.devices.fake import FakeDevice
-
-DEVICE = FakeDevice(seconds_per_call=0.02, seconds_per_image=0.01)
-
-
-def pytest_sdbatch_make_device(name):
-    return DEVICE
-
-
-class Pipeline:
-    components = {}
-
-    def __call__(self, prompt, num_inference_steps=1, **rest):
-        DEVICE.generate(len(prompt))
-        DEVICE.submit(0.02 * num_inference_steps)
-        return SimpleNamespace(images=numpy.random.default_rng(0).random((len(prompt), 3, 64, 64)))
-
-
-@pytest.fixture
-def sd_pipeline(sd_case):
-    return Pipeline()
-"""
 _GIT = ("-c", "user.name=reader", "-c", "user.email=reader@localhost", "-c", "init.defaultBranch=main")
 # What differs from machine to machine and from run to run.
 _VARIES = (r"\(.* threads?\)", r"about .* left", r"\bin \d.*", r"[^\w\s]*\d[\d.,%]*(?= (?:ns|us|µs|ms|s|min|h)\b)")
@@ -140,37 +100,18 @@ class Reader:
 
     def prepare(self, page: str) -> None:
         """Make the project that a reader of *page* is taken to have."""
-        (self.folder / "benchmarks").mkdir()
-        (self.folder / "pyproject.toml").write_text(PROJECT)
-        (self.folder / "app.py").write_text(APP)
+        make_project(self.folder, page)
         if _has_benchmarks_before(page):
             (first,) = (block for block in blocks("README.md") if block.file == "benchmarks/test_generation.py")
             self.write("benchmarks/test_generation.py", first.text)
-        if "./my-model" in "".join(block.text for block in blocks(page)):
-            pipeline = build.build(ARCHITECTURES["tiny-sd"], device="cpu", dtype="fp32", seed=0)
-            pipeline.save_pretrained(self.folder / "my-model")
-
-    def _keep_runs(self, page: str) -> None:
-        """Store the runs that commands of *page* read and none of them writes."""
-        slower, other = {"commit": "ffff0000"}, {"device_name": "NVIDIA L4"}
-        files = {
-            "base.json": [run(number=k) for k in range(4)],
-            "new.json": [run(*(record(size, number=9) for size in (1, 2, 4)), number=9, where=slower)],
-            "h100.json": [run(number=20)],
-            "l4.json": [run(*(record(size, c_s=0.4) for size in (1, 2, 4)), number=21, where=other)],
-            "run.json": [run(number=22)],
-        }
-        text = self._run_text(page)
-        for name, runs in files.items():
-            if re.search(rf"(?<!report=)\b{name}\b", text) and f"--sd-report={name}" not in text:
-                write_run(self.folder / name, runs)
 
     def follow(self, page: str) -> None:
         """Run what is to be run of *page*, in order."""
-        if "--train" in self._run_text(page):
+        given = "\n".join(command.text for block in blocks(page) if block.is_run for command in _commands(block))
+        if "--train" in given:
             pytest.importorskip("peft", reason="adapters need the extra training")
         self.prepare(page)
-        self._keep_runs(page)
+        keep_runs(self.folder, given)
         for block in blocks(page):
             if not block.is_run:
                 continue
@@ -184,8 +125,12 @@ class Reader:
     def _settings(self, block: Block) -> Iterator[None]:
         """Let a block run under what its notes say."""
         conftest, before = self.folder / "conftest.py", None
+        options = " -o sd_max_seconds=20 -o sd_rounds=5" if block.has("pretended") else ""
+        if block.has("change"):
+            keep_changed(self.folder)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("COLUMNS", block.note("columns", "number") or "80")
+            patch.setenv("PYTEST_ADDOPTS", f"{QUICK}{options} {block.note('with', 'options') or ''}")
             if block.has("miniature"):
                 small = {name: replace(ARCHITECTURES[tiny], name=name, steps=1) for name, tiny in MINIATURES.items()}
                 patch.setattr(ModelCatalog.__init__, "__defaults__", ({**ARCHITECTURES, **small},))
@@ -193,17 +138,18 @@ class Reader:
                 assert large is not None
                 assert large.parameters < 1e6
             if block.has("pretended"):
-                patch.setenv("PYTEST_ADDOPTS", f"{QUICK} -o sd_max_seconds=20 -o sd_rounds=5")
                 before = conftest.read_text() if conftest.exists() else None
                 conftest.write_text(PRETENDED)
-                if any(command.words[:2] == ("sdbatch", "ab") for command in commands(block) if block.runs(command)):
+                if any(command.words[:2] == ("sdbatch", "ab") for command in _commands(block)):
                     self._change()
+                elif any(command.words[:1] == ("git",) for command in _commands(block)):
+                    self._commit()
             yield
         if block.has("pretended"):
             conftest.unlink() if before is None else conftest.write_text(before)
 
     def _change(self) -> None:
-        """Commit all there is, under a name that pages give a base, and change the application, unless a page does."""
+        """Commit all there is and change the application, unless a page does."""
         if (self.folder / ".git").exists() and not self._changed:
             return
         with (self.folder / "conftest.py").open("a", encoding="utf-8") as conftest:
@@ -211,6 +157,12 @@ class Reader:
         if self._changed:
             return
         self._changed = True
+        self._commit()
+        with (self.folder / "app.py").open("a", encoding="utf-8") as app:
+            app.write("# changed\n")
+
+    def _commit(self) -> None:
+        """Commit all there is, under a name that pages give a base."""
         for words in (
             ("init", "--quiet"),
             ("add", "--all"),
@@ -218,24 +170,11 @@ class Reader:
             ("update-ref", "refs/remotes/origin/main", "HEAD"),
         ):
             subprocess.run(["git", *_GIT, *words], cwd=self.folder, check=True)
-        with (self.folder / "app.py").open("a", encoding="utf-8") as app:
-            app.write("# changed\n")
-
-    def _run_text(self, page: str) -> str:
-        return "\n".join(
-            command.text
-            for block in blocks(page)
-            if block.language == "console"
-            for command in commands(block)
-            if block.runs(command)
-        )
 
     def _console(self, block: Block) -> None:
         given = commands(block)
         for command in given:
             at = f"{block.page}:{command.line}: $ {command.text}"
-            if not block.runs(command):
-                continue
             if command.words[:1] == ("echo",):
                 shown = [line for line in command.shown if line]
                 assert shown == [str(self._last)], f"{at}: exit status {self._last}"
@@ -281,7 +220,7 @@ class Reader:
 
     def run(self, command: Command, *, one_process: bool = False) -> Ended:
         """Run *command*: in this process where it can be, since another one would import torch again."""
-        words = before_redirect(command.words)
+        words = [self._meant(word) for word in before_redirect(command.words)]
         rest = command.words[len(words) :]
         if one_process:
             words = [word for word in words if not word.startswith("--processes=")]
@@ -309,6 +248,13 @@ class Reader:
             (self.folder / rest[1]).write_text(ended.text, encoding="utf-8")
         return ended
 
+    def _meant(self, word: str) -> str:
+        """Return the file of the device where a page says DEVICE.json, for each reader has another."""
+        if not word.endswith("/DEVICE.json"):
+            return word
+        (found,) = self.folder.glob(word.replace("DEVICE", "*"))
+        return found.relative_to(self.folder).as_posix()
+
     def _main(self, arguments: list[str]) -> Ended:
         said = io.StringIO()
         modules = dict(sys.modules)
@@ -322,6 +268,10 @@ class Reader:
                 if name.startswith("conftest"):
                     del sys.modules[name]
         return Ended(status=status, text=said.getvalue())
+
+
+def _commands(block: Block) -> list[Command]:
+    return commands(block) if block.language == "console" else []
 
 
 def _has_benchmarks_before(page: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,3 +191,28 @@ def test_the_noise_of_the_task_is_read_and_split(task: DenoisingTask) -> None:
     assert sum(part or 0 for part in parts) == pytest.approx(1)
     again = read_noise(task, learner.network, learner.optimizer, evaluation, seed=1)
     assert again.plain == reading.plain, "equal seeds read alike"
+
+
+def test_the_code_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The code of docs/explanation/training.md, with a model, a loss and batches as a reader's."""
+    page = Path(__file__).parents[3] / "docs" / "explanation" / "training.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    model = torch.nn.Linear(20, 1, bias=False)
+    random = torch.Generator().manual_seed(0)
+
+    def my_loss(model: torch.nn.Linear, batch: torch.Tensor) -> torch.Tensor:
+        return (model(batch) - 1).square().mean()
+
+    theirs: dict[str, Any] = {
+        "model": model,
+        "my_loss": my_loss,
+        "my_batches": [1 + torch.randn((8, 20), generator=random) for _ in range(32)],
+        "my_adamw": torch.optim.AdamW(model.parameters()),
+    }
+    my_loss(model, theirs["my_batches"][0]).backward()
+    theirs["my_adamw"].step()
+    exec(compile(code, str(page), "exec"), theirs)
+
+    assert theirs["found"].adam is not None
+    assert theirs["found"].plain.size.estimate > 0
+    assert capsys.readouterr().out.strip() == str(theirs["found"].plain.size)
