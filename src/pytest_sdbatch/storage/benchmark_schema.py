@@ -67,9 +67,9 @@ def _figures(seconds: Sequence[float], records: Sequence[Record]) -> dict[str, f
     held = [peak for record in records if (peak := record.peak_device_bytes) is not None]
     if held:
         found["peak_device_bytes"] = max(held)
-    joules = [energy for record in records if (energy := record.joules_per_image) is not None]
+    joules = [math.fsum(known) / len(known) for record in records if (known := codec.joules(record))]
     if joules:
-        found["joules_per_image"] = statistics.fmean(joules)
+        found["joules_per_image"] = statistics.fmean(joules) / records[0].case.images
     return found
 
 
