@@ -42,6 +42,8 @@ CONFTEST = """
         host = host_of(request.config)
         start = time.time()
         Path("started.txt").touch()
+        while Path("hold.txt").exists():
+            time.sleep(0.02)
         time.sleep(float(os.environ.get("SECONDS_HELD", "0.2")))
         with Path("timeline.txt").open("a") as file:
             file.write(f"{os.getpid()} {' '.join(host.lease.names)} {start} {time.time()}\\n")
@@ -232,19 +234,27 @@ def test_auto_without_a_gpu_says_so(project: Path, pytester: pytest.Pytester, mo
     result.stdout.fnmatch_lines(["sdbatch: no GPUs to share out: -n auto is xdist's own number, 2 workers; all cases*"])
 
 
-def test_two_runs_never_use_one_gpu_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_never_use_one_gpu_at_once(project: Path) -> None:
     """Of two pytest processes on the same GPU the second waits, says for whom, and then measures."""
-    monkeypatch.setenv("SECONDS_HELD", "1.5")
-    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "--sd-batch-sizes=1"]
-    runs = [
-        subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(2)
-    ]
-    said = [run.communicate(timeout=120)[0] for run in runs]
+    waits = "waiting for gpu-0, in use by another benchmark (process"
+    command = [sys.executable, "-u", "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "--sd-batch-sizes=1"]
+    (project / "hold.txt").touch()  # who has it keeps it until the other one waits, however late that begins
+    outputs = [project / f"output-{number}.txt" for number in range(2)]
+    runs = []
+    for output in outputs:
+        with output.open("wb") as file:
+            runs.append(subprocess.Popen(command, cwd=project, stdout=file, stderr=subprocess.STDOUT))
+    end_s = time.monotonic() + 100
+    while time.monotonic() < end_s and all(run.poll() is None for run in runs):
+        if any(waits in output.read_text() for output in outputs):
+            break
+        time.sleep(0.05)
+    (project / "hold.txt").unlink()
+    statuses = [run.wait(timeout=120) for run in runs]
+    said = [output.read_text() for output in outputs]
 
-    assert [run.returncode for run in runs] == [0, 0], said
-    waited = [text for text in said if "waiting for gpu-0, in use by another benchmark (process" in text]
-    assert len(waited) == 1
+    assert statuses == [0, 0], said
+    assert sum(waits in text for text in said) == 1
     spans = sorted(tuple(map(float, line.split()[-2:])) for line in (project / "timeline.txt").read_text().splitlines())
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 

@@ -18,12 +18,12 @@ SCHEMA_VERSION = "5.3.1"  # the release of pytest-benchmark whose schema this is
 
 def entry(test: str, case: Case, records: Sequence[Record]) -> dict[str, Any]:
     """Return one item of ``benchmarks[]`` from the records of one case that have numbers, one per run."""
-    seconds = _seconds(records)
+    seconds, name = _seconds(records), full_name(test, case)
     return {
         "extra_info": {"images": case.images},
-        "fullname": full_name(test, case),
+        "fullname": name,
         "group": None,
-        "name": short_name(full_name(test, case)),
+        "name": short_name(name),
         "options": {},
         "param": case.id,
         "params": parameters(case),
@@ -67,9 +67,9 @@ def _figures(seconds: Sequence[float], records: Sequence[Record]) -> dict[str, f
     held = [peak for record in records if (peak := record.peak_device_bytes) is not None]
     if held:
         found["peak_device_bytes"] = max(held)
-    joules = [energy for record in records if (energy := record.joules_per_image) is not None]
+    joules = [math.fsum(known) / len(known) for record in records if (known := codec.joules(record))]
     if joules:
-        found["joules_per_image"] = statistics.fmean(joules)
+        found["joules_per_image"] = statistics.fmean(joules) / records[0].case.images
     return found
 
 
@@ -85,8 +85,7 @@ def stats(seconds: Sequence[float]) -> dict[str, Any]:
     stddev = math.sqrt(math.fsum((value - mean) ** 2 for value in data) / (count - 1)) if count > 1 else 0.0
     q1, q3 = _quartiles(data)
     low, high = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
-    far = sum(not mean - stddev <= value <= mean + stddev for value in data)
-    outside = sum(not low <= value <= high for value in data)
+    far, outside = _beyond(data, mean - stddev, mean + stddev), _beyond(data, low, high)
     return {
         "min": data[0],
         "max": data[-1],
@@ -126,6 +125,11 @@ def commit_info(shown: Mapping[str, Fact]) -> dict[str, Fact]:
 
 def _seconds(records: Sequence[Record]) -> list[float]:
     return [seconds for record in records for seconds in codec.wall_s(record)]
+
+
+def _beyond(data: Sequence[float], low: float, high: float) -> int:
+    """Return how many of the ascending *data* are below *low* or above *high*."""
+    return bisect_left(data, low) + len(data) - bisect_right(data, high)
 
 
 def _quartiles(data: Sequence[float]) -> tuple[float, float]:

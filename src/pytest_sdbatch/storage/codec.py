@@ -25,12 +25,12 @@ from pytest_sdbatch.storage.possible import PEAKS, check_environment, check_reco
 SCHEMA = 2  # 2: cases that train (case.training, trained); without them it is 1
 READABLE = (1, 2)
 
-_NS = 1e9
+_NS, _MJ = 1e9, 1e3  # parts of a second, of a joule
 _WHOLE = (*PEAKS, "sm_clock_mhz", "temperature_celsius")  # columns that keep the name of Round
 # Columns of whole numbers in a smaller unit: name there, name in Round, parts of a unit.
 _SCALED = (
     ("machine_cpu_ns", "machine_cpu_s", _NS),
-    ("energy_mj", "energy_joules", 1e3),
+    ("energy_mj", "energy_joules", _MJ),
     ("sw_power_cap_ns", "sw_power_cap_s", _NS),
     ("sw_thermal_ns", "sw_thermal_s", _NS),
     ("hw_thermal_ns", "hw_thermal_s", _NS),
@@ -290,6 +290,11 @@ def peaks(record: Record) -> list[int]:
     """Return the peaks of memory of the rounds of *record*, in the measure that it names; those that are known."""
     column = getattr(_columns(record.rounds), record.memory_source or "", None)
     return [peak for peak in column or () if peak is not None]
+
+
+def joules(record: Record) -> list[float]:
+    """Return the joules of the rounds of *record*, those that are known; no Round is made for it."""
+    return [parts / _MJ for parts in _columns(record.rounds).energy_mj or () if parts is not None]
 
 
 def stages_ns(record: Record) -> Mapping[str, Sequence[int | None]]:

@@ -190,9 +190,10 @@ def _by_case(runs: Sequence[Run]) -> dict[tuple[str, Case], list[tuple[str, int,
             raise RunFileError(f"two runs have the id {run.id}")
         seen.add((run.id,))
         for order, record in enumerate(run.records):
-            if (run.id, *record.key) in seen:
+            key = (run.id, *record.key)
+            if key in seen:
                 raise RunFileError(f"run {run.id} has two records of {' at '.join(record.key)}")
-            seen.add((run.id, *record.key))
+            seen.add(key)
             found.setdefault((record.test, record.case), []).append((run.id, order, record))
     return found
 

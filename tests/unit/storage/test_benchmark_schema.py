@@ -12,6 +12,7 @@ from pytest_benchmark.stats import Stats
 
 from pytest_sdbatch.records import MemoryRound, Reading, Record
 from pytest_sdbatch.storage.benchmark_schema import SCHEMA_VERSION, figures, stats
+from pytest_sdbatch.storage.codec import decode_record, encode_record
 
 
 @given(seconds=st.lists(st.integers(1, 2**20).map(lambda n: n / 2**20), min_size=1, max_size=12))
@@ -63,10 +64,12 @@ def test_energy_and_memory_of_the_device_stand_beside_them(make_record: Callable
         after=unknown,
     )
 
-    found = figures([replace(record, rounds=rounds, memory_round=memory)])
+    told = replace(record, rounds=rounds, memory_round=memory)
+    found = figures([told])
     on_cpu = figures([replace(record, memory_round=replace(memory, scope="process"))])
 
-    assert found["joules_per_image"] == 200.0
+    assert found["joules_per_image"] == told.joules_per_image == 200.0
+    assert figures([decode_record(encode_record(told))]) == found
     assert found["peak_device_bytes"] == 2**34
     assert on_cpu.keys() == {"images_per_s", "s_per_image", "peak_memory_bytes"}
 
