@@ -65,11 +65,11 @@ class Job:
         (self.root / "benchmarks" / "test_it.py").write_text(BENCHMARK.format(shared=str(self.shared)))
         self._env = {**os.environ, **FEW_PLUGINS, "RAY_ADDRESS": nodes.address, "COLUMNS": "100"}
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Begin it."""
-        command = [*SDBATCH, "ab", "--on", "ray", "--base", "main", *words, "--", "benchmarks/", "--sd-batch-sizes=1"]
+    def start(self, *words: str, folder: str = ".", benchmarks: str = "benchmarks/") -> subprocess.Popen[str]:
+        """Begin it in a *folder* of the repository."""
+        command = [*SDBATCH, "ab", "--on", "ray", "--base", "main", *words, "--", benchmarks, "--sd-batch-sizes=1"]
         return subprocess.Popen(
-            command, cwd=self.root, env=self._env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=self.root / folder, env=self._env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     @property
@@ -101,11 +101,14 @@ def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> No
 
 
 def test_verdicts_come_back_of_pairs_on_one_device(job: Job) -> None:
-    """As from a job here: screen, report, files of each process and exit status; the page has the command."""
+    """As from a job here: verdicts, report, files of each process and exit status; the page has the command.
+
+    Called in a folder of the repository, that is where its paths are seen from.
+    """
     assert "$ sdbatch ab --on ray --base origin/main -- benchmarks/ --sd-batch-sizes" in PAGE.read_text()
     twice_the_layers(job.root)
 
-    process = job.start("--report=report.md", "--json")
+    process = job.start("--report=report.md", "--json", folder="benchmarks", benchmarks="test_it.py")
     printed, progress = process.communicate(timeout=300)
 
     assert process.returncode == 10, printed + progress
@@ -116,7 +119,9 @@ def test_verdicts_come_back_of_pairs_on_one_device(job: Job) -> None:
     assert [layers for _, layers, _ in job.ran] == [2, 4, 4, 2, 2, 4, 4, 2, 4, 2, 2, 4]
     assert len({node for node, _, _ in job.ran}) == 1
     assert len(job.kept()) == 12
-    assert "**regressed: benchmarks" in (job.root / "report.md").read_text()
+    assert "**regressed: benchmarks" in (job.root / "benchmarks" / "report.md").read_text()
+    (folder,) = (job.root / ".sdbatch").glob("ab-*")
+    assert data["notes"][-1] == f"runs and outputs: ../.sdbatch/{folder.name}"
     assert "sdbatch: both sides: " in progress
     assert "sdbatch: 2 places: a (CPU), b (CPU)" in progress
     assert "candidate the working tree at" in progress

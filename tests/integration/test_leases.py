@@ -237,7 +237,17 @@ def test_auto_without_a_gpu_says_so(project: Path, pytester: pytest.Pytester, mo
 def test_two_runs_never_use_one_gpu_at_once(project: Path) -> None:
     """Of two pytest processes on the same GPU the second waits, says for whom, and then measures."""
     waits = "waiting for gpu-0, in use by another benchmark (process"
-    command = [sys.executable, "-u", "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "--sd-batch-sizes=1"]
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "pytest",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+        "--sd-batch-sizes=1",
+    ]
     (project / "hold.txt").touch()  # who has it keeps it until the other one waits, however late that begins
     outputs = [project / f"output-{number}.txt" for number in range(2)]
     runs = []

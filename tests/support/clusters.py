@@ -53,6 +53,7 @@ class FakeCluster:
     def __init__(self, *names: str, work: Work, lives: int | None = None) -> None:
         self.alive = [node(name) for name in names]
         self.submitted: list[Task] = []
+        self.left_s: list[float | None] = []  # of each of them
         self.facts: dict[str, Facts | str] = {}  # by name; the others say what this machine does
         self.stopped = False
         self.told_to_end = False
@@ -76,9 +77,10 @@ class FakeCluster:
         """Return what each says."""
         return {one.key: self.facts.get(one.name, own_facts()) for one in nodes}
 
-    def submit(self, task: Task, *, avoid: Collection[str] = ()) -> int:
+    def submit(self, task: Task, *, avoid: Collection[str] = (), left_s: float | None = None) -> int:
         """Take *task*."""
         self.submitted.append(task)
+        self.left_s.append(left_s)
         self._queue.append(len(self.submitted))
         self._avoid[len(self.submitted)] = set(avoid)
         return len(self.submitted)
@@ -120,16 +122,22 @@ class FakeCaller:
 
     Args:
         enough: returns whether it has enough.
+        seconds: that are left for the task; None: as many as it takes.
 
     """
 
-    def __init__(self, enough: Callable[[], bool]) -> None:
+    def __init__(self, enough: Callable[[], bool], seconds: float | None = None) -> None:
         self.lines: list[str] = []
         self._enough = enough
+        self._seconds = seconds
 
     def hear(self, line: str) -> None:
         """Keep *line*."""
         self.lines.append(line)
+
+    def left_s(self) -> float | None:
+        """Return what was said."""
+        return self._seconds
 
     def has_enough(self) -> bool:
         """Return what was said."""

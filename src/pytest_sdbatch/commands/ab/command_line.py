@@ -92,7 +92,7 @@ def read(words: Sequence[str]) -> Given:
     if found.on is not None and found.base is None:
         parser.error(f"{ON} with --base-python: run it on the node that has both, without {ON}")
     arguments = [*(() if at < len(words) else SUITE), *map(relative, (*rest, *words[at + 1 :]))]
-    for word, name in named(arguments):
+    for word, name in _named(arguments):
         if name in _REFUSED or (word.startswith("-n") and word[2:].isalnum()):
             parser.error(f"{word}: not with ab: {_REFUSED.get(name, _REFUSED['-n'])}")
     return Given(
@@ -193,7 +193,7 @@ def _refuse_mistyped(parser: argparse.ArgumentParser, words: Sequence[str]) -> N
         parser.error(str(error))
 
 
-def named(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _named(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each word with the flag that it is, also where that is typed as a key of the configuration."""
     for word, before in zip(words, ("", *words), strict=False):
         typed = word if before in ("-o", "--override-ini") else word.removeprefix("--override-ini=").removeprefix("-o")

@@ -11,10 +11,3 @@ class NoComparison(SdbatchError):
 
 class WrongCommandLine(NoComparison):
     """What pytest was given means nothing to it: exit status 2."""
-
-
-class StoppedBeforeAPair(SdbatchError):
-    """It was told to stop before there was anything to judge: exit status 130."""
-
-    def __init__(self, what: str = "stopped before a pair was run", *, why: str = "", fix: str = "") -> None:
-        super().__init__(what, why=why, fix=fix)

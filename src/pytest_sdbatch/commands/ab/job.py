@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -16,7 +17,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.exit_status import ExitStatus
 from pytest_sdbatch.commands.ab import command_line
 from pytest_sdbatch.commands.ab.command_line import Given
-from pytest_sdbatch.commands.ab.errors import NoComparison, StoppedBeforeAPair, WrongCommandLine
+from pytest_sdbatch.commands.ab.errors import NoComparison, WrongCommandLine
 from pytest_sdbatch.commands.children import stopped_by_signals
 from pytest_sdbatch.commands.outlets import give_out, refuse
 from pytest_sdbatch.errors import SdbatchError
@@ -39,8 +40,8 @@ def ab(words: Sequence[str]) -> int:
     try:
         with stopped_by_signals():
             result = _result(given, say, begun_s)
-    except (KeyboardInterrupt, StoppedBeforeAPair):
-        return refuse(StoppedBeforeAPair(), given.outlets, status=ExitStatus.STOPPED)
+    except KeyboardInterrupt:
+        return refuse(SdbatchError("stopped before a pair was run"), given.outlets, status=ExitStatus.STOPPED)
     except SdbatchError as error:
         status = ExitStatus.USAGE if isinstance(error, WrongCommandLine) else ExitStatus.NOT_COMPARED
         return refuse(error, given.outlets, status=status)
@@ -86,7 +87,7 @@ def _result(given: Given, say: Say, begun_s: float) -> JobResult:
         return compare(given, say, begun_s)
     from pytest_sdbatch.commands.cluster.comparing import compare_on
 
-    return compare_on(given.on, given, say=say, begun_s=begun_s)
+    return compare_on(given, say=say, begun_s=begun_s)
 
 
 def compare(given: Given, say: Say, begun_s: float) -> JobResult:
@@ -228,5 +229,5 @@ def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid
 
 
 def _where(folder: Path) -> str:
-    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return f"runs and outputs: {shown}"
+    # Also where it lies above: of a job on a node the caller has it at the same place of another folder.
+    return f"runs and outputs: {os.path.relpath(folder)}"

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -37,10 +37,10 @@ class Repository:
             NoComparison: if there is none here; a shallow clone says how to get it.
         """
         try:
-            return _git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
+            return git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
         except GitError:
             pass
-        if _git(self.root, "rev-parse", "--is-shallow-repository").strip() == "true":
+        if git(self.root, "rev-parse", "--is-shallow-repository").strip() == "true":
             raise NoComparison(
                 f"--base {ref}: not in this clone",
                 why="it is a shallow one, which has the latest commit alone",
@@ -57,7 +57,7 @@ class Repository:
         Without virtual environments, which older versions of Python make without telling git to ignore them.
         """
         changed = self._changed("HEAD")
-        new = _lines(_git(self.root, "ls-files", "--others", "--exclude-standard", "-z"))
+        new = _lines(git(self.root, "ls-files", "--others", "--exclude-standard", "-z"))
         environments = {PurePosixPath(path).parent for path in new if path.endswith("/pyvenv.cfg")}
         return changed, tuple(path for path in new if environments.isdisjoint(PurePosixPath(path).parents))
 
@@ -66,37 +66,37 @@ class Repository:
         return (*self._changed(commit), *self.changes()[1])
 
     def _changed(self, commit: str) -> tuple[str, ...]:
-        seen = _lines(_git(self.root, "diff", "--name-only", "--no-renames", "-z", commit))
+        seen = _lines(git(self.root, "diff", "--name-only", "--no-renames", "-z", commit))
         return tuple(dict.fromkeys((*seen, *(path for path in self._hidden() if self._differs(path, commit)))))
 
     def _hidden(self) -> list[str]:
         """Return the files whose changes git was told not to look at: skip-worktree, or assume-unchanged."""
-        marked = _lines(_git(self.root, "ls-files", "-v", "-z"))
+        marked = _lines(git(self.root, "ls-files", "-v", "-z"))
         paths = [line[2:] for line in marked if line[0] == "S" or line[0].islower()]
         return [path for path in paths if (self.root / path).is_file()]  # of a sparse checkout most are not there
 
     def _differs(self, path: str, commit: str) -> bool:
         try:
-            stored = _git(self.root, "rev-parse", "--verify", "--quiet", f"{commit}:{path}").strip()
+            stored = git(self.root, "rev-parse", "--verify", "--quiet", f"{commit}:{path}").strip()
         except GitError:
             return True
-        return _git(self.root, "hash-object", "--", path).strip() != stored
+        return git(self.root, "hash-object", "--", path).strip() != stored
 
     def ignored(self, folder: Path) -> tuple[str, ...]:
         """Return what git ignores below *folder*, relative to the root; of a folder that it ignores only its name."""
         arguments = ("--others", "--ignored", "--exclude-standard", "--directory", "-z", "--", str(folder))
-        return _lines(_git(self.root, "ls-files", *arguments))
+        return _lines(git(self.root, "ls-files", *arguments))
 
     def add_worktree(self, folder: Path, commit: str) -> None:
         """Check *commit* out in the new *folder*."""
         # No hook of the project runs: it would run for a checkout that nobody made.
         nowhere = f"core.hooksPath={os.devnull}"
-        _git(self.root, "-c", nowhere, "worktree", "add", "--detach", "--quiet", str(folder), commit)
+        git(self.root, "-c", nowhere, "worktree", "add", "--detach", "--quiet", str(folder), commit)
 
     def forget_worktree(self, folder: Path) -> None:
         """Forget the worktree in *folder*, if it is one; those of others may be away for a while and stay."""
         with contextlib.suppress(GitError):
-            _git(self.root, "worktree", "remove", "--force", "--force", str(folder))
+            git(self.root, "worktree", "remove", "--force", "--force", str(folder))
 
 
 def open_repository(folder: Path) -> Repository:
@@ -106,7 +106,7 @@ def open_repository(folder: Path) -> Repository:
         NoComparison: if it is in none, or git is missing.
     """
     try:
-        return Repository(root=Path(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n")).resolve())
+        return Repository(root=Path(git(folder, "rev-parse", "--show-toplevel").rstrip("\n")).resolve())
     except GitError as error:
         raise NoComparison(
             f"--base needs the history of the project: {error.what}",
@@ -120,27 +120,37 @@ def without_hook(variables: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in _OF_HOOKS}
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    variables = {**without_hook(dict(os.environ)), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+def git(folder: Path, *arguments: str, given: str = "", variables: Mapping[str, str] | None = None) -> str:
+    """Return what git prints in *folder*.
+
+    Args:
+        folder: in a repository.
+        arguments: of git.
+        given: what it reads.
+        variables: that it has besides those of this process.
+
+    Raises:
+        GitError: with what it said last, if it fails.
+
+    """
+    own = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(variables or {})}
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # as bytes: the name of a file may hold what text mode takes for the end of a line
             ["git", "-C", str(folder), *arguments],
             capture_output=True,
-            stdin=subprocess.DEVNULL,
-            env=variables,
-            encoding="utf-8",
-            errors="surrogateescape",
+            input=os.fsencode(given),
+            env={**without_hook(dict(os.environ)), **own},
             check=False,
         )
     except OSError as error:
         raise GitError(f"git cannot be run: {error.strerror}") from None
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or [f"git {arguments[0]} ended with {done.returncode}"]
+        said = os.fsdecode(done.stderr).strip().splitlines() or [f"git {arguments[0]} ended with {done.returncode}"]
         full = [line for line in said if _FULL in line or _UNWRITTEN in line]
         if full:
             raise GitError(full[0].removeprefix("error: "), fix=MAKE_ROOM)
         raise GitError(said[-1].removeprefix("fatal: "))
-    return done.stdout
+    return os.fsdecode(done.stdout)
 
 
 def _lines(text: str) -> tuple[str, ...]:

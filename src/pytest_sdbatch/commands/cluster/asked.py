@@ -68,7 +68,7 @@ def ask(host: Host) -> Asked:
         root=root,
         folder=here.relative_to(root).as_posix(),
         selection=resuming.selection(host),
-        device=(options.text("device") or "auto").strip().lower(),
+        device=device_of(host),
         resume=options.switch("resume"),
         reports=host.report_paths,
         options=options,
@@ -101,6 +101,23 @@ def _ids(path: Path) -> set[str]:
         return {str(path)}  # none of ours
 
 
+def device_of(host: Host) -> str:
+    """Return the device that is asked for, wherever: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        OptionError: for one GPU by its number, which is another one on each node.
+
+    """
+    device = (host.options.text("device") or "auto").strip().lower()
+    if device.startswith("cuda:"):
+        raise OptionError(
+            f"{host.options.spelled('device')}={device} with {ON}",
+            why="the cluster gives a GPU, which is the only one that a process sees",
+            fix="write cuda",
+        )
+    return device
+
+
 def _refuse(host: Host) -> None:
     options, config = host.options, host.config
     for name, instead in _OF_ONE_RUN.items():
@@ -125,10 +142,3 @@ def _refuse(host: Host) -> None:
         raise OptionError(f"--pdb, or --trace, with {ON}", why="nobody sits at a node", fix="run it here")
     if host.only_check:
         raise OptionError(f"--benchmark-disable with {ON}", why="nothing would be measured", fix="run it here")
-    device = (options.text("device") or "auto").strip().lower()
-    if device.startswith("cuda:"):
-        raise OptionError(
-            f"{options.spelled('device')}={device} with {ON}",
-            why="the cluster gives each group a GPU, which is the only one that it sees",
-            fix="write cuda",
-        )

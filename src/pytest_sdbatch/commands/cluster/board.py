@@ -13,12 +13,14 @@ def board_class() -> type:
     Ray tells it to nobody else without its dashboard. Not a class of this module: on the node where it lies that may be
     missing, or another.
     """
+    import time
 
     class Board:
         def __init__(self) -> None:
             self._begun: dict[int, str] = {}
             self._said: list[str] = []
             self._is_enough = False
+            self._end_s: float | None = None
 
         def begin(self, number: int, node: str) -> None:
             self._begun[number] = node
@@ -32,6 +34,12 @@ def board_class() -> type:
         def said(self) -> list[str]:
             lines, self._said = self._said, []
             return lines
+
+        def end_in(self, left_s: float) -> None:
+            self._end_s = time.monotonic() + left_s
+
+        def left_s(self) -> float | None:
+            return None if self._end_s is None else self._end_s - time.monotonic()
 
         def enough(self) -> None:
             self._is_enough = True
@@ -58,6 +66,10 @@ class BoardCaller:
     def hear(self, line: str) -> None:
         """Put *line* on the board."""
         self._board.say.remote(line)
+
+    def left_s(self) -> float | None:
+        """Return what the clock of the board says, on which it waited for a place, too."""
+        return self._ray.get(self._board.left_s.remote(), timeout=ANSWER_S)  # type: ignore[no-any-return]
 
     def has_enough(self) -> bool:
         """Return what the board says; where it says nothing in time, that the task goes on."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
+import shutil
 import signal
 import sys
 import threading
@@ -61,17 +63,23 @@ def main(what: str, path: str, arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with, args=(_taken_from_input(), what), daemon=True).start()
-    run_file = Path(path)
+    run_file, pipe = Path(path), _taken_from_input()
+    threading.Thread(target=_end_with, args=(pipe, what, run_file), daemon=True).start()
     if what == _COMPARES:
-        from pytest_sdbatch.commands.cluster.comparing import compare_here
-
-        came = compare_here(pickle.loads(_given_of(run_file).read_bytes()))
-        comparison_of(run_file).write_bytes(pickle.dumps(came))
-        return 0
+        return _compare(run_file, pipe)
     if what == _COLLECTS:
         return run_pytest([*arguments, "--collect-only", "-q"], Collector(run_file, plan_of(run_file)))
     return one_process.main(path, arguments, journals=journals_of(run_file))
+
+
+def _compare(run_file: Path, pipe: int) -> int:
+    from pytest_sdbatch.commands.cluster.comparing import compare_here
+
+    came = compare_here(pickle.loads(_given_of(run_file).read_bytes()))
+    comparison_of(run_file).write_bytes(pickle.dumps(came))
+    if select.select([pipe], [], [], 0)[0]:  # it has ended: nobody is left who would remove this
+        shutil.rmtree(run_file.parent, ignore_errors=True)
+    return 0
 
 
 def _taken_from_input() -> int:
@@ -82,7 +90,7 @@ def _taken_from_input() -> int:
     return pipe
 
 
-def _end_with(pipe: int, what: str) -> None:
+def _end_with(pipe: int, what: str, run_file: Path) -> None:
     """End this process, and what it has started, when nobody is left who holds the other end of *pipe*.
 
     Its parent may be killed without a word, and with it goes whoever waited for the result.
@@ -92,6 +100,7 @@ def _end_with(pipe: int, what: str) -> None:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(TIDY_S / 2)
+        shutil.rmtree(run_file.parent, ignore_errors=True)
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)  # it leads its group
     os._exit(1)

@@ -6,24 +6,28 @@ Objects of git, not files: they keep what a zip of files loses (links, the right
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pytest_sdbatch import units
-from pytest_sdbatch.commands.ab.repository import Repository, without_hook
+from pytest_sdbatch.commands.ab.repository import GitError, Repository, git
 from pytest_sdbatch.commands.cluster.errors import ClusterError
-from pytest_sdbatch.commands.cluster.shipping import LARGE_BYTES, MOST_BYTES, left_out_line
+from pytest_sdbatch.commands.cluster.shipping import LARGE_BYTES, MOST_BYTES
 
 _HEAD, _TREE, _BASE = "refs/sdbatch/head", "refs/sdbatch/tree", "refs/sdbatch/base"  # as a node finds them
-# Nobody's name belongs to a commit that is gone with the job.
-_NOBODY = {
-    f"GIT_{who}_{what}": text
-    for who in ("AUTHOR", "COMMITTER")
-    for what, text in (("NAME", "pytest-sdbatch"), ("EMAIL", "pytest-sdbatch@localhost"))
+_ALONE = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.splitIndex=false")  # no hook runs, no index is parted
+_OWN = {
+    # Nobody's name belongs to a commit that is gone with the job.
+    **{
+        f"GIT_{who}_{what}": text
+        for who in ("AUTHOR", "COMMITTER")
+        for what, text in (("NAME", "pytest-sdbatch"), ("EMAIL", "pytest-sdbatch@localhost"))
+    },
+    "GIT_DEFAULT_REF_FORMAT": "files",  # which are written here
+    "GIT_LFS_SKIP_SMUDGE": "1",  # a node knows nobody whom it could ask for contents
 }
 
 
@@ -33,12 +37,7 @@ class Sent:
 
     base: str  # what names the base on a node
     size_bytes: int
-    left_out: tuple[tuple[str, int], ...]  # files that are too large, with their bytes
-
-    @property
-    def said(self) -> str:
-        """What was left out, in words; no text where nothing was."""
-        return left_out_line(self.left_out)
+    left_out: tuple[tuple[str, int], ...]  # files that are too large, with their bytes: largest first
 
 
 def pack(
@@ -60,20 +59,13 @@ def pack(
     """
     there, head = repository.commit_of(base), repository.commit_of("HEAD")
     changes = [name for names in repository.changes() for name in names if not name.endswith("/")]
-    left_out = tuple(_larger(repository.root, changes, large_bytes))
+    left_out = sorted(_larger(repository.root, changes, large_bytes), key=lambda found: -found[1])
     with tempfile.TemporaryDirectory(prefix="sdbatch-") as name:
         own = Path(name).resolve() / ".git"
-        git = _Git(repository.root)
-        git("init", "--quiet", f"--object-format={git('rev-parse', '--show-object-format').strip()}", str(own.parent))
-        git = _Git(repository.root, own=own)
-        tree = _snapshot(git, head, changes, but=[name for name, _ in left_out])
-        objects = git("rev-list", "--objects", "--no-walk", there, head, tree)
-        git("pack-objects", "--quiet", str(own / "objects" / "pack" / "pack"), given=objects)
-        typed = git("rev-parse", "--verify", "--quiet", "--symbolic-full-name", base).strip()
-        named = typed if typed.startswith("refs/") else _BASE
-        refs = {_HEAD: head, _TREE: tree, named: there}
-        (own / "packed-refs").write_text("".join(f"{commit} {ref}\n" for ref, commit in sorted(refs.items())))
-        (own / "shallow").write_text("".join(f"{commit}\n" for commit in sorted({there, head})))
+        sides = _Sides(repository.root, own)
+        tree = sides.snapshot(head, changes, but=[name for name, _ in left_out])
+        named = sides.name_of(base)
+        sides.pack({_HEAD: head, _TREE: tree, named: there}, without_past={there, head})
         files = list(_sent(own))
         size = sum(file.stat().st_size for file in files)
         if size > most_bytes:
@@ -85,20 +77,19 @@ def pack(
         with zipfile.ZipFile(target, "w") as archive:  # packed already
             for file in files:
                 archive.write(file, file.relative_to(own.parent))
-    return Sent(base=there if named == _BASE else base, size_bytes=size, left_out=left_out)
+    return Sent(base=there if named == _BASE else base, size_bytes=size, left_out=tuple(left_out))
 
 
 def unpack(root: Path) -> None:
     """Check out what was sent to *root* on a node: HEAD is the candidate's commit, its files are those that were there.
 
     Raises:
-        ClusterError: if git cannot.
+        GitError: if git cannot.
 
     """
     (root / ".git" / "refs").mkdir(exist_ok=True)  # a zip holds no empty folder, and git wants this one
-    git = _Git(root)
-    git("checkout", "--quiet", "--force", "--detach", _TREE)
-    git("reset", "--quiet", "--mixed", _HEAD)
+    git(root, *_ALONE, "checkout", "--quiet", "--force", "--detach", _TREE, variables=_OWN)
+    git(root, *_ALONE, "reset", "--quiet", "--mixed", _HEAD, variables=_OWN)
 
 
 def _larger(root: Path, names: Sequence[str], large_bytes: int) -> Iterator[tuple[str, int]]:
@@ -108,52 +99,73 @@ def _larger(root: Path, names: Sequence[str], large_bytes: int) -> Iterator[tupl
             yield name, size
 
 
-def _snapshot(git: _Git, head: str, changes: Sequence[str], *, but: Collection[str]) -> str:
-    """Return a commit of *head* with *changes* as they are in the working tree."""
-    git("read-tree", head)
-    names = "\0".join(name for name in changes if name not in but)
-    git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", given=names)
-    tree = git("write-tree").strip()
-    return git("commit-tree", tree, "-p", head, "-m", "the working tree").strip()
-
-
 def _sent(own: Path) -> Iterator[Path]:
     """Yield the files of the folder of git that make a repository."""
     yield from (own / name for name in ("HEAD", "config", "packed-refs", "shallow"))
     yield from sorted((own / "objects" / "pack").iterdir())
 
 
-class _Git:
-    """Calls git in the repository *root*; what it makes lies in the folder *own* of another one, if that is named."""
+class _Sides:
+    """Both sides, put together in a repository of their own from the objects of another one.
 
-    def __init__(self, root: Path, *, own: Path | None = None) -> None:
+    Args:
+        root: of that one.
+        own: the folder of git of the new one.
+
+    """
+
+    def __init__(self, root: Path, own: Path) -> None:
         self._root = root
-        self._variables: Mapping[str, str] = {**without_hook(dict(os.environ)), **_NOBODY, "LC_ALL": "C"}
-        if own is not None:
-            objects = self._root / self("rev-parse", "--git-path", "objects").rstrip("\n")
-            self._variables = {
-                **self._variables,
-                "GIT_INDEX_FILE": str(own / "index"),
-                "GIT_OBJECT_DIRECTORY": str(own / "objects"),
-                "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects.resolve()),
-            }
+        self._own = own
+        self._variables: Mapping[str, str] = _OWN
+        form = self._git("rev-parse", "--show-object-format").strip()
+        self._git("init", "--quiet", "--template=", f"--object-format={form}", str(own.parent))
+        objects = (root / self._git("rev-parse", "--git-path", "objects").rstrip("\n")).resolve()
+        self._variables = {
+            **_OWN,
+            "GIT_INDEX_FILE": str(own / "index"),
+            "GIT_OBJECT_DIRECTORY": str(own / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(str(objects)),
+        }
 
-    def __call__(self, *arguments: str, given: str = "") -> str:
+    def name_of(self, base: str) -> str:
+        """Return the reference that *base* is on a node, too; one of ours where it is none there."""
+        full = self._git("rev-parse", "--verify", "--quiet", "--symbolic-full-name", base).strip()
+        return full if full.startswith("refs/") and (full == base or full.endswith(f"/{base}")) else _BASE
+
+    def snapshot(self, head: str, changes: Sequence[str], *, but: Collection[str]) -> str:
+        """Return a commit of *head* with *changes* as they are in the working tree."""
+        self._git("read-tree", head)
+        kept = [name for name in changes if name not in but]
+        there = [name for name in kept if self._is_there(name)]
+        gone = "\0".join(set(kept) - set(there))
+        self._git("update-index", "--force-remove", "-z", "--stdin", given=gone)
+        self._git("update-index", "--add", "--replace", "-z", "--stdin", given="\0".join(there))
+        tree = self._git("write-tree").strip()
+        return self._git("commit-tree", tree, "-p", head, "-m", "the working tree").strip()
+
+    def pack(self, refs: Mapping[str, str], *, without_past: Collection[str]) -> None:
+        """Write the commits that *refs* name, and all that belongs to them."""
+        objects = self._git("rev-list", "--objects", "--no-walk", *refs.values())
+        self._git("pack-objects", "--quiet", str(self._own / "objects" / "pack" / "pack"), given=objects)
+        lines = (f"{commit} {ref}\n" for ref, commit in sorted(refs.items()))
+        (self._own / "packed-refs").write_text("".join(lines), encoding="utf-8")
+        (self._own / "shallow").write_text("".join(f"{commit}\n" for commit in sorted(without_past)))
+
+    def _is_there(self, name: str) -> bool:
+        """Return whether there is such a file, or repository: no folder in its place, no link in that of its folders."""
+        path, folders = self._root / name, [self._root / folder for folder in PurePath(name).parents][:-1]
+        is_folder = path.is_dir() and not path.is_symlink() and not (path / ".git").exists()
+        return os.path.lexists(path) and not is_folder and not any(folder.is_symlink() for folder in folders)
+
+    def _git(self, *arguments: str, given: str = "") -> str:
         try:
-            done = subprocess.run(
-                ["git", "-c", f"core.hooksPath={os.devnull}", "-C", str(self._root), *arguments],
-                capture_output=True,
-                input=given,
-                env=self._variables,
-                encoding="utf-8",
-                errors="surrogateescape",
-                check=False,
-            )
-        except OSError as error:
-            raise ClusterError("git cannot be run", why=str(error.strerror)) from None
-        if done.returncode == 0:
-            return done.stdout
-        said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-        raise ClusterError(
-            f"git {arguments[0]} cannot put the two sides together", why=said[-1].removeprefix("fatal: ")
-        )
+            return git(self._root, *_ALONE, *arguments, given=given, variables=self._variables)
+        except GitError as error:
+            raise ClusterError("the two sides cannot be put together", why=error.what, fix=error.fix) from None
+
+
+def _quoted(path: str) -> str:
+    """Return *path* as an entry of a list of git's: one that holds what parts them is quoted."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"' if os.pathsep in path or path.startswith('"') else path

@@ -54,6 +54,11 @@ class Result:
     plan: bytes | None = None  # of one that collects: what is known of the cases beside the run
     comparison: bytes | None = None  # of one that compares: what came of it
 
+    @property
+    def last_line(self) -> str:
+        """What it printed last."""
+        return next((line.strip() for line in reversed(self.said.splitlines()) if line.strip()), "it printed nothing")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
@@ -70,6 +75,9 @@ class Caller(Protocol):
 
     def hear(self, line: str) -> None:
         """Take a line of progress."""
+
+    def left_s(self) -> float | None:
+        """Return the seconds in which the task is to end; None: when it is done."""
 
     def has_enough(self) -> bool:
         """Return whether the task is to end with what it has."""
@@ -93,12 +101,13 @@ class Cluster(Protocol):
             paths: that must be there.
         """
 
-    def submit(self, task: Task, *, avoid: Collection[str] = ()) -> int:
+    def submit(self, task: Task, *, avoid: Collection[str] = (), left_s: float | None = None) -> int:
         """Hand *task* to the cluster, and return the number by which it is known.
 
         Args:
             task: what a node runs.
             avoid: names of nodes that get it only where there is no other.
+            left_s: within which a comparison is to end, seconds from now; None: when it is done.
         """
 
     def running(self) -> Mapping[int, str]:

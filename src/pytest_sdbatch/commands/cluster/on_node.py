@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_sdbatch.commands.children import kill_group, select
@@ -16,6 +18,7 @@ from pytest_sdbatch.commands.cluster import child
 from pytest_sdbatch.commands.cluster.machines import Caller, Result, Task
 
 _LOOK_S = 0.2  # between two looks at the process: an interrupt, which stops a task, ends no call of the system
+_END_S = 60.0  # for what was told to end
 _CALL_S = 2.0  # between two questions to the caller, who is on another machine
 _SAID_BYTES, _SAID_LINES = 16 * 2**10, 40
 
@@ -41,7 +44,9 @@ def _run(task: Task, files: Path, caller: Caller | None) -> Result:
     if task.names is not None:
         select(run_file, task.names)
     if task.compares is not None:
-        child.give(run_file, task.compares)
+        left_s = None if caller is None else caller.left_s()
+        minutes = task.compares.minutes if left_s is None else max(left_s, 1.0) / 60
+        child.give(run_file, replace(task.compares, minutes=minutes))
         variables["TMPDIR"] = str(files)  # of both sides nothing is left, however it ends
     folder = Path(task.folder)
     folder.mkdir(parents=True, exist_ok=True)  # one without files is not sent
@@ -78,8 +83,9 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def _wait_with(process: subprocess.Popen[bytes], output: Path, caller: Caller) -> int:
-    """Wait, telling *caller* what is said of the progress, and tell *process* once when that one has enough."""
-    told, asked_s = False, time.monotonic()
+    """Wait, telling *caller* what is said of the progress, and tell *process* to end when that one has enough."""
+    told_s: float | None = None
+    asked_s = time.monotonic()
     with output.open(encoding="utf-8", errors="replace") as printed:
         rest = ""
         while True:
@@ -90,11 +96,15 @@ def _wait_with(process: subprocess.Popen[bytes], output: Path, caller: Caller) -
                     caller.hear(line.removeprefix(child.SAYS))
             if status is not None:
                 return status
-            if not told and time.monotonic() - asked_s > _CALL_S:
-                asked_s = time.monotonic()
+            now_s = time.monotonic()
+            if told_s is None and now_s - asked_s > _CALL_S:
+                asked_s = now_s
                 if caller.has_enough():
-                    told = True
+                    told_s = now_s
                     process.send_signal(signal.SIGINT)
+            elif told_s is not None and now_s - told_s > _END_S:  # what it runs does not hear it: now that is killed
+                told_s = math.inf
+                process.send_signal(signal.SIGINT)
             time.sleep(_LOOK_S)
 
 

@@ -109,7 +109,7 @@ def _lost(ray: Any, address: str) -> tuple[type[Exception], ...]:
 
 @contextmanager
 def _answering(lost: tuple[type[Exception], ...]) -> Iterator[None]:
-    """End the sweep, with what came, where the cluster is *lost*."""
+    """End the job, with what came, where the cluster is *lost*."""
     try:
         yield
     except ClusterError:
@@ -118,7 +118,7 @@ def _answering(lost: tuple[type[Exception], ...]) -> Iterator[None]:
         raise ClusterError(
             "the cluster does not answer any more",
             why=_first_line(error),
-            fix="once it is up: the same command with --sd-resume",
+            fix="once it is up: the same command again; a sweep goes on with --sd-resume",
         ) from None
 
 
@@ -277,7 +277,7 @@ class RayCluster:
         except self._lost as error:
             return f"it can run nothing: {_first_line(error)}"
 
-    def submit(self, task: Task, *, avoid: Collection[str] = ()) -> int:
+    def submit(self, task: Task, *, avoid: Collection[str] = (), left_s: float | None = None) -> int:
         """Hand *task* to the cluster, and return the number by which it is known."""
         self._submitted += 1
         nodes = self.nodes()
@@ -287,6 +287,8 @@ class RayCluster:
             chosen = others[self._submitted % len(others)]
             options = {**options, "scheduling_strategy": self._on(chosen.key, soft=True)}
         with _answering(self._lost):
+            if left_s is not None:
+                self._board.end_in.remote(left_s)
             remote = self._run.options(**options)
             self._pending[self._submitted] = remote.remote(task, self._submitted, self._board)
         return self._submitted

@@ -35,6 +35,39 @@ class Pace:
 USUAL = Pace()
 
 
+class Patience:
+    """How long a cluster without a node is waited for.
+
+    Args:
+        pace: of looking at it.
+
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._nobody_since_s: float | None = None
+
+    def check(self, cluster: Cluster, tell: Callable[[str], None]) -> None:
+        """Note whether *cluster* has a node, and *tell* the reader when it has none any more.
+
+        Raises:
+            ClusterError: where none came for longer than anybody should wait.
+
+        """
+        now_s = time.monotonic()
+        if cluster.nodes():
+            self._nobody_since_s = None
+        elif self._nobody_since_s is None:
+            self._nobody_since_s = now_s
+            tell("no node is left that could run it; waiting for one")
+        elif now_s - self._nobody_since_s > self._pace.patience_s:
+            raise ClusterError(
+                "no node is left that could run it",
+                why=f"none came within {units.duration(self._pace.patience_s)}",
+                fix="start one: the same command again; a sweep goes on with --sd-resume",
+            )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
     """What came of a group once."""
@@ -89,7 +122,7 @@ class Runner:
         self._begun_s: dict[int, float] = {}
         self._ended: list[tuple[float, float]] = []  # weight and seconds of each group that came whole
         self._said_s = time.monotonic()
-        self._nobody_since_s: float | None = None
+        self._patience = Patience(pace)
 
     @property
     def left(self) -> int:
@@ -160,10 +193,9 @@ class Runner:
             return _Attempt(run=run)
         if run is not None and any(record.outcome is Outcome.TIMEOUT for record in run.records):
             return _Attempt(run=self._filled(run, group, "its process ended with a case that did not end in time"))
-        said = next((line for line in reversed(result.said.splitlines()) if line.strip()), "it printed nothing")
         what = f"{units.count(lost, 'case')} of {len(group.names)} did not come" if lost else "it died at its end"
         where = f" on {ended.node}" if ended.node else ""
-        return _Attempt(run=run, problem=f"{what}{where}: pytest ended with {result.status}: {said.strip()}")
+        return _Attempt(run=run, problem=f"{what}{where}: pytest ended with {result.status}: {result.last_line}")
 
     def _run_of(self, result: Result) -> Run | None:
         if result.run is not None:
@@ -208,18 +240,7 @@ class Runner:
             self._begun_s.setdefault(number, now_s)
         if now_s - self._said_s > SILENCE_S:
             self._tell(self._state())
-        if self._cluster.nodes():
-            self._nobody_since_s = None
-            return
-        if self._nobody_since_s is None:
-            self._nobody_since_s = now_s
-            self._tell("no node is left that could run a group; waiting for one")
-        elif now_s - self._nobody_since_s > self._pace.patience_s:
-            raise ClusterError(
-                "no node is left that could run a group",
-                why=f"none came within {units.duration(self._pace.patience_s)}",
-                fix="start one, and go on with --sd-resume",
-            )
+        self._patience.check(self._cluster, self._tell)
 
     def _state(self) -> str:
         now_s = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.commands.ab.command_line import Given, read
 from pytest_sdbatch.commands.ab.errors import NoComparison
 from pytest_sdbatch.commands.ab.job import JobResult
-from pytest_sdbatch.commands.cluster.comparing import Came, asked_device, compare_with
+from pytest_sdbatch.commands.cluster import comparing
+from pytest_sdbatch.commands.cluster.comparing import Came, compare_with
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.machines import Ended, Facts, Result, Task
 from pytest_sdbatch.commands.cluster.runner import Pace
@@ -78,7 +80,7 @@ def test_one_task_is_all_of_a_comparison(compare: Compare, tmp_path: Path, said:
     assert found == job_result()
     (task,) = cluster.submitted
     assert task.compares is not None
-    assert (task.compares.base, task.compares.on) == ("main", None)
+    assert task.compares.base == "main"
     assert task.compares.arguments[0] == "benchmarks/"
     assert task.compares.arguments[-1] == "--sd-device=cuda"
     assert (task.folder, task.names) == ("sub", None)
@@ -122,15 +124,23 @@ def test_what_is_lost_three_times_is_given_up(compare: Compare, said: list[str])
 
 
 def test_the_minutes_count_from_the_command(compare: Compare) -> None:
-    """What sending took is not the node's any more."""
-    import time
-
-    cluster = FakeCluster("a", work=lambda task, name: came(job_result()))
+    """What sending took is not the node's any more, nor is what an attempt before took."""
+    cluster = FakeCluster("a", "b", work=lambda task, name: "a died" if name == "a" else came(job_result()))
 
     compare(cluster, "--minutes=30", *GIVEN, until_s=time.monotonic() + 60)
 
-    assert cluster.submitted[0].compares is not None
-    assert 0.9 < (cluster.submitted[0].compares.minutes or 0) <= 1
+    first, second = (left_s or 0.0 for left_s in cluster.left_s)
+    assert 50 < second < first <= 60
+
+
+def test_where_no_time_is_left_nothing_is_handed_in(compare: Compare) -> None:
+    """Sending took all of it."""
+    cluster = FakeCluster("a", work=lambda task, name: came(job_result()))
+
+    with pytest.raises(NoComparison, match="over before anything was compared"):
+        compare(cluster, until_s=0.0)
+
+    assert cluster.submitted == []
 
 
 class Slow(FakeCluster):
@@ -161,15 +171,28 @@ def slow(of: JobResult, *, places: int = 1, interrupts: int = 0) -> Slow:
     return cluster
 
 
-def test_where_its_time_is_over_it_is_judged_by_what_came(compare: Compare) -> None:
-    """The node began late, for others had its device: that is nobody's interrupt."""
-    assert compare(slow(job_result(interrupted=True)), until_s=0.0) == job_result()
-
-
 def test_where_its_time_is_over_before_a_place_was_free_nothing_is_compared(compare: Compare) -> None:
     """And said."""
     with pytest.raises(NoComparison, match="over before a place was free"):
-        compare(slow(job_result(), places=0), until_s=0.0)
+        compare(slow(job_result(), places=0), until_s=time.monotonic() + 1)
+
+
+def test_a_node_that_does_not_end_in_time_is_not_waited_for(compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a while to judge what it has, for it began with what time was left."""
+    monkeypatch.setattr(comparing, "_END_S", 0.1)
+
+    with pytest.raises(NoComparison, match="did not end the comparison in time"):
+        compare(slow(job_result()), until_s=time.monotonic() + 1)
+
+
+def test_verdicts_do_not_wait_for_room_on_the_disk(compare: Compare, tmp_path: Path) -> None:
+    """What could not be kept is said beside them."""
+    (tmp_path / ".sdbatch").write_text("a file")
+
+    found = compare(FakeCluster("a", work=lambda task, name: came(job_result(), base="{}")))
+
+    assert found.comparison == job_result().comparison
+    assert found.lines[-1].startswith("runs and outputs were not kept: ")
 
 
 def test_a_user_who_stops_it_keeps_the_pairs(compare: Compare, said: list[str]) -> None:
@@ -204,28 +227,5 @@ def test_where_no_node_is_left_it_ends(compare: Compare) -> None:
     cluster = slow(job_result())
     cluster.dies_at_once = True
 
-    with pytest.raises(ClusterError, match="no node is left that could compare"):
+    with pytest.raises(ClusterError, match="no node is left that could run it"):
         compare(cluster)
-
-
-@pytest.mark.parametrize(
-    ("words", "device"),
-    [
-        ((), "auto"),
-        (("--sd-device=cpu",), "cpu"),
-        (("--sd-device", "CUDA"), "cuda"),
-        (("-o", "sd_device=cpu"), "cpu"),
-        (("-osd_device=cpu",), "cpu"),
-        (("--override-ini=sd_device=cpu",), "cpu"),
-        (("--sd-devices=cpu",), "auto"),
-    ],
-)
-def test_the_device_is_what_pytest_would_be_told(words: tuple[str, ...], device: str) -> None:
-    """However it is typed."""
-    assert asked_device(words) == device
-
-
-def test_one_gpu_by_its_number_is_refused() -> None:
-    """Each node has one of that number."""
-    with pytest.raises(ClusterError, match="--sd-device=cuda:1 with --on"):
-        asked_device(["--sd-device=cuda:1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -76,17 +77,23 @@ def test_both_commits_and_the_working_tree_arrive(project: Path) -> None:
     assert git(there, "rev-list", "--all", "--count") == "3\n"  # main, HEAD, and the working tree
 
 
-@pytest.mark.parametrize("base", ["HEAD~1", "v1", "origin/main", "short"])
+NAMES = {"v1", "origin/main", "refs/heads/main"}  # which a node can have, too
+ELSE = ("HEAD~1", "short", "@{-1}", "origin/HEAD", "origin", "slower@{upstream}")
+
+
+@pytest.mark.parametrize("base", [*sorted(NAMES), *ELSE])
 def test_a_base_may_be_whatever_git_takes(project: Path, base: str) -> None:
-    """It keeps its name where it has one; else it is the commit."""
+    """It keeps its name, but for one that means something in this clone alone: that is the commit."""
     git(project, "tag", "--annotate", "--message=1", "v1", "main")
     git(project, "update-ref", "refs/remotes/origin/main", "main")
+    git(project, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    git(project, "branch", "--quiet", "--set-upstream-to=main", "slower")
     base = git(project, "rev-parse", "--short", "main").strip() if base == "short" else base
 
     made, there = sent(project, base)
 
     commit_of_base = git(project, "rev-parse", "main").strip()
-    assert made.base == (base if base in ("v1", "origin/main") else commit_of_base)
+    assert made.base == (base if base in NAMES else commit_of_base)
     assert Repository(root=there).commit_of(made.base) == commit_of_base
 
 
@@ -102,6 +109,28 @@ def test_links_and_programs_stay_what_they_are(project: Path) -> None:
     assert (there / "link").readlink() == Path("code.py")
     assert os.access(there / "build.sh", os.X_OK)
     assert state(there) == state(project)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such names")
+def test_odd_names_and_what_takes_the_place_of_a_folder_arrive(project: Path) -> None:
+    """A link for a folder, a folder for a file, names with what other programs take for the end of a line."""
+    (project / "data").mkdir()
+    for name in ("data/a.txt", "Icon\r", "two\nlines", "plain"):
+        (project / name).write_text("1")
+    commit(project)
+    shutil.rmtree(project / "data")
+    (project / "data").symlink_to("elsewhere")
+    (project / "plain").unlink()
+    (project / "plain").mkdir()
+    (project / "plain" / "deep.py").write_text("2")
+    (project / "Icon\r").write_text("2")
+
+    _, there = sent(project, "main")
+
+    assert state(there) == state(project)
+    assert (there / "data").readlink() == Path("elsewhere")
+    assert (there / "plain" / "deep.py").read_text() == (there / "Icon\r").read_text() == "2"
+    assert (there / "two\nlines").read_text() == "1"
 
 
 def test_the_repository_stays_as_it_is(project: Path) -> None:
@@ -133,7 +162,7 @@ def test_a_new_file_that_is_too_large_is_named(project: Path) -> None:
 
     made, there = sent(project, "main", large_bytes=1000)
 
-    assert made.said.startswith("not sent, over 64.0 MiB: 2 files, 3.92 KiB: ")
+    assert made.left_out == (("code.py", 2010), ("large.bin", 2000))
     assert state(there) == ((), ())
 
 

@@ -260,6 +260,6 @@ def test_where_no_node_is_left_it_ends_with_what_came(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="no node is left"):
         sweep.runner.run()
 
-    assert "no node is left that could run a group; waiting for one" in sweep.said
+    assert "no node is left that could run it; waiting for one" in sweep.said
     assert sweep.outcomes() == {("sdxl", 1): Outcome.OK, ("sdxl", 2): Outcome.OK}
     assert sweep.runner.left == 2
