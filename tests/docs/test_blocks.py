@@ -116,7 +116,7 @@ def _run_on(page: str) -> list[Command]:
 
 # Each with its reason. What is added here is a block that nobody notices when it is wrong.
 LEFT = {
-    "docs/how-to/ab.md": ["shows what a change of a real pipeline came to; the same command is run above"],
+    "docs/how-to/ab.md": ["is what a change of a real pipeline came to; docs/tutorial.md runs the command"],
     "docs/performance.md": ["takes minutes on a quiet machine"],
 }
 

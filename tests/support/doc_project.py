@@ -12,7 +12,7 @@ from reported import case, record, run
 
 from pytest_sdbatch.pipelines import build
 from pytest_sdbatch.pipelines.architectures import ARCHITECTURES
-from pytest_sdbatch.records import Run
+from pytest_sdbatch.records import Fact, Run
 from pytest_sdbatch.storage.run_file import write_run
 
 PROJECT = '[tool.pytest.ini_options]\ntestpaths = ["tests"]\n'
@@ -158,5 +158,11 @@ def _on_a_cpu(number: int, *, call_s: float, disturbed: float = 1.0) -> Run:
         tiny = case(size, model="tiny-sd", dtype="fp32", device="cpu", height=64, width=64, steps=4)
         made = record(size, a_s=call_s * factor, c_s=0.0045 * factor, number=number)
         records.append(replace(made, case=tiny, memory_source="host_peak_bytes", memory_round=None))
-    where = {"device_kind": "cpu", "device_name": "A CPU", "device_uuid": "", "driver": "", "power_limit_w": 0}
+    where: dict[str, Fact] = {
+        "device_kind": "cpu",
+        "device_name": "A CPU",
+        "device_uuid": "",
+        "driver": "",
+        "power_limit_w": 0,
+    }
     return run(*records, number=number, where=where)
