@@ -153,7 +153,7 @@ class _Sides:
         (self._own / "shallow").write_text("".join(f"{commit}\n" for commit in sorted(without_past)))
 
     def _is_there(self, name: str) -> bool:
-        """Return whether there is such a file, or repository: no folder in its place, no link in that of its folders."""
+        """Return whether there is such a file, or a repository: no folder in its place, no link in that of one."""
         path, folders = self._root / name, [self._root / folder for folder in PurePath(name).parents][:-1]
         is_folder = path.is_dir() and not path.is_symlink() and not (path / ".git").exists()
         return os.path.lexists(path) and not is_folder and not any(folder.is_symlink() for folder in folders)
