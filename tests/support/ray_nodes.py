@@ -23,6 +23,8 @@ _SETTINGS = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     # A worker that has done its task is kept for the next one, although a node here has no CPU to count by.
     "RAY_num_workers_soft_limit": "4",
+    # Else whatever runs beside a test goes first, and a sweep of seconds takes minutes.
+    "RAY_worker_niceness": "0",
     # The death of a node is known after two seconds, not fifteen.
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_failure_threshold": "3",
