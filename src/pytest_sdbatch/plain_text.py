@@ -27,7 +27,7 @@ def plain_lines(text: str) -> list[str]:
 
 
 def _spelled(text: str) -> str:
-    shown = "".join(map(_visible, text))
+    shown = text if text.isprintable() else "".join(map(_visible, text))
     if ":" not in shown and "#" not in shown:
         return shown
     return re.sub(_COMMAND, lambda found: f"\\x{ord(found[0]):02x}", shown, flags=re.IGNORECASE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -105,12 +106,14 @@ def _stage_peaks(rounds: Sequence[tuple[int, MemoryRound]]) -> dict[str, list[Pe
 
 
 def _whole_peaks(records: Sequence[Record]) -> list[Peak | None]:
-    return [
-        _peak(record.case.batch_size, getattr(reading, record.memory_source))
-        for record in records
-        if record.memory_source is not None
-        for reading in record.rounds
-    ]
+    """Return the highest of the rounds of each record."""
+    found = []
+    for record in records:
+        if record.memory_source is not None:
+            peaks = map(operator.attrgetter(record.memory_source), record.rounds)
+            highest = max((peak for peak in peaks if peak is not None), default=None)
+            found.append(_peak(record.case.batch_size, highest))
+    return found
 
 
 def _peak(batch_size: int, size_bytes: int | None) -> Peak | None:

@@ -150,7 +150,8 @@ def fit(timings: Sequence[Timing], *, confidence: float = 0.95) -> Scaling:
     if len(sizes) < 2:
         raise ValueError("a line needs two batch sizes")
     spread = spread_of(timings)
-    data = _Data.of([timing.batch_size for timing in timings], spread)
+    all_sizes = [timing.batch_size for timing in timings]
+    data = _Data.of(all_sizes, spread)
     line = data.best()
     shape, parameters = line, 2
     if len(sizes) >= FEWEST_FOR_FLOOR:
@@ -170,7 +171,9 @@ def fit(timings: Sequence[Timing], *, confidence: float = 0.95) -> Scaling:
         region = data.region(
             shape, threshold, largest_end=float(sizes[-2]) if len(sizes) > 2 else 1.0, shared=spread.shared
         )
-    return _scaling(data, shape, region, lack=lack, scope=spread.scope, sizes=sizes)
+    fitted = _curve(shape)
+    residuals = [math.exp(log) / fitted.seconds(size) - 1 for log, size in zip(spread.logs, all_sizes, strict=True)]
+    return _scaling(shape, region, residuals, lack=lack, scope=spread.scope, sizes=sizes)
 
 
 def fit_line(sizes: Sequence[int], seconds: Sequence[float]) -> Curve:
@@ -217,21 +220,27 @@ class _Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Data:
+    """What was read, by size: a curve cannot tell cases of one size apart, whose counts differ, and there are many."""
+
     sizes: Values
-    logs: Values
-    weights: Values
+    logs: Values  # weighted means of the cases
+    weights: Values  # sums
+    within: Values  # weighted squares of the cases about their mean, which no curve makes smaller
 
     @staticmethod
     def of(sizes: Sequence[int], spread: Spread) -> _Data:
-        errors = np.maximum(np.array(spread.errors), _LEAST_ERROR)
-        return _Data(sizes=np.array(sizes, dtype=float), logs=np.array(spread.logs), weights=errors**-2)
+        unique, at = np.unique(np.array(sizes, dtype=float), return_inverse=True)
+        each, logs = np.maximum(np.array(spread.errors), _LEAST_ERROR) ** -2, np.array(spread.logs)
+        weights = np.bincount(at, each)
+        means = np.bincount(at, each * logs) / weights
+        return _Data(sizes=unique, logs=means, weights=weights, within=np.bincount(at, each * (logs - means[at]) ** 2))
 
     def profile(self, share: Values, end: Values) -> tuple[Values, Values]:
         """Return level and squares of the residuals of each shape."""
         shapes = share[:, None] + (1 - share[:, None]) * np.maximum(self.sizes, end[:, None])
         gaps = self.logs - np.log(np.maximum(shapes, _TINY))
         level = gaps @ self.weights / self.weights.sum()
-        return level, ((gaps - level[:, None]) ** 2) @ self.weights
+        return level, ((gaps - level[:, None]) ** 2) @ self.weights + self.within.sum()
 
     def best(self, *, end: float = 1.0) -> _Shape:
         """Return the shape with the smallest squares under a floor up to *end*: a coarse grid, then ever finer ones."""
@@ -264,12 +273,17 @@ class _Data:
             floor = float(flat @ weights / weights.sum())
             end = (math.exp(floor - line.level) - line.share) / (1 - line.share) if line.share < 1 else math.inf
             if below <= end <= above:
-                squares = line.squares + float((flat - floor) ** 2 @ weights)
+                squares = line.squares + float((flat - floor) ** 2 @ weights + self.within[~over].sum())
                 found.append(_Shape(share=line.share, end=end, level=line.level, squares=squares))
         return min(found, key=lambda shape: shape.squares)
 
     def _only(self, chosen: Any) -> _Data:
-        return _Data(sizes=self.sizes[chosen], logs=self.logs[chosen], weights=self.weights[chosen])
+        return _Data(
+            sizes=self.sizes[chosen],
+            logs=self.logs[chosen],
+            weights=self.weights[chosen],
+            within=self.within[chosen],
+        )
 
     def region(self, best: _Shape, threshold: float, *, largest_end: float, shared: float) -> _Region:
         """Return the shapes whose squares exceed the smallest by at most *threshold*: a grid in the box around them."""
@@ -333,11 +347,15 @@ def _curve(shape: _Shape) -> Curve:
 
 
 def _scaling(
-    data: _Data, shape: _Shape, region: _Region | None, *, lack: float | None, scope: Scope, sizes: tuple[int, ...]
+    shape: _Shape,
+    region: _Region | None,
+    residuals: Sequence[float],
+    *,
+    lack: float | None,
+    scope: Scope,
+    sizes: tuple[int, ...],
 ) -> Scaling:
     curve = _curve(shape)
-    fitted = [curve.seconds(size) for size in data.sizes.tolist()]
-    residuals = tuple(math.exp(log) / seconds - 1 for log, seconds in zip(data.logs.tolist(), fitted, strict=True))
     if region is None:
         call_s, image_s, floor_s = (Bounds(estimate=value) for value in (curve.call_s, curve.image_s, curve.floor_s))
         half = Bounds(estimate=curve.half_saturation)
@@ -352,7 +370,7 @@ def _scaling(
         image_s=image_s,
         half_saturation=half,
         floor_s=None if curve.floor_s is None else floor_s,
-        residuals=residuals,
+        residuals=tuple(residuals),
         lack_of_fit=lack,
         scope=scope,
         sizes=sizes,

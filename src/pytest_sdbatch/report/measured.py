@@ -80,6 +80,8 @@ def of_runs(runs: Iterable[Run]) -> Measured:
 
 
 def _together(several: Sequence[Record]) -> Record:
+    if len(several) == 1:
+        return several[0]
     fullest = max(several, key=_fullness)
     said = next((record for record in several if record.test_outcome != "passed"), several[0])
     return replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -172,9 +173,9 @@ def rows(records: Iterable[Record], kept: Mapping[tuple[str, str], str] = NOTHIN
 
     """
     made = [_row(record, kept.get(record.key, "")) for record in records]
-    tests = list(dict.fromkeys(row.test for row in made))
-    groups = list(dict.fromkeys(row.group for row in made))
-    made.sort(key=lambda row: (tests.index(row.test), groups.index(row.group), row.batch_size, row.batch_count))
+    tests = _places(row.test for row in made)
+    groups = _places(row.group for row in made)
+    made.sort(key=lambda row: (tests[row.test], groups[row.group], row.batch_size, row.batch_count))
     references = _references(made)
     generate = not any(row.nouns == TRAINING for row in made)
     split_up = generate and len({row.images for row in made}) == 1 and len({row.batch_count for row in made}) > 1
@@ -186,6 +187,10 @@ def rows(records: Iterable[Record], kept: Mapping[tuple[str, str], str] = NOTHIN
         )
         for row in made
     )
+
+
+def _places(names: Iterable[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
 
 
 def numbered_notes(table: Iterable[Row]) -> dict[str, int]:
@@ -363,8 +368,8 @@ def _stage_shares(rounds: Sequence[Round]) -> Mapping[str, float] | None:
     if len(splits) < len(rounds):
         return None
     wall_s = math.fsum(reading.wall_s for reading in rounds)
-    names = dict.fromkeys(name for split in splits for name in split)
-    return {name: math.fsum(split.get(name, 0.0) for split in splits) / wall_s for name in names}
+    names = dict.fromkeys(itertools.chain.from_iterable(splits))
+    return {name: math.fsum([split.get(name, 0.0) for split in splits]) / wall_s for name in names}
 
 
 def _stages(shares: Mapping[str, float], nouns: Nouns) -> str:

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, overload
 
@@ -266,6 +266,9 @@ class _StoredRounds(Sequence[Round]):
     def __getitem__(self, index: slice) -> tuple[Round, ...]: ...
     def __getitem__(self, index: int | slice) -> Round | tuple[Round, ...]:
         return self._rounds[index]
+
+    def __iter__(self) -> Iterator[Round]:
+        return iter(self._rounds)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, _StoredRounds):
