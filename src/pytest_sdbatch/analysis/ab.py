@@ -199,7 +199,7 @@ def _case(
     outcome = _outcome(there, here)
     if outcome is not None and not (sound_of(there) and sound_of(here)):
         return case_comparison(name, there, here, facts, outcome, None, None, drift_counts=False)
-    few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side"
+    few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side: give -o sd_rounds={FEWEST_FOR_ERROR} or more"
     untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
     found = time.verdicts.get(name)
     on_time = untested if found is None or found.verdict in (Verdict.NEW, Verdict.MISSING) else found

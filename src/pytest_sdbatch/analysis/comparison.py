@@ -241,7 +241,7 @@ def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, C
         most = max((len(enough[name][side]) for name in tested), default=0)
         runs.append([{n: enough[n][side][i] for n in tested if i < len(enough[n][side])} for i in range(most)])
     decision = decide(runs[0], runs[1], None, config)
-    few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side"
+    few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side: give -o sd_rounds={FEWEST_FOR_ERROR} or more"
     untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
     return {name: decision.verdicts.get(name, untested) for name in rounds}, decision
 

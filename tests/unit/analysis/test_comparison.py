@@ -172,7 +172,7 @@ def test_too_few_rounds_are_inconclusive_not_an_error() -> None:
 
     assert (case.verdict, case.reason) == (
         Verdict.INCONCLUSIVE,
-        "time: fewer than 5 rounds in every run of a side",
+        "time: fewer than 5 rounds in every run of a side: give -o sd_rounds=5 or more",
     )
 
 

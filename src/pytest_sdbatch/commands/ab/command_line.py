@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from pytest_sdbatch.analysis.ab import METRICS, Acceptance
+from pytest_sdbatch.analysis.estimate import FEWEST_FOR_ERROR
 from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
 from pytest_sdbatch.bridges import pytest_options
 from pytest_sdbatch.commands.compare import share
@@ -95,6 +96,7 @@ def read(words: Sequence[str]) -> Given:
     for word, name in _named(arguments):
         if name in _REFUSED or (word.startswith("-n") and word[2:].isalnum()):
             parser.error(f"{word}: not with ab: {_REFUSED.get(name, _REFUSED['-n'])}")
+    _refuse_few_rounds(parser, arguments)
     return Given(
         base=found.base,
         base_python=found.base_python,
@@ -191,6 +193,14 @@ def _refuse_mistyped(parser: argparse.ArgumentParser, words: Sequence[str]) -> N
         pytest_options.check_words(words, [word for word in words if word.partition("=")[0] not in flags])
     except OptionError as error:
         parser.error(str(error))
+
+
+def _refuse_few_rounds(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """End the process where no number of processes could lead to a verdict."""
+    for word in arguments:
+        name, _, value = word.removeprefix("--override-ini=").removeprefix("-o").partition("=")
+        if name in ("sd_rounds", "sd_max_rounds") and value.isdecimal() and int(value) < FEWEST_FOR_ERROR:
+            parser.error(f"{name}={value}: a verdict on time needs {FEWEST_FOR_ERROR} rounds of each case or more")
 
 
 def _named(words: Sequence[str]) -> Iterator[tuple[str, str]]:

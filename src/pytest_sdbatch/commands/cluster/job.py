@@ -211,6 +211,7 @@ def _collected(cluster: Cluster, task: Task, say: Say, *, look_s: float) -> _Pla
         ClusterError: with what pytest said, if it cannot, or there is nothing to measure.
 
     """
+    say("a node collects the cases")
     cluster.submit(task)
     begun_s = said_s = time.monotonic()
     ended: Sequence[Ended] = ()

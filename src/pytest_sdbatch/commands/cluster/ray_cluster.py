@@ -153,7 +153,8 @@ def _refusal(where: str, address: str, error: Exception) -> ClusterError:
     return ClusterError(
         f"--on={where}: no cluster to connect to" + ("" if address == "auto" else f" at {address}"),
         why=told,
-        fix="start one (ray start --head), name it by RAY_ADDRESS=HOST:6379, or write --on ray://HOST:10001",
+        fix="start one (ray start --head), name it by RAY_ADDRESS=HOST:6379, or write --on ray://HOST:10001; "
+        "of one that wants a token, as `ray start` says: set RAY_AUTH_MODE=token here, too",
     )
 
 

@@ -130,3 +130,15 @@ def test_the_help_lists_every_exit_status(capsys: pytest.CaptureFixture[str]) ->
 
     text = capsys.readouterr().out.partition("the first that applies:")[2]
     assert [int(number) for number in re.findall(r"^ +(\d+)  ", text, re.MULTILINE)] == list(ExitStatus)
+
+
+@pytest.mark.parametrize("words", [["-o", "sd_rounds=3"], ["-osd_max_rounds=4"], ["--override-ini=sd_rounds=4"]])
+def test_rounds_that_can_never_lead_to_a_verdict_are_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before minutes are spent on them."""
+    with pytest.raises(SystemExit) as raised:
+        read(["--base=main", "--", *words])
+
+    assert raised.value.code == ExitStatus.USAGE
+    assert "a verdict on time needs 5 rounds of each case or more" in capsys.readouterr().err
