@@ -14,8 +14,8 @@ from pytest_sdbatch import read_run_file
 
 pytestmark = pytest.mark.slow
 
-WRITERS = 16
-SAVES = 200
+WRITERS = 8
+SAVES = 60
 # Prints how many saves it won; a name that is taken must be refused as such, and by nothing else.
 WRITER = """
     import sys
@@ -49,7 +49,7 @@ TEMPLATE = """
 def test_every_file_is_whole_and_has_one_writer(
     run_benchmark: RunBenchmark, pytester: pytest.Pytester, names: str, left: int
 ) -> None:
-    """Of sixteen that want a name one gets it; what a reader sees at any moment is a whole run."""
+    """Of eight that want a name one gets it; what a reader sees at any moment is a whole run."""
     folder = pytester.mkdir("runs")
     run_benchmark(f"--sd-report={folder / 'template.json'}", source=TEMPLATE)
     program = textwrap.dedent(WRITER.format(saves=SAVES))
