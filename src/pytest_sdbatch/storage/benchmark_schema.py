@@ -67,7 +67,7 @@ def _figures(seconds: Sequence[float], records: Sequence[Record]) -> dict[str, f
     held = [peak for record in records if (peak := record.peak_device_bytes) is not None]
     if held:
         found["peak_device_bytes"] = max(held)
-    joules = [math.fsum(known) / len(known) for record in records if (known := codec.joules(record))]
+    joules = [math.fsum(each) / len(each) for record in records if (each := codec.joules(record))]
     if joules:
         found["joules_per_image"] = statistics.fmean(joules) / records[0].case.images
     return found
