@@ -20,6 +20,8 @@ from pytest_sdbatch import Outcome, Record, read_run_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_plugins")]
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # that may be used
+
 # One fake GPU for each entry of CUDA_VISIBLE_DEVICES; notes who holds which lease while a case runs.
 CONFTEST = """
     import os
@@ -237,17 +239,8 @@ def test_auto_without_a_gpu_says_so(project: Path, pytester: pytest.Pytester, mo
 def test_two_runs_never_use_one_gpu_at_once(project: Path) -> None:
     """Of two pytest processes on the same GPU the second waits, says for whom, and then measures."""
     waits = "waiting for gpu-0, in use by another benchmark (process"
-    command = [
-        sys.executable,
-        "-u",
-        "-m",
-        "pytest",
-        "-p",
-        "no:randomly",
-        "-p",
-        "no:cacheprovider",
-        "--sd-batch-sizes=1",
-    ]
+    plain = ("-p", "no:randomly", "-p", "no:cacheprovider")
+    command = [sys.executable, "-u", "-m", "pytest", *plain, "--sd-batch-sizes=1"]
     (project / "hold.txt").touch()  # who has it keeps it until the other one waits, however late that begins
     outputs = [project / f"output-{number}.txt" for number in range(2)]
     runs = []
@@ -315,7 +308,7 @@ def test_a_gpu_that_stays_in_use_fails_the_case(
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system keeps no process on chosen cores")
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core cannot be shared out")
+@pytest.mark.skipif(CORES < 2, reason="one core cannot be shared out")
 def test_workers_on_a_cpu_share_its_cores(project: Path, pytester: pytest.Pytester) -> None:
     """Each of two workers keeps to cores of its own, and its records say how many these were."""
     result = pytester.runpytest_subprocess("-n", "2", "--sd-device=cpu", "--sd-batch-sizes=1,2", "--sd-report=run.json")

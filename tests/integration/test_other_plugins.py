@@ -68,10 +68,9 @@ def test_coverage_sees_the_code_and_not_the_rounds(project: Path, pytester: pyte
     assert all("coverage" in (record.tracer or "") for record in records.values())
 
 
-@pytest.mark.parametrize("seed", ["1", "2", "3"])
-def test_a_random_order_leaves_ours_as_it_was_written(project: Path, pytester: pytest.Pytester, seed: str) -> None:
+def test_a_random_order_leaves_ours_as_it_was_written(project: Path, pytester: pytest.Pytester) -> None:
     """pytest-randomly shuffles; sizes ascend all the same, so that nothing larger than what ran out is tried."""
-    result, records = run(pytester, "-p", "randomly", f"--randomly-seed={seed}", "--sd-batch-sizes=1,2,4,16,32")
+    result, records = run(pytester, "-p", "randomly", "--randomly-seed=1", "--sd-batch-sizes=1,2,4,16,32")
 
     result.assert_outcomes(passed=3, skipped=2)
     assert list(records) == ["1x1", "2x1", "4x1", "16x1", "32x1"]

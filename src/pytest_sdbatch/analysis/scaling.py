@@ -231,9 +231,13 @@ class _Data:
     def of(sizes: Sequence[int], spread: Spread) -> _Data:
         unique, at = np.unique(np.array(sizes, dtype=float), return_inverse=True)
         each, logs = np.maximum(np.array(spread.errors), _LEAST_ERROR) ** -2, np.array(spread.logs)
-        weights = np.bincount(at, each)
-        means = np.bincount(at, each * logs) / weights
-        return _Data(sizes=unique, logs=means, weights=weights, within=np.bincount(at, each * (logs - means[at]) ** 2))
+
+        def summed(values: Values) -> Values:
+            return np.bincount(at, values).astype(np.float64)
+
+        weights = summed(each)
+        means = summed(each * logs) / weights
+        return _Data(sizes=unique, logs=means, weights=weights, within=summed(each * (logs - means[at]) ** 2))
 
     def profile(self, share: Values, end: Values) -> tuple[Values, Values]:
         """Return level and squares of the residuals of each shape."""
