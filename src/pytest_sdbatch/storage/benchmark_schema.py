@@ -67,11 +67,7 @@ def _figures(seconds: Sequence[float], records: Sequence[Record]) -> dict[str, f
     held = [peak for record in records if (peak := record.peak_device_bytes) is not None]
     if held:
         found["peak_device_bytes"] = max(held)
-<<<<<<< HEAD
     joules = [math.fsum(read) / len(read) for record in records if (read := codec.joules(record))]
-=======
-    joules = [math.fsum(each) / len(each) for record in records if (each := codec.joules(record))]
->>>>>>> suite
     if joules:
         found["joules_per_image"] = statistics.fmean(joules) / records[0].case.images
     return found
