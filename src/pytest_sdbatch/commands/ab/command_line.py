@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from pytest_sdbatch.analysis.ab import METRICS, Acceptance
-from pytest_sdbatch.analysis.estimate import FEWEST_FOR_ERROR
 from pytest_sdbatch.analysis.exit_status import ExitStatus, help_of
+from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR
 from pytest_sdbatch.bridges import pytest_options
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.help import Wrapped
