@@ -68,8 +68,11 @@ class BoardCaller:
         self._board.say.remote(line)
 
     def left_s(self) -> float | None:
-        """Return what the clock of the board says, on which it waited for a place, too."""
-        return self._ray.get(self._board.left_s.remote(), timeout=ANSWER_S)  # type: ignore[no-any-return]
+        """Return what the clock of the board says, on which it waited for a place, too; None where it says nothing."""
+        try:
+            return self._ray.get(self._board.left_s.remote(), timeout=ANSWER_S)  # type: ignore[no-any-return]
+        except self._ray.exceptions.RayError:
+            return None
 
     def has_enough(self) -> bool:
         """Return what the board says; where it says nothing in time, that the task goes on."""

@@ -207,7 +207,9 @@ class RayCluster:
         self._begun: dict[int, str] = {}  # keys of nodes by number, as the board said last
         self._pending: dict[int, Any] = {}  # references by number
         here = self._on(ray.get_runtime_context().get_node_id(), soft=True)
-        self._board = ray.remote(board_class()).options(num_cpus=0, scheduling_strategy=here).remote()
+        # It may lie on a node that measures, and die with that: what begins later writes on another one.
+        board = ray.remote(board_class()).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here)
+        self._board = board.remote()
         taken = {"num_gpus": 1} if self._resource == _GPU else {"resources": {RESOURCE: 1}}
         self._run = ray.remote(_run)
         self._options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0, **taken}
