@@ -57,6 +57,7 @@ def run_child(
     output: BinaryIO | None = None,
     until_s: float | None = None,
     grace_s: float = _GRACE_S,
+    tied: bool = False,
 ) -> tuple[int, bool]:
     """Return the exit status of *command*, and whether it was told to stop before it had ended.
 
@@ -70,18 +71,21 @@ def run_child(
         output: where what it prints goes; None: where this process prints.
         until_s: ``time.monotonic()`` at which it is told to stop.
         grace_s: for a child whose time is over, to write what it has.
+        tied: whether it ends by itself where this process is killed, by :func:`~.tied.tie`.
 
     """
     shell = isinstance(command, str)
     errors = None if output is None else subprocess.STDOUT
     child = subprocess.Popen(
-        command, shell=shell, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True, env=env,
-        cwd=cwd,
+        command, shell=shell, stdin=subprocess.PIPE if tied else subprocess.DEVNULL, stdout=output, stderr=errors,
+        start_new_session=True, env=env, cwd=cwd,
     )  # fmt: skip
     try:
         return _wait(child, until_s, grace_s, tell_all=shell)
     finally:
         kill_group(child)
+        if child.stdin is not None:
+            child.stdin.close()
 
 
 def _wait(child: subprocess.Popen[bytes], until_s: float | None, grace_s: float, *, tell_all: bool) -> tuple[int, bool]:

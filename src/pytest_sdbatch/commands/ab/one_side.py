@@ -21,6 +21,7 @@ from pytest_sdbatch.commands.ab.process import died_file
 from pytest_sdbatch.commands.ab.proof import Code, hash_of
 from pytest_sdbatch.commands.hand_in import HandIn
 from pytest_sdbatch.commands.sweep import run_pytest
+from pytest_sdbatch.commands.tied import tie
 
 if TYPE_CHECKING:
     from pytest_sdbatch.grid.case import Case
@@ -171,6 +172,7 @@ def main(request_file: str) -> int:
     """Run pytest as the file *request_file* asks for, and write down what it imported, and collected, beside it."""
     # A job in the background of a shell ignores it, and so would this process, which is told to stop by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    tie()
     path = Path(request_file)
     request = json.loads(path.read_text(encoding="utf-8"))
     ask = Ask(Path(request["run_file"]), names=request["names"], left_out=request["left_out"], steps=request["steps"])

@@ -125,7 +125,7 @@ def run_process(
     output = stem.with_suffix(".log")
     with output.open("wb") as into:
         status, stopped = run_child(
-            command, env=side.variables, cwd=side.called_in, output=into, until_s=until_s, grace_s=GRACE_S
+            command, env=side.variables, cwd=side.called_in, output=into, until_s=until_s, grace_s=GRACE_S, tied=True
         )
     seconds = time.monotonic() - begun
     found = json.loads(said.read_text(encoding="utf-8")) if said.exists() else None

@@ -8,22 +8,23 @@ import select
 import shutil
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch.commands import one_process
 from pytest_sdbatch.commands.cluster.collecting import Collector
 from pytest_sdbatch.commands.sweep import run_pytest
+from pytest_sdbatch.commands.tied import tie
 
 if TYPE_CHECKING:
     from pytest_sdbatch.commands.ab.command_line import Given
     from pytest_sdbatch.commands.cluster.machines import Task
 
 _COLLECTS, _MEASURES, _COMPARES = "collect", "measure", "compare"
-TIDY_S = 10.0  # for one that compares, when nobody is left who would know
+TIDY_S, _TOLD_AGAIN_S = 10.0, 2.0  # for one that compares, when nobody is left who would know
 SAYS = "sdbatch: "  # how a line begins that is for the reader at once
 
 
@@ -33,9 +34,16 @@ def command(run_file: Path, task: Task) -> list[str]:
     return [sys.executable, "-P", "-m", __name__, what, str(run_file), *task.arguments]
 
 
-def give(run_file: Path, given: Given) -> None:
-    """Leave the process that compares, and writes beside *run_file*, what it is *given*."""
-    _given_of(run_file).write_bytes(pickle.dumps(given))
+def give(run_file: Path, given: Given, *, begun_s: float) -> None:
+    """Leave the process that compares, and writes beside *run_file*, what it is *given*.
+
+    Args:
+        run_file: of that process.
+        given: the command line.
+        begun_s: ``time.monotonic()``, one clock for all processes, from which its minutes are counted.
+
+    """
+    _given_of(run_file).write_bytes(pickle.dumps((given, begun_s)))
 
 
 def _given_of(run_file: Path) -> Path:
@@ -63,10 +71,10 @@ def main(what: str, path: str, arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    run_file, pipe = Path(path), _taken_from_input()
-    threading.Thread(target=_end_with, args=(pipe, what, run_file), daemon=True).start()
+    run_file = Path(path)
     if what == _COMPARES:
-        return _compare(run_file, pipe)
+        return _compare(run_file, tie(partial(_tidy_up, run_file)))
+    tie()
     if what == _COLLECTS:
         return run_pytest([*arguments, "--collect-only", "-q"], Collector(run_file, plan_of(run_file)))
     return one_process.main(path, arguments, journals=journals_of(run_file))
@@ -75,35 +83,20 @@ def main(what: str, path: str, arguments: Sequence[str]) -> int:
 def _compare(run_file: Path, pipe: int) -> int:
     from pytest_sdbatch.commands.cluster.comparing import compare_here
 
-    came = compare_here(pickle.loads(_given_of(run_file).read_bytes()))
+    given, begun_s = pickle.loads(_given_of(run_file).read_bytes())
+    came = compare_here(given, begun_s)
     comparison_of(run_file).write_bytes(pickle.dumps(came))
     if select.select([pipe], [], [], 0)[0]:  # it has ended: nobody is left who would remove this
         shutil.rmtree(run_file.parent, ignore_errors=True)
     return 0
 
 
-def _taken_from_input() -> int:
-    """Return the pipe that is the input of this process, and leave it one that has ended: a benchmark may read it."""
-    pipe, nothing = os.dup(sys.stdin.fileno()), os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, sys.stdin.fileno())
-    os.close(nothing)
-    return pipe
-
-
-def _end_with(pipe: int, what: str, run_file: Path) -> None:
-    """End this process, and what it has started, when nobody is left who holds the other end of *pipe*.
-
-    Its parent may be killed without a word, and with it goes whoever waited for the result.
-    """
-    os.read(pipe, 1)
-    if what == _COMPARES:  # what it has started are groups of their own: told twice it kills them, and tidies up
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(TIDY_S / 2)
-        shutil.rmtree(run_file.parent, ignore_errors=True)
-    if hasattr(os, "killpg"):
-        os.killpg(0, signal.SIGKILL)  # it leads its group
-    os._exit(1)
+def _tidy_up(run_file: Path) -> None:
+    """Let a comparison end: what it has started are groups of their own. Told twice it kills them, and tidies up."""
+    for wait_s in (_TOLD_AGAIN_S, TIDY_S - _TOLD_AGAIN_S):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(wait_s)
+    shutil.rmtree(run_file.parent, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pytest_sdbatch.commands.cluster import handshake, history, ray_cluster
 from pytest_sdbatch.commands.cluster.asked import device_of
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.job import device_words, places_line, variables_of
-from pytest_sdbatch.commands.cluster.machines import Cluster, Ended, Task
+from pytest_sdbatch.commands.cluster.machines import Cluster, Ended, Facts, Task
 from pytest_sdbatch.commands.cluster.runner import ATTEMPTS, SILENCE_S, USUAL, Pace, Patience
 from pytest_sdbatch.commands.cluster.shipping import left_out_line
 from pytest_sdbatch.commands.sweep import RAY, Reader, run_pytest
@@ -46,10 +46,17 @@ class Came:
 
     result: JobResult | SdbatchError | KeyboardInterrupt
     files: bytes  # a zip of runs and outputs, by paths from the root of the repository
+    facts: Facts  # of the node, which may have come when the others had been asked
 
 
-def compare_here(given: Given) -> Came:
-    """Compare, on a node, what was sent to the folder of the task, which is the current one or one above it."""
+def compare_here(given: Given, begun_s: float) -> Came:
+    """Compare, on a node, what was sent to the folder of the task, which is the current one or one above it.
+
+    Args:
+        given: the command line.
+        begun_s: ``time.monotonic()`` from which its minutes are counted.
+
+    """
     from pytest_sdbatch.commands.ab import job
 
     root = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / ".git").is_dir())
@@ -59,13 +66,13 @@ def compare_here(given: Given) -> Came:
     try:
         with stopped_by_signals():
             history.unpack(root)
-            result = job.compare(given, job.Say(to_stderr=False), time.monotonic())
+            result = job.compare(given, job.Say(to_stderr=False), begun_s)
     except GitError as error:
         result = error.at(f"the node {platform.node()}")
     except (SdbatchError, KeyboardInterrupt) as error:
         result = error
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it has ended, and what came must not be lost
-    return Came(result=result, files=_zipped(root))
+    return Came(result=result, files=_zipped(root), facts=handshake.own_facts())
 
 
 def _zipped(root: Path) -> bytes:
@@ -143,9 +150,9 @@ def compare_with(
         KeyboardInterrupt: if this process is told to stop before a pair was run, or twice.
 
     """
-    nodes = cluster.nodes()
+    nodes, here = cluster.nodes(), handshake.own_facts()
     say(places_line(nodes))
-    handshake.check_versions(cluster, nodes, handshake.own_facts(), folder=folder)
+    handshake.check_versions(cluster, nodes, here, folder=folder)
     told = replace(given, arguments=(*given.arguments, *device_words(device, nodes)))
     task = Task(compares=told, folder=folder, variables=variables_of(os.environ))
     failed_on: set[str] = set()
@@ -161,7 +168,8 @@ def compare_with(
         ended = waiting.wait()
         failure, result = ended.failure, ended.result
         if result is not None and result.comparison is not None:
-            return _taken(pickle.loads(result.comparison), root)
+            came = _came(result.comparison, ended.node, here)
+            return _taken(came, root)
         if result is not None:
             failure = f"{ended.node or 'a node'}: it ended with {result.status}: {result.last_line}"
         if waiting.stopped:
@@ -170,6 +178,25 @@ def compare_with(
         again = "it begins again" if attempt < ATTEMPTS else "given up"
         say(f"{failure}; {again} (failure {attempt} of {ATTEMPTS})")
     raise ClusterError(f"the comparison was lost {ATTEMPTS} times", why=failure)
+
+
+def _came(content: bytes, node: str, here: Facts) -> Came:
+    """Return what a node handed in.
+
+    Raises:
+        ClusterError: where the node is another than those that were asked what they have.
+
+    """
+    try:
+        came: Came = pickle.loads(content)
+        wrong = list(handshake.differences(came.facts, here))
+    except Exception as error:  # noqa: BLE001 - of another version anything may come
+        wrong = [f"what it hands in cannot be read: {error}"]
+    if wrong:
+        raise ClusterError(
+            f"{node or 'a node'} came later, and is no good", why="; ".join(wrong), fix="install the same there"
+        )
+    return came
 
 
 def _taken(came: Came, root: Path) -> JobResult:

@@ -31,7 +31,7 @@ def check_versions(cluster: Cluster, nodes: Sequence[Node], here: Facts, *, fold
 
     """
     answers = cluster.ask(nodes, PACKAGES, folder=folder)
-    wrong = {node.name: list(_differences(answers[node.key], here)) for node in nodes}
+    wrong = {node.name: list(differences(answers[node.key], here)) for node in nodes}
     told = [f"{name}: {one}" for name, differences in wrong.items() for one in differences]
     if told:
         count = sum(map(bool, wrong.values()))
@@ -66,7 +66,8 @@ def _lack(answer: Facts | str) -> str:
     return answer if isinstance(answer, str) else ", ".join(f"no {path}" for path in answer.missing)
 
 
-def _differences(answer: Facts | str, here: Facts) -> Iterator[str]:
+def differences(answer: Facts | str, here: Facts) -> Iterator[str]:
+    """Yield in words what a node has otherwise than this machine, or why it says nothing."""
     if isinstance(answer, str):
         yield answer
         return

@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from pytest_sdbatch import units
 from pytest_sdbatch.commands.ab.repository import GitError, Repository, git
@@ -26,6 +26,7 @@ _OWN = {
         for who in ("AUTHOR", "COMMITTER")
         for what, text in (("NAME", "pytest-sdbatch"), ("EMAIL", "pytest-sdbatch@localhost"))
     },
+    "GIT_NO_REPLACE_OBJECTS": "1",  # the objects that stand for others are not sent
     "GIT_DEFAULT_REF_FORMAT": "files",  # which are written here
     "GIT_LFS_SKIP_SMUDGE": "1",  # a node knows nobody whom it could ask for contents
 }
@@ -131,7 +132,9 @@ class _Sides:
     def name_of(self, base: str) -> str:
         """Return the reference that *base* is on a node, too; one of ours where it is none there."""
         full = self._git("rev-parse", "--verify", "--quiet", "--symbolic-full-name", base).strip()
-        return full if full.startswith("refs/") and (full == base or full.endswith(f"/{base}")) else _BASE
+        is_own = full.startswith(f"{PurePosixPath(_BASE).parent}/")
+        is_name = full.startswith("refs/") and (full == base or full.endswith(f"/{base}"))
+        return full if is_name and not is_own else _BASE
 
     def snapshot(self, head: str, changes: Sequence[str], *, but: Collection[str]) -> str:
         """Return a commit of *head* with *changes* as they are in the working tree."""
@@ -149,7 +152,7 @@ class _Sides:
         objects = self._git("rev-list", "--objects", "--no-walk", *refs.values())
         self._git("pack-objects", "--quiet", str(self._own / "objects" / "pack" / "pack"), given=objects)
         lines = (f"{commit} {ref}\n" for ref, commit in sorted(refs.items()))
-        (self._own / "packed-refs").write_text("".join(lines), encoding="utf-8")
+        (self._own / "packed-refs").write_bytes(os.fsencode("".join(lines)))
         (self._own / "shallow").write_text("".join(f"{commit}\n" for commit in sorted(without_past)))
 
     def _is_there(self, name: str) -> bool:

@@ -24,7 +24,7 @@ from pytest_sdbatch.commands.cluster.groups import Group, groups_of
 from pytest_sdbatch.commands.cluster.kept import Kept, check_same, earlier, may_differ, settled
 from pytest_sdbatch.commands.cluster.machines import CPU, Cluster, Ended, Node, Task
 from pytest_sdbatch.commands.cluster.results import Results, show
-from pytest_sdbatch.commands.cluster.runner import SILENCE_S, USUAL, Pace, Runner
+from pytest_sdbatch.commands.cluster.runner import ATTEMPTS, SILENCE_S, USUAL, Pace, Patience, Runner
 from pytest_sdbatch.commands.cluster.shipping import pack
 from pytest_sdbatch.commands.sweep import Reader, run_pytest
 from pytest_sdbatch.errors import SdbatchError
@@ -129,7 +129,7 @@ def measure(
         folder=asked.folder,
         variables=variables_of(os.environ),
     )
-    plan = _planned(cluster, nodes, task, say, look_s=pace.look_s)
+    plan = _planned(cluster, nodes, task, say, pace)
     from_here = read_repository(Path.cwd()) if repository is None else repository
     plan = replace(plan, run=_of_here(plan.run, from_here))
     before, old = _before(asked, plan.run, say)
@@ -178,7 +178,7 @@ def device_words(device: str, nodes: Sequence[Node]) -> Sequence[str]:
     return ("--sd-device=cuda",) if device == "auto" and all(node.kind != CPU for node in nodes) else ()
 
 
-def _planned(cluster: Cluster, nodes: Sequence[Node], task: Task, say: Say, *, look_s: float) -> _Plan:
+def _planned(cluster: Cluster, nodes: Sequence[Node], task: Task, say: Say, pace: Pace) -> _Plan:
     """Return what is to be measured, once every node was looked at.
 
     Raises:
@@ -187,7 +187,7 @@ def _planned(cluster: Cluster, nodes: Sequence[Node], task: Task, say: Say, *, l
     """
     say(places_line(nodes))
     handshake.check_versions(cluster, nodes, handshake.own_facts(), folder=task.folder)
-    plan = _collected(cluster, task, say, look_s=look_s)
+    plan = _collected(cluster, task, say, pace)
     handshake.check_paths(cluster, nodes, plan.paths, folder=task.folder)
     return plan
 
@@ -204,7 +204,7 @@ def _run(runner: Runner, say: Say) -> bool:
     return False
 
 
-def _collected(cluster: Cluster, task: Task, say: Say, *, look_s: float) -> _Plan:
+def _collected(cluster: Cluster, task: Task, say: Say, pace: Pace) -> _Plan:
     """Return what a node collects with the arguments of *task*.
 
     Raises:
@@ -212,18 +212,14 @@ def _collected(cluster: Cluster, task: Task, say: Say, *, look_s: float) -> _Pla
 
     """
     say("a node collects the cases")
-    cluster.submit(task)
-    begun_s = said_s = time.monotonic()
-    ended: Sequence[Ended] = ()
-    while not ended:
-        ended = cluster.ended(look_s)
-        now_s = time.monotonic()
-        if not ended and now_s - said_s > SILENCE_S:
-            where = ", ".join(cluster.running().values())
-            doing = f"{where} collects" if where else "waiting for a place: others use all of them"
-            said_s = now_s
-            say(f"{doing}, for {units.duration(now_s - begun_s)}")
-    (one,) = ended
+    failed_on: set[str] = set()
+    for _ in range(ATTEMPTS):
+        cluster.submit(task, avoid=failed_on)
+        one = _ended(cluster, say, pace)
+        if one.result is not None:
+            break
+        failed_on.add(one.node)
+        say(f"the cases were not collected: {one.failure}")
     result = one.result
     if result is None:
         raise ClusterError(f"the benchmarks were not collected: {one.failure}", fix="run it again")
@@ -240,6 +236,21 @@ def _collected(cluster: Cluster, task: Task, say: Say, *, look_s: float) -> _Pla
     (run,) = runs_of(parse(result.run))
     beside = json.loads(result.plan)
     return _Plan(run=run, seconds=tuple(beside["seconds"]), paths=tuple(beside["paths"]))
+
+
+def _ended(cluster: Cluster, say: Say, pace: Pace) -> Ended:
+    """Return how the only task ended, once it has."""
+    begun_s = said_s = time.monotonic()
+    patience = Patience(pace)
+    while not (ended := cluster.ended(pace.look_s)):
+        patience.check(cluster, say)
+        now_s = time.monotonic()
+        if now_s - said_s > SILENCE_S:
+            where = ", ".join(cluster.running().values())
+            doing = f"{where} collects" if where else "waiting for a place: others use all of them"
+            said_s = now_s
+            say(f"{doing}, for {units.duration(now_s - begun_s)}")
+    return ended[0]
 
 
 def _error_in(said: str) -> str:

@@ -46,7 +46,7 @@ def _run(task: Task, files: Path, caller: Caller | None) -> Result:
     if task.compares is not None:
         left_s = None if caller is None else caller.left_s()
         minutes = task.compares.minutes if left_s is None else max(left_s, 1.0) / 60
-        child.give(run_file, replace(task.compares, minutes=minutes))
+        child.give(run_file, replace(task.compares, minutes=minutes), begun_s=time.monotonic())
         variables["TMPDIR"] = str(files)  # of both sides nothing is left, however it ends
     folder = Path(task.folder)
     folder.mkdir(parents=True, exist_ok=True)  # one without files is not sent
@@ -112,7 +112,7 @@ def _let_tidy_up(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(2 * child.TIDY_S)
+        process.wait(child.TIDY_S + 2.0)
 
 
 def _variables(task: Task) -> dict[str, str]:

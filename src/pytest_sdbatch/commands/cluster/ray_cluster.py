@@ -31,6 +31,7 @@ _WANTED = {
 }
 _PROBE_S = 120.0  # within which a node that is alive starts a process and answers
 _STOP_S = 5.0  # within which a task that is told to stop has stopped; through Ray Client some do not hear it
+_STOP_COMPARING_S = 15.0  # the same of one that compares: it tidies up
 
 
 @contextmanager
@@ -204,6 +205,7 @@ class RayCluster:
         self._resource = self._resource_for(device)
         self._names: dict[str, str] = {}
         self._submitted = 0
+        self._compares = False
         self._begun: dict[int, str] = {}  # keys of nodes by number, as the board said last
         self._pending: dict[int, Any] = {}  # references by number
         here = self._on(ray.get_runtime_context().get_node_id(), soft=True)
@@ -283,6 +285,7 @@ class RayCluster:
     def submit(self, task: Task, *, avoid: Collection[str] = (), left_s: float | None = None) -> int:
         """Hand *task* to the cluster, and return the number by which it is known."""
         self._submitted += 1
+        self._compares = task.compares is not None
         nodes = self.nodes()
         others = [node for node in nodes if node.name not in avoid]
         options = self._options
@@ -351,7 +354,8 @@ class RayCluster:
             for reference in references:
                 self._ray.cancel(reference, force=is_forced)
             if references:
-                ready, _ = self._ray.wait(references, num_returns=len(references), timeout=_STOP_S)
+                wait_s = _STOP_COMPARING_S if self._compares else _STOP_S
+                ready, _ = self._ray.wait(references, num_returns=len(references), timeout=wait_s)
                 self._pending = {n: reference for n, reference in self._pending.items() if reference not in ready}
 
     def _on(self, key: str, *, soft: bool = False) -> Any:

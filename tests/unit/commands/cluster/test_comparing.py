@@ -20,12 +20,14 @@ from pytest_sdbatch.commands.ab.job import JobResult
 from pytest_sdbatch.commands.cluster import comparing
 from pytest_sdbatch.commands.cluster.comparing import Came, compare_with
 from pytest_sdbatch.commands.cluster.errors import ClusterError
+from pytest_sdbatch.commands.cluster.handshake import own_facts
 from pytest_sdbatch.commands.cluster.machines import Ended, Facts, Result, Task
 from pytest_sdbatch.commands.cluster.runner import Pace
 from pytest_sdbatch.errors import SdbatchError
 
 GIVEN = ("--base=main", "--on=ray", "--", "benchmarks/")
 FOLDER = ".sdbatch/ab-20261129T000000000000Z"
+OLD = Facts(python="3.8", versions={})
 Compare = Callable[..., JobResult]
 
 
@@ -40,7 +42,7 @@ def came(of: JobResult | SdbatchError, **files: str) -> Result:
     with zipfile.ZipFile(made, "w") as archive:
         for name, text in files.items():
             archive.writestr(f"{FOLDER}/{name}.json", text)
-    return result(comparison=pickle.dumps(Came(result=of, files=made.getvalue())))
+    return result(comparison=pickle.dumps(Came(result=of, files=made.getvalue(), facts=own_facts())))
 
 
 def job_result(*, interrupted: bool = False) -> JobResult:
@@ -214,12 +216,19 @@ def test_nobody_waits_for_what_has_not_begun_or_twice(compare: Compare, places: 
 def test_a_node_of_another_version_is_refused(compare: Compare) -> None:
     """Before anything runs there."""
     cluster = FakeCluster("a", "b", work=lambda task, name: came(job_result()))
-    cluster.facts["b"] = Facts(python="3.8", versions={})
+    cluster.facts["b"] = OLD
 
     with pytest.raises(ClusterError, match="1 node of 2 cannot run"):
         compare(cluster)
 
     assert cluster.submitted == []
+
+
+@pytest.mark.parametrize("late", [pickle.dumps(Came(result=NoComparison("x"), files=b"", facts=OLD)), b"no pickle"])
+def test_what_a_node_of_another_version_hands_in_is_refused(compare: Compare, late: bytes) -> None:
+    """It came when the others had been asked."""
+    with pytest.raises(ClusterError, match="a came later, and is no good"):
+        compare(FakeCluster("a", work=lambda task, name: result(comparison=late)))
 
 
 def test_where_no_node_is_left_it_ends(compare: Compare) -> None:

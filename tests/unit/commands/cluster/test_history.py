@@ -78,14 +78,15 @@ def test_both_commits_and_the_working_tree_arrive(project: Path) -> None:
 
 
 NAMES = {"v1", "origin/main", "refs/heads/main"}  # which a node can have, too
-ELSE = ("HEAD~1", "short", "@{-1}", "origin/HEAD", "origin", "slower@{upstream}")
+ELSE = ("refs/sdbatch/head", "caf\udce9", "HEAD~1", "short", "@{-1}", "origin/HEAD", "origin", "slower@{upstream}")
 
 
 @pytest.mark.parametrize("base", [*sorted(NAMES), *ELSE])
 def test_a_base_may_be_whatever_git_takes(project: Path, base: str) -> None:
     """It keeps its name, but for one that means something in this clone alone: that is the commit."""
     git(project, "tag", "--annotate", "--message=1", "v1", "main")
-    git(project, "update-ref", "refs/remotes/origin/main", "main")
+    for name in ("refs/remotes/origin/main", "refs/sdbatch/head", "refs/heads/caf\udce9"):
+        git(project, "update-ref", name, "main")
     git(project, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
     git(project, "branch", "--quiet", "--set-upstream-to=main", "slower")
     base = git(project, "rev-parse", "--short", "main").strip() if base == "short" else base
@@ -93,7 +94,7 @@ def test_a_base_may_be_whatever_git_takes(project: Path, base: str) -> None:
     made, there = sent(project, base)
 
     commit_of_base = git(project, "rev-parse", "main").strip()
-    assert made.base == (base if base in NAMES else commit_of_base)
+    assert made.base == (base if base in {*NAMES, "caf\udce9"} else commit_of_base)
     assert Repository(root=there).commit_of(made.base) == commit_of_base
 
 
@@ -131,6 +132,16 @@ def test_odd_names_and_what_takes_the_place_of_a_folder_arrive(project: Path) ->
     assert (there / "data").readlink() == Path("elsewhere")
     assert (there / "plain" / "deep.py").read_text() == (there / "Icon\r").read_text() == "2"
     assert (there / "two\nlines").read_text() == "1"
+
+
+def test_a_commit_that_stands_for_another_does_not_travel(project: Path) -> None:
+    """`git replace` is of one clone."""
+    git(project, "replace", "HEAD", "HEAD~1")
+
+    _, there = sent(project, "main")
+
+    assert git(there, "rev-parse", "HEAD") == git(project, "rev-parse", "HEAD")
+    assert git(there, "show", "HEAD:code.py") == "LAYERS = 3\n"
 
 
 def test_the_repository_stays_as_it_is(project: Path) -> None:

@@ -234,3 +234,21 @@ def test_who_does_not_wait_for_what_is_at_work_to_end_loses_nothing(
     results = _measured("ray", ["benchmarks/"], ask(host_with(pytester)))
 
     assert (results.stopped, results.left, len(results.runs)) == (True, 2, 1)
+
+
+def test_where_the_node_that_collects_dies_another_one_does(sweep: Sweep, bench: Bench) -> None:
+    """As with a group."""
+
+    def work(task: Task, name: str) -> Result | str:
+        return "a died" if task.names is None and name == "a" else bench(task, name)
+
+    results, said, _ = sweep("--sd-batch-sizes=1,2", work=work)
+
+    assert results.left == 0
+    assert "the cases were not collected: a died" in said
+
+
+def test_where_nobody_is_left_to_collect_it_ends(sweep: Sweep) -> None:
+    """Not as if others had all places."""
+    with pytest.raises(ClusterError, match="no node is left that could run it"):
+        sweep("--sd-batch-sizes=1,2", work=lambda task, name: f"{name} died", lives=1)
