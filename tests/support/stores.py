@@ -13,7 +13,8 @@ import pytest
 from pytest_sdbatch.storage.store import Store, open_store
 
 URL = "scripted://bucket/baselines"
-_ROOT = "/bucket/baselines/"
+_BUCKET = "/bucket"
+_ROOT = f"{_BUCKET}/baselines/"
 
 Before = Callable[[str, str], None]  # of a verb, write, read or list, and a path
 
@@ -28,7 +29,7 @@ class Scripted(fsspec.implementations.memory.MemoryFileSystem):  # type: ignore[
     protocol = "scripted"
     cachable = False
     store: ClassVar[dict[str, Any]] = {}
-    pseudo_dirs: ClassVar[list[str]] = [""]
+    pseudo_dirs: ClassVar[list[str]] = ["", _BUCKET]
     before: ClassVar[Before] = nothing
 
     @classmethod
@@ -49,8 +50,8 @@ class Scripted(fsspec.implementations.memory.MemoryFileSystem):  # type: ignore[
 
     @classmethod
     def empty(cls) -> None:
-        """Forget everything."""
-        cls.store, cls.pseudo_dirs, cls.before = {}, [""], nothing
+        """Forget everything but the bucket."""
+        cls.store, cls.pseudo_dirs, cls.before = {}, ["", _BUCKET], nothing
 
     @classmethod
     def put(cls, path: str, data: bytes) -> None:

@@ -17,8 +17,8 @@ def parse_url(text: str, *, option: str) -> str:
 
     Raises:
         OptionError: for a password or a query, which may be a token: the text of an option is shown, and kept in run
-            files. For what names no store: several file systems in a row, no bucket, a folder or the memory of this
-            machine.
+            files. For what names no store: several file systems in a row, no bucket, an empty folder, a folder or the
+            memory of this machine.
 
     """
     url = text.strip().rstrip("/")
@@ -33,6 +33,8 @@ def parse_url(text: str, *, option: str) -> str:
         raise OptionError(f"{option}={text}: no URL of a store", fix=_FORMS)
     if protocol in _THIS_MACHINE:
         raise OptionError(f"{option}={text}: the URL of a folder", fix=f"write its path: {rest}")
+    if "" in rest.split("/"):  # which some stores write to, and do not list
+        raise OptionError(f"{option}={text}: a URL with no bucket, or an empty folder", fix=_FORMS)
     if protocol == "memory":
         raise OptionError(f"{option}={text}: no store", why="it lasts no longer than this process", fix=_FORMS)
     return url

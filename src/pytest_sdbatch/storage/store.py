@@ -28,6 +28,9 @@ POINTER_SCHEMA = 1
 _KIND = "sdbatch-baseline"  # what a pointer says that it is
 _OBJECT = re.compile(r"[0-9A-Za-z-]{1,64}-([0-9a-f]{16})\.json")
 _MOST_BYTES_OF_POINTER = 4096
+# Of what a URL is in its file system, but where that is still a URL: what nobody makes by writing.
+_BUCKET = re.compile(r"/?[^/:]+(?=/|$)")
+_REPOSITORY = re.compile(r"((datasets|spaces|buckets)/)?[^/]+/[^/]+")
 _TRIED = "may-write"  # beside the objects: what was written to see whether it can be
 # Their libraries go on trying for half an hour where nobody answers.
 _ANSWERS_WITHIN_S = 60.0
@@ -72,8 +75,8 @@ class Store:
         """Return the object that the pointer *key* names; None: there is no pointer.
 
         Raises:
-            RunFileError: where the store does not answer or refuses, the pointer is none, or what it names is not there
-                or not what was written.
+            RunFileError: where the store does not answer, refuses or is not there, the pointer is none, or what it
+                names is not there or not what was written.
 
         """
         pointer = self._get(key, most_bytes=_MOST_BYTES_OF_POINTER, within_s=_ANSWERS_WITHIN_S)
@@ -133,14 +136,16 @@ class Store:
         return f"{self.where(key)} names {name}"
 
     def _names(self, folder: str, *, kind: str) -> list[str]:
-        """Return the names of what of a *kind* lies in *folder*, none where that does not exist."""
+        """Return the names of what of a *kind* lies in *folder*; none where that, but not the store, does not exist."""
         path = f"{self.root}/{folder}".rstrip("/")
 
         def listed() -> list[dict[str, Any]]:
             self.files.invalidate_cache()
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 return list(self.files.ls(path, detail=True))
-            return []
+            except FileNotFoundError:
+                self._check_there()
+                return []
 
         found = _ask(listed, self.where(folder), "listed", within_s=_ANSWERS_WITHIN_S)
         return [entry["name"].rstrip("/").rpartition("/")[2] for entry in found if entry["type"] == kind]
@@ -156,12 +161,32 @@ class Store:
                 size = self.files.info(whole).get("size")
                 data = None if size is not None and size > most_bytes else bytes(self.files.cat_file(whole))
             except FileNotFoundError:
+                self._check_there()
                 return None
             if data is None or len(data) > most_bytes:
                 raise RunFileError(f"{url} is not read", why=f"it is larger than {_amount(most_bytes)}", fix=_MEND)
             return data
 
         return _ask(got, url, "read", within_s=within_s)
+
+    def _check_there(self) -> None:
+        """Ask for the bucket, after nothing was found in it: one that is not there must not read as an empty one.
+
+        What the URL names within it need not be there: a store of objects has no empty folders.
+
+        Raises:
+            FileNotFoundError: where there is no such bucket.
+
+        """
+        match = (_REPOSITORY if self.url.startswith("hf://") else _BUCKET).match(self.root)
+        if match is None:
+            return
+        try:
+            self.files.info(match[0])
+        except FileNotFoundError:
+            raise
+        except Exception:  # noqa: BLE001 - who may read what is in it need not be allowed to ask for it
+            return
 
     def _put(self, path: str, data: bytes) -> None:
         whole = f"{self.root}/{path}"

@@ -53,6 +53,8 @@ def test_what_may_be_a_secret_is_refused_and_not_repeated(text: str) -> None:
         ("://bucket", "no URL of a store", "write s3://BUCKET/FOLDER"),
         ("S3://bucket", "no URL of a store", "write s3://BUCKET/FOLDER"),
         ("simplecache::s3://bucket", "no URL of a store", "write s3://BUCKET/FOLDER"),
+        ("s3:///folder", "no bucket, or an empty folder", "write s3://BUCKET/FOLDER"),
+        ("s3://bucket//folder", "no bucket, or an empty folder", "write s3://BUCKET/FOLDER"),
         ("file:///srv/baselines", "the URL of a folder", "write its path: /srv/baselines"),
         ("local://baselines", "the URL of a folder", "write its path: baselines"),
         ("memory://baselines", "no store", "write s3://BUCKET/FOLDER"),

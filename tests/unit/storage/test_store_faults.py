@@ -212,6 +212,47 @@ def test_a_store_that_cannot_be_listed_is_named_as_it_was_given(store: Store, sc
     assert caught.value.what == f"{URL} cannot be listed"
 
 
+def test_a_store_that_is_not_there_is_not_an_empty_one(scripted: type[Scripted]) -> None:
+    """One with nothing in it has no baseline; of a mistyped bucket nobody knows."""
+    empty, mistyped = (open_store(f"scripted://{name}/x", option="sd_baselines") for name in ("bucket", "their"))
+    assert (empty.stored(), empty.stored("main"), empty.read(KEY)) == ([], [], None)
+
+    for ask in (mistyped.stored, lambda: mistyped.stored("main"), lambda: mistyped.read(KEY)):
+        with pytest.raises(RunFileError, match=r"^scripted://their/x.* cannot be (listed|read)") as caught:
+            ask()
+        assert caught.value.why.startswith("the store has no such place: ")
+        assert caught.value.fix == "make the bucket first, or mend the URL"
+
+
+@pytest.mark.parametrize(
+    ("url", "root", "asked"),
+    [
+        ("s3://bucket/x/y", "bucket/x/y", ["bucket"]),
+        ("s3://bucket", "bucket", ["bucket"]),
+        ("sftp://host/srv/x", "/srv/x", ["/srv"]),
+        ("hf://datasets/owner/name@main/x", "datasets/owner/name@main/x", ["datasets/owner/name@main"]),
+        ("hf://owner/name", "owner/name", ["owner/name"]),
+        ("https://host/x", "https://host/x", []),
+        ("github://", "", []),
+    ],
+)
+def test_what_nobody_makes_by_writing_is_asked_for(url: str, root: str, asked: list[str]) -> None:
+    """A bucket, or a repository; who may not ask for it may read what is in it all the same."""
+    seen: list[str] = []
+
+    def refuses(path: str) -> None:
+        seen.append(path)
+        raise PermissionError("Access Denied")
+
+    def finds_nothing(path: str, detail: bool) -> None:
+        raise FileNotFoundError(path)
+
+    files = SimpleNamespace(invalidate_cache=lambda: None, ls=finds_nothing, info=refuses)
+
+    assert Store(url=url, files=files, root=root).stored() == []
+    assert seen == asked
+
+
 class Disk(fsspec.implementations.local.LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
     """A store with folders that must be made first, such as SFTP."""
 

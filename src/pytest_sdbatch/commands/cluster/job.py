@@ -136,7 +136,7 @@ def measure(
     over = check_files(asked, before)
     groups = _groups(plan, old, places=_places(nodes))
     _say_plan(plan.run, asked, say, shared_out=_shared_out(groups, nodes))
-    kept = _kept(asked, plan.run, old)
+    kept = Kept.begin(asked.root, plan.run, old, selection=asked.selection)
     runner = Runner(
         cluster,
         groups,
@@ -158,13 +158,6 @@ def measure(
         kept=kept,
         over=over,
     )
-
-
-def _kept(asked: Asked, plan: Run, old: Sequence[Run]) -> Kept:
-    kept = Kept.begin(asked.root, plan, selection=asked.selection)
-    for run in old:
-        kept.add(run)
-    return kept
 
 
 def _say_plan(plan: Run, asked: Asked, say: Say, *, shared_out: str) -> None:

@@ -22,7 +22,7 @@ from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.options import TABLE
 from pytest_sdbatch.records import Fact, Outcome, Record, Run
 from pytest_sdbatch.session import run_id
-from pytest_sdbatch.storage.exclusive import failure, open_to_append
+from pytest_sdbatch.storage.exclusive import failure, open_to_append, place_new
 from pytest_sdbatch.storage.journal import FOLDER, Stored, is_live, lock, make_folder, read_journal
 from pytest_sdbatch.storage.resume import check_same_options, is_settled
 from pytest_sdbatch.storage.run_file import read_run_file, runs_in, write_run
@@ -50,16 +50,18 @@ class Kept:
         self._asked: int | None = asked  # open, and locked, for as long as the sweep goes on
 
     @classmethod
-    def begin(cls, root: Path, plan: Run, *, selection: str) -> Kept:
+    def begin(cls, root: Path, plan: Run, old: Sequence[Run] = (), *, selection: str) -> Kept:
         """Make the folder, and remove those of old sweeps.
 
         Args:
             root: of the project.
             plan: the cases, none of them measured.
+            old: runs of an earlier sweep that this one goes on with.
             selection: which tests were asked for, as text; only the same may go on with them.
 
         Raises:
             ClusterError: where it cannot be made.
+            RunFileError: where the disk is full. Then the earlier sweep is still the last one.
 
         """
         parent = root / FOLDER
@@ -67,15 +69,16 @@ class Kept:
             make_folder(parent)
             folder = parent / f"{_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
             folder.mkdir()
-            (folder / _ASKED).write_text(json.dumps({"selection": selection}), encoding="utf-8")
-            asked = open_to_append(folder / _ASKED)
         except OSError as error:
             raise ClusterError(f"{parent}: no files can be written there", why=str(error.strerror)) from None
-        lock(asked)
-        write_run(folder / _PLAN, [plan])
-        for old in sorted(parent.glob(f"{_PREFIX}*"))[:-_KEPT]:
-            if not is_live(old / _ASKED):
-                shutil.rmtree(old, ignore_errors=True)
+        try:
+            asked = _fill(folder, plan, old, selection)
+        except BaseException:  # Ctrl-C, too
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        for other in sorted(parent.glob(f"{_PREFIX}*"))[:-_KEPT]:
+            if not is_live(other / _ASKED):
+                shutil.rmtree(other, ignore_errors=True)
         return cls(folder, asked)
 
     def add(self, run: Run, *, said: str = "") -> None:
@@ -85,7 +88,7 @@ class Kept:
             RunFileError: where the disk is full, or not there.
 
         """
-        path = write_run(self.folder / f"{run.id}.json", [run])
+        path = _write(self.folder, run)
         if said:
             log = path.with_suffix(".log")
             try:
@@ -141,7 +144,7 @@ def earlier(root: Path, *, selection: str) -> Earlier | str:
         RunFileError: for a file of it that cannot be believed, or a sweep that still goes on.
 
     """
-    found = sorted((root / FOLDER).glob(f"{_PREFIX}*"), reverse=True)
+    found = [folder for folder in sorted((root / FOLDER).glob(f"{_PREFIX}*"), reverse=True) if _is_begun(folder)]
     same = next((folder for folder in found if _selection(folder) == selection), None)
     if same is None:
         return "no sweep of these tests was begun here" if found else "no sweep was begun here"
@@ -238,6 +241,33 @@ def code_of(run: Run) -> Mapping[str, Fact]:
     code = {key: text.partition("+")[0] if isinstance(text := known.get(key), str) else text for key in _SAME}
     python = known.get("python")
     return {**code, "python": python.rpartition(".")[0] if isinstance(python, str) else None}
+
+
+def _fill(folder: Path, plan: Run, old: Sequence[Run], selection: str) -> int:
+    """Write what a sweep begins with, and return the file that it holds open, locked.
+
+    That file is last: by it the folder counts as a sweep, which then has all that the one before it had.
+    """
+    write_run(folder / _PLAN, [plan])
+    for run in old:
+        _write(folder, run)
+    path = folder / _ASKED
+    try:
+        place_new(path, json.dumps({"selection": selection}).encode())
+        asked = open_to_append(path)
+    except OSError as error:
+        raise failure(path, error) from None
+    lock(asked)
+    return asked
+
+
+def _write(folder: Path, run: Run) -> Path:
+    return write_run(folder / f"{run.id}.json", [run])
+
+
+def _is_begun(folder: Path) -> bool:
+    """Return whether all that a sweep begins with is there; a process that was killed may have left a part of it."""
+    return (folder / _PLAN).exists() and (folder / _ASKED).exists()
 
 
 def _selection(folder: Path) -> str | None:

@@ -189,6 +189,19 @@ def test_what_came_before_it_was_stopped_is_kept_and_gone_on_with(sweep: Sweep, 
     assert "nothing to resume: the last sweep of these tests ended whole" in sweep("--sd-resume")[1]
 
 
+def test_a_resumed_sweep_that_is_stopped_early_forgets_nothing(sweep: Sweep, bench: Bench) -> None:
+    """It has measured nothing itself, and hands on what it went on with."""
+    stopped, _, _ = sweep(work=stops(bench, 1))
+    again, _, _ = sweep("--sd-resume", work=stops(bench, 0))
+    assert (again.stopped, again.left) == (True, 2)
+
+    results, said, cluster = sweep("--sd-resume")
+
+    assert [task.names and len(task.names) for task in cluster.submitted] == [None, 2]
+    assert any(line.endswith(": 2 cases kept") for line in said)
+    assert {run.id for run in stopped.runs} < {run.id for run in results.runs}
+
+
 def test_a_resumed_sweep_in_which_nothing_is_left_measures_nothing(sweep: Sweep, bench: Bench) -> None:
     """Its files could not be written."""
     sweep()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.kept import Earlier, Kept, check_same, code_of, earlier, may_differ, settled
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Outcome
+from pytest_sdbatch.storage import exclusive
 from pytest_sdbatch.storage.journal import Entry, Journal
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -41,6 +43,53 @@ def test_a_sweep_that_ended_whole_is_not_gone_on_with(tmp_path: Path) -> None:
     Kept.begin(tmp_path, PLAN, selection="").end(whole=True)
 
     assert earlier(tmp_path, selection="") == "the last sweep of these tests ended whole"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "")], ids=["stopped", "full"])
+@pytest.mark.parametrize("number", [2, 3, 4], ids=["the plan", "what was kept", "what was asked"])
+def test_a_sweep_that_could_not_begin_forgets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, number: int
+) -> None:
+    """Whichever of its files was not written: the one before it is still the last, with its runs."""
+    kept, came = Kept.begin(tmp_path, PLAN, selection=""), run(record(1))
+    kept.add(came)
+    kept.end(whole=False)
+    filled: list[Path] = []  # the first is for git
+    fill = exclusive._fill
+
+    def fails(path: Path, data: bytes | bytearray) -> None:
+        filled.append(path)
+        if len(filled) == number:
+            raise error
+        fill(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exclusive, "_fill", fails)
+        with pytest.raises((KeyboardInterrupt, RunFileError)):
+            Kept.begin(tmp_path, PLAN, [came], selection="")
+
+    assert [one.name for one in (tmp_path / ".sdbatch").glob("sweep-*")] == [kept.folder.name]
+    Kept.begin(tmp_path, PLAN, [came], selection="").end(whole=False)
+    found = earlier(tmp_path, selection="")
+    assert isinstance(found, Earlier)
+    assert [one.id for one in found.runs] == [came.id]
+
+
+@pytest.mark.parametrize("lacking", ["cases.json", "asked.json"])
+def test_a_sweep_that_was_killed_while_it_began_is_none(tmp_path: Path, lacking: str) -> None:
+    """It measured nothing; the one before it did."""
+    first, second = (Kept.begin(tmp_path, PLAN, selection="") for _ in range(2))
+    for kept in (first, second):
+        kept.end(whole=False)
+    first.add(run(record(1)))
+    (second.folder / lacking).unlink()
+
+    found = earlier(tmp_path, selection="")
+
+    assert isinstance(found, Earlier)
+    assert len(found.runs) == 1
+    (first.folder / lacking).unlink()
+    assert earlier(tmp_path, selection="") == "no sweep was begun here"
 
 
 def test_the_last_five_are_kept(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -25,6 +27,27 @@ def project(tmp_path: Path) -> Path:
     (root / "env" / "pyvenv.cfg").write_text("home = /usr\n")
     (root / "env" / "lib" / "torch.py").write_text("x")
     return root
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Make a clone with one file that git tracks."""
+    root = tmp_path / "clone"
+    write(root / "test_x.py")
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    return root
+
+
+def write(path: Path) -> None:
+    """Make a file, and the folders for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+
+
+def git(folder: Path, *words: str) -> None:
+    """Call git in *folder*."""
+    subprocess.run(["git", *words], cwd=folder, check=True)
 
 
 def names_in(path: Path) -> list[str]:
@@ -54,6 +77,89 @@ def test_in_a_clone_git_says_what_belongs_to_the_project(project: Path, tmp_path
 
     assert names_in(sent.path) == [".gitignore", "benchmarks/test_x.py", "model/unet.safetensors"]
     assert sent.said == ""
+
+
+def test_what_git_tracks_is_sent_whatever_its_folder_is_called(clone: Path, tmp_path: Path) -> None:
+    """Tools make folders of these names, too; theirs are left out where git does not know them."""
+    for name in ("bench/venv/test_x.py", "data/env/pyvenv.cfg", "data/env/x.py"):
+        write(clone / name)
+    git(clone, "add", ".")
+    for name in ("venv/lib/x.py", "own/pyvenv.cfg", "own/x.py", "bench/__pycache__/x.pyc"):
+        write(clone / name)
+    (clone / ".venv").symlink_to(tmp_path)
+
+    sent = pack(clone, tmp_path / "p.zip")
+
+    assert names_in(sent.path) == ["bench/venv/test_x.py", "data/env/pyvenv.cfg", "data/env/x.py", "test_x.py"]
+    assert sent.said == ""
+
+
+@pytest.mark.parametrize("is_clone", [True, False])
+def test_a_project_may_be_an_environment_itself(clone: Path, tmp_path: Path, is_clone: bool) -> None:
+    """Made by ``python -m venv .``: what was installed stays here."""
+    for name in ("pyvenv.cfg", "lib/python3.12/site-packages/torch/nn.py"):
+        write(clone / name)
+    if not is_clone:
+        shutil.rmtree(clone / ".git")
+
+    assert names_in(pack(clone, tmp_path / "p.zip").path) == ["pyvenv.cfg", "test_x.py"]
+
+
+@pytest.mark.parametrize("is_clone", [True, False])
+def test_what_a_link_to_a_folder_holds_is_sent_as_files(clone: Path, tmp_path: Path, is_clone: bool) -> None:
+    """As far as it belongs to the project; a link that leads out of it, or around, is named."""
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("shared/a.py", "shared/__pycache__/a.pyc", "more/b.py", "bench/x.py"):
+        write(clone / name)
+    for name, target in (
+        ("bench/common", "../shared"),
+        ("shared/more", "../more"),
+        ("more/back", "../shared"),
+        ("around", "."),
+        ("out", str(tmp_path / "elsewhere")),
+        ("nothing", "nowhere"),
+    ):
+        (clone / name).symlink_to(target)
+    if not is_clone:
+        shutil.rmtree(clone / ".git")
+
+    sent = pack(clone, tmp_path / "p.zip")
+
+    names = names_in(sent.path)
+    assert [name for name in names if name.startswith("bench/")] == [
+        "bench/common/a.py",
+        "bench/common/more/b.py",
+        "bench/x.py",
+    ]
+    assert len(names) == len(set(names))
+    assert sent.said == "not sent, links to folders of which git keeps nothing here: around, out"
+
+
+def test_repositories_within_the_project_are_named(clone: Path, tmp_path: Path) -> None:
+    """A submodule, and a clone that git does not know."""
+    for name in ("lib/helpers", "vendor"):
+        write(clone / name / "x.py")
+        git(clone / name, "init", "-q")
+        git(clone / name, "add", ".")
+        git(clone / name, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")
+    git(clone, "-c", "advice.addEmbeddedRepo=false", "add", "lib/helpers")
+
+    sent = pack(clone, tmp_path / "p.zip")
+
+    assert names_in(sent.path) == ["test_x.py"]
+    assert sent.said == "not sent, repositories of their own: lib/helpers, vendor"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_name_that_is_no_text_is_named(clone: Path, tmp_path: Path) -> None:
+    """A zip has no place for it; one beyond ASCII is sent."""
+    for name in ("caf\udce9.txt", "café.txt"):
+        write(clone / name)
+
+    sent = pack(clone, tmp_path / "p.zip", large_bytes=0)
+    assert sent.said.endswith("; not sent, names that are not UTF-8: caf\\xe9.txt")
+    sent = pack(clone, tmp_path / "q.zip")
+    assert names_in(sent.path) == ["café.txt", "test_x.py"]
 
 
 def test_a_folder_that_git_ignores_is_sent_whole(project: Path, tmp_path: Path) -> None:
