@@ -75,6 +75,50 @@ def test_recorded_seconds_decide_where_there_are_some(shard: RunShard, run_bench
     assert {record.case.model for record in shard("1/2").records.values()} == {"three"}
 
 
+OWN_CODE = """
+    import pytest
+
+    def test_a(sd_benchmark, fake_device):
+        sd_benchmark(fake_device.generate)
+
+    def test_b(sd_benchmark, fake_device):
+        sd_benchmark(fake_device.generate)
+
+    @pytest.mark.parametrize("way", ["x", "y"])
+    def test_c(sd_benchmark, fake_device, way):
+        sd_benchmark(fake_device.generate)
+"""
+
+
+def test_tests_that_bring_their_own_pipelines_are_dealt_one_by_one(shard: RunShard, tmp_path: Path) -> None:
+    """Nobody knows what they load, so nothing of it is shared; their cases over batch size stay together."""
+    found: list[set[str]] = []
+    plans: list[str] = []
+    for number in (1, 2):
+        path = tmp_path / f"shard-{number}.json"
+        result = shard(f"{number}/2", f"--sd-report={path}", source=OWN_CODE)
+        result.run.stdout.fnmatch_lines([f"sdbatch: shard {number}/2: 2 of 4 pipelines"])
+        (run,) = read_run_file(path)
+        assert len(run.records) == 4
+        found.append({record.test.partition("::")[2] for record in run.records})
+        plans.append(run.options["shard_plan"])
+
+    assert found == [{"test_a", "test_c[x]"}, {"test_b", "test_c[y]"}]
+    assert plans[0] == plans[1]
+
+
+def test_shards_of_other_tests_have_other_plans(shard: RunShard, tmp_path: Path) -> None:
+    """A test that was renamed on one machine only would be measured twice, or not at all."""
+    plans = set()
+    for number, source in enumerate((OWN_CODE, OWN_CODE.replace("test_b", "test_z"))):
+        path = tmp_path / f"{number}.json"
+        shard("1/2", f"--sd-report={path}", source=source)
+        (run,) = read_run_file(path)
+        plans.add(run.options["shard_plan"])
+
+    assert len(plans) == 2
+
+
 def test_a_shard_without_a_pipeline_passes_and_leaves_its_file(shard: RunShard, tmp_path: Path) -> None:
     """Four machines for three pipelines: what collects the files finds one of each."""
     path = tmp_path / "shard-4.json"
