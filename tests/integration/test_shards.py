@@ -131,6 +131,21 @@ def test_a_shard_without_a_pipeline_passes_and_leaves_its_file(shard: RunShard, 
     assert held(path) == set()
 
 
+@pytest.mark.parametrize("more", [(), ("-k", "plain")])
+def test_tests_that_measure_nothing_run_in_the_first_shard_also_without_benchmarks(
+    shard: RunShard, more: tuple[str, ...]
+) -> None:
+    """Where none was collected, and where none was selected: no test runs twice, and no shard fails for having none."""
+    source = BENCHMARK if more else "def test_plain(): pass"
+
+    first, second = (shard(f"{number}/2", *more, source=source).run for number in (1, 2))
+
+    first.assert_outcomes(passed=1, deselected=6 if more else 0)
+    second.assert_outcomes(passed=0, deselected=7 if more else 1)
+    assert (first.ret, second.ret) == (0, 0)
+    second.stdout.fnmatch_lines(["sdbatch: shard 2/2: no benchmark: tests that measure nothing run in shard 1"])
+
+
 def test_a_selection_of_nothing_is_no_empty_shard(shard: RunShard) -> None:
     """Where there is no benchmark at all pytest says so, as ever: a name may be mistyped."""
     assert shard("1/2", "-k", "nothing_of_that_name").run.ret == pytest.ExitCode.NO_TESTS_COLLECTED
@@ -195,6 +210,10 @@ def test_workers_measure_their_shard_alone(pytester: pytest.Pytester, few_plugin
     assert pytester.runpytest_subprocess(*arguments, "-o", "sd_shard=3/3").ret == 0
     mistyped = pytester.runpytest_subprocess(*arguments, "-o", "sd_shard=1/3", "-k", "nothing_of_that_name")
     assert mistyped.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    pytester.makepyfile(test_it="def test_plain(): pass")
+    plain = [pytester.runpytest_subprocess(*arguments, "-o", f"sd_shard={number}/2") for number in (1, 2)]
+    assert [run.parseoutcomes().get("passed", 0) for run in plain] == [1, 0]
+    assert [run.ret for run in plain] == [0, 0]
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "many-machines.md"

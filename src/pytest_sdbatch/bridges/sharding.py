@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
     from pytest_sdbatch.grid.case import Case, PoolKey
+    from pytest_sdbatch.grid.shards import Shard
     from pytest_sdbatch.host import Host
 
     Key: TypeAlias = PoolKey | str
@@ -48,41 +49,49 @@ def leave_others(items: list[pytest.Item], host: Host) -> None:
         RunFileError: where the shards cannot be planned as the other machines do.
 
     """
-    if host.options.text("shard") is None:
+    if host.options.text("shard") is None or not items:  # of nothing at all pytest says so: a name may be mistyped
         return
+    shard = host.options.shard()
     cases = [pytest_items.case_of_item(item, host) for item in items]
     keys = [_key_of(item, case) for item, case in zip(items, cases, strict=True)]
     planned = [(key, case) for key, case in zip(keys, cases, strict=True) if key is not None and case is not None]
-    if not planned:
-        return
-    check(host)
-    shard = host.options.shard()
-    dealt = _dealt(planned, host, shard.count)
+    dealt: Mapping[Key, int] = {}
+    plan = None
+    if planned:
+        check(host)
+        dealt = _dealt(planned, host, shard.count)
+        plan = host.session.shard_plan = _digest(dealt)
     numbers = [1 if key is None else dealt[key] for key in keys]
     others = [item for item, number in zip(items, numbers, strict=True) if number != shard.number]
-    host.session.shard_plan = _digest(dealt)
-    host.shard_is_empty = shard.number not in dealt.values()
+    host.shard_is_empty = shard.number not in (dealt.values() if planned else numbers)
     if host.is_worker:
-        found = {"plan": host.session.shard_plan, "empty": host.shard_is_empty}
+        found = {"plan": plan, "empty": host.shard_is_empty}
         host.config.workeroutput[_FOUND] = found  # type: ignore[attr-defined]
-    pipelines = units.count(len(dealt), "pipeline")
-    if host.shard_is_empty:
-        host.hints.append(
-            f"shard {shard}: nothing to measure here: {pipelines} for {shard.count} shards, none is split"
-        )
-    else:
-        of_these = sum(number == shard.number for number in dealt.values())
-        host.hints.append(f"shard {shard}: {of_these} of {pipelines}")
+    _say(shard, dealt, host)
     if others:
         host.config.hook.pytest_deselected(items=others)
         items[:] = [item for item, number in zip(items, numbers, strict=True) if number == shard.number]
+
+
+def _say(shard: Shard, dealt: Mapping[Key, int], host: Host) -> None:
+    pipelines = units.count(len(dealt), "pipeline")
+    if host.shard_is_empty and not dealt:
+        host.hints.append(f"shard {shard}: no benchmark: tests that measure nothing run in shard 1")
+    elif host.shard_is_empty:
+        host.hints.append(
+            f"shard {shard}: nothing to measure here: {pipelines} for {shard.count} shards, none is split"
+        )
+    elif dealt:
+        of_these = sum(number == shard.number for number in dealt.values())
+        host.hints.append(f"shard {shard}: {of_these} of {pipelines}")
 
 
 def hear(node: WorkerController, host: Host) -> None:
     """Take in what a worker that has ended knew of the shard; its controller collects nothing."""
     found = getattr(node, "workeroutput", {}).get(_FOUND)
     if found is not None and not host.shard_is_empty:
-        host.session.shard_plan = found["plan"]
+        if found["plan"] is not None:  # without a benchmark there is none, and no device is opened to know it
+            host.session.shard_plan = found["plan"]
         host.shard_is_empty = found["empty"]
         if host.shard_is_empty:
             host.notes.append(f"shard {host.options.shard()}: nothing to measure here")
