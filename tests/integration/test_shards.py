@@ -75,6 +75,50 @@ def test_recorded_seconds_decide_where_there_are_some(shard: RunShard, run_bench
     assert {record.case.model for record in shard("1/2").records.values()} == {"three"}
 
 
+OWN_CODE = """
+    import pytest
+
+    def test_a(sd_benchmark, fake_device):
+        sd_benchmark(fake_device.generate)
+
+    def test_b(sd_benchmark, fake_device):
+        sd_benchmark(fake_device.generate)
+
+    @pytest.mark.parametrize("way", ["x", "y"])
+    def test_c(sd_benchmark, fake_device, way):
+        sd_benchmark(fake_device.generate)
+"""
+
+
+def test_tests_that_bring_their_own_pipelines_are_dealt_one_by_one(shard: RunShard, tmp_path: Path) -> None:
+    """Nobody knows what they load, so nothing of it is shared; their cases over batch size stay together."""
+    found: list[set[str]] = []
+    plans: list[str] = []
+    for number in (1, 2):
+        path = tmp_path / f"shard-{number}.json"
+        result = shard(f"{number}/2", f"--sd-report={path}", source=OWN_CODE)
+        result.run.stdout.fnmatch_lines([f"sdbatch: shard {number}/2: 2 of 4 pipelines"])
+        (run,) = read_run_file(path)
+        assert len(run.records) == 4
+        found.append({record.test.partition("::")[2] for record in run.records})
+        plans.append(run.options["shard_plan"])
+
+    assert found == [{"test_a", "test_c[x]"}, {"test_b", "test_c[y]"}]
+    assert plans[0] == plans[1]
+
+
+def test_shards_of_other_tests_have_other_plans(shard: RunShard, tmp_path: Path) -> None:
+    """A test that was renamed on one machine only would be measured twice, or not at all."""
+    plans = set()
+    for number, source in enumerate((OWN_CODE, OWN_CODE.replace("test_b", "test_z"))):
+        path = tmp_path / f"{number}.json"
+        shard("1/2", f"--sd-report={path}", source=source)
+        (run,) = read_run_file(path)
+        plans.add(run.options["shard_plan"])
+
+    assert len(plans) == 2
+
+
 def test_a_shard_without_a_pipeline_passes_and_leaves_its_file(shard: RunShard, tmp_path: Path) -> None:
     """Four machines for three pipelines: what collects the files finds one of each."""
     path = tmp_path / "shard-4.json"
@@ -85,6 +129,21 @@ def test_a_shard_without_a_pipeline_passes_and_leaves_its_file(shard: RunShard, 
     assert run.ret == 0
     run.stdout.fnmatch_lines(["sdbatch: shard 4/4: nothing to measure here: 3 pipelines for 4 shards, none is split"])
     assert held(path) == set()
+
+
+@pytest.mark.parametrize("more", [(), ("-k", "plain")])
+def test_tests_that_measure_nothing_run_in_the_first_shard_also_without_benchmarks(
+    shard: RunShard, more: tuple[str, ...]
+) -> None:
+    """Where none was collected, and where none was selected: no test runs twice, and no shard fails for having none."""
+    source = BENCHMARK if more else "def test_plain(): pass"
+
+    first, second = (shard(f"{number}/2", *more, source=source).run for number in (1, 2))
+
+    first.assert_outcomes(passed=1, deselected=6 if more else 0)
+    second.assert_outcomes(passed=0, deselected=7 if more else 1)
+    assert (first.ret, second.ret) == (0, 0)
+    second.stdout.fnmatch_lines(["sdbatch: shard 2/2: no benchmark: tests that measure nothing run in shard 1"])
 
 
 def test_a_selection_of_nothing_is_no_empty_shard(shard: RunShard) -> None:
@@ -151,6 +210,10 @@ def test_workers_measure_their_shard_alone(pytester: pytest.Pytester, few_plugin
     assert pytester.runpytest_subprocess(*arguments, "-o", "sd_shard=3/3").ret == 0
     mistyped = pytester.runpytest_subprocess(*arguments, "-o", "sd_shard=1/3", "-k", "nothing_of_that_name")
     assert mistyped.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    pytester.makepyfile(test_it="def test_plain(): pass")
+    plain = [pytester.runpytest_subprocess(*arguments, "-o", f"sd_shard={number}/2") for number in (1, 2)]
+    assert [run.parseoutcomes().get("passed", 0) for run in plain] == [1, 0]
+    assert [run.ret for run in plain] == [0, 0]
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "many-machines.md"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pytest_sdbatch import units
 from pytest_sdbatch.bridges import pytest_items
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
     from pytest_sdbatch.grid.case import Case, PoolKey
+    from pytest_sdbatch.grid.shards import Shard
     from pytest_sdbatch.host import Host
+
+    Key: TypeAlias = PoolKey | str
 
 _FOUND = "sdbatch_shard"  # key of xdist's workeroutput: the plan that a worker made, and whether its shard is empty
 
@@ -46,40 +49,49 @@ def leave_others(items: list[pytest.Item], host: Host) -> None:
         RunFileError: where the shards cannot be planned as the other machines do.
 
     """
-    if host.options.text("shard") is None:
+    if host.options.text("shard") is None or not items:  # of nothing at all pytest says so: a name may be mistyped
         return
-    cases = [pytest_items.case_of_item(item, host) for item in items]
-    planned = [case for case in cases if case is not None]
-    if not planned:
-        return
-    check(host)
     shard = host.options.shard()
-    dealt = _dealt(planned, host, shard.count)
-    numbers = [1 if case is None else dealt[case.pool_key] for case in cases]
+    cases = [pytest_items.case_of_item(item, host) for item in items]
+    keys = [_key_of(item, case) for item, case in zip(items, cases, strict=True)]
+    planned = [(key, case) for key, case in zip(keys, cases, strict=True) if key is not None and case is not None]
+    dealt: Mapping[Key, int] = {}
+    plan = None
+    if planned:
+        check(host)
+        dealt = _dealt(planned, host, shard.count)
+        plan = host.session.shard_plan = _digest(dealt)
+    numbers = [1 if key is None else dealt[key] for key in keys]
     others = [item for item, number in zip(items, numbers, strict=True) if number != shard.number]
-    host.session.shard_plan = _digest(dealt)
-    host.shard_is_empty = shard.number not in dealt.values()
+    host.shard_is_empty = shard.number not in (dealt.values() if planned else numbers)
     if host.is_worker:
-        found = {"plan": host.session.shard_plan, "empty": host.shard_is_empty}
+        found = {"plan": plan, "empty": host.shard_is_empty}
         host.config.workeroutput[_FOUND] = found  # type: ignore[attr-defined]
-    pipelines = units.count(len(dealt), "pipeline")
-    if host.shard_is_empty:
-        host.hints.append(
-            f"shard {shard}: nothing to measure here: {pipelines} for {shard.count} shards, none is split"
-        )
-    else:
-        of_these = sum(number == shard.number for number in dealt.values())
-        host.hints.append(f"shard {shard}: {of_these} of {pipelines}")
+    _say(shard, dealt, host)
     if others:
         host.config.hook.pytest_deselected(items=others)
         items[:] = [item for item, number in zip(items, numbers, strict=True) if number == shard.number]
+
+
+def _say(shard: Shard, dealt: Mapping[Key, int], host: Host) -> None:
+    pipelines = units.count(len(dealt), "pipeline")
+    if host.shard_is_empty and not dealt:
+        host.hints.append(f"shard {shard}: no benchmark: tests that measure nothing run in shard 1")
+    elif host.shard_is_empty:
+        host.hints.append(
+            f"shard {shard}: nothing to measure here: {pipelines} for {shard.count} shards, none is split"
+        )
+    elif dealt:
+        of_these = sum(number == shard.number for number in dealt.values())
+        host.hints.append(f"shard {shard}: {of_these} of {pipelines}")
 
 
 def hear(node: WorkerController, host: Host) -> None:
     """Take in what a worker that has ended knew of the shard; its controller collects nothing."""
     found = getattr(node, "workeroutput", {}).get(_FOUND)
     if found is not None and not host.shard_is_empty:
-        host.session.shard_plan = found["plan"]
+        if found["plan"] is not None:  # without a benchmark there is none, and no device is opened to know it
+            host.session.shard_plan = found["plan"]
         host.shard_is_empty = found["empty"]
         if host.shard_is_empty:
             host.notes.append(f"shard {host.options.shard()}: nothing to measure here")
@@ -114,15 +126,22 @@ def _seconds(cases: Sequence[Case], host: Host, stored: Mapping[str, float]) -> 
     return seconds_of(works, [stored.get(case.id) for case in cases])
 
 
-def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, int]:
-    """Return the shard of each pipeline.
+def _key_of(item: pytest.Item, case: Case | None) -> Key | None:
+    """Return what is never parted: a pipeline, or a test that brings its own; None for what measures nothing."""
+    from pytest_sdbatch.grid.case import loaded_once
+
+    return None if case is None else loaded_once(pytest_items.name_of_test(cast("pytest.Function", item), case), case)
+
+
+def _dealt(planned: Sequence[tuple[Key, Case]], host: Host, count: int) -> Mapping[Key, int]:
+    """Return the shard of each pipeline, and of each test that brings its own.
 
     Raises:
         RunFileError: where a store does not give all of the stored runs: the other machines may have got them.
     """
     from pytest_sdbatch.grid.shards import deal
 
-    seconds, unreadable = expected_seconds(cases, host)
+    seconds, unreadable = expected_seconds([case for _, case in planned], host)
     if unreadable and is_url(host.options.place()):
         raise RunFileError(
             "this shard cannot be planned",
@@ -130,7 +149,7 @@ def _dealt(cases: Sequence[Case], host: Host, count: int) -> Mapping[PoolKey, in
             fix="run it again once that is mended, or plan from a folder on every machine: -o sd_baselines=FOLDER",
         )
     host.notes += unreadable
-    return deal(zip((case.pool_key for case in cases), seconds, strict=True), count)
+    return deal(zip((key for key, _ in planned), seconds, strict=True), count)
 
 
 def _parameters(model: str | None, host: Host) -> int | None:
@@ -140,6 +159,6 @@ def _parameters(model: str | None, host: Host) -> int | None:
         return None
 
 
-def _digest(dealt: Mapping[PoolKey, int]) -> str:
+def _digest(dealt: Mapping[Key, int]) -> str:
     """Return what two shards have in common that were planned alike."""
-    return hashlib.sha256(repr(sorted(dealt.items())).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return hashlib.sha256(repr(sorted(map(repr, dealt.items()))).encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -150,6 +150,18 @@ class Case:
         return (self.model or "", self.dtype, self.device, self.variant, self.weights_seed, training)
 
 
+def loaded_once(test: str, case: Case) -> PoolKey | str:
+    """Return what is loaded once for all cases that share it: the pipeline, or for a test with its own the test.
+
+    Nobody knows what such a test loads.
+
+    Args:
+        test: the node id without the parameters of the grid.
+        case: one of it.
+    """
+    return test if case.model is None else case.pool_key
+
+
 def case_of_id(text: str, *, device: str) -> Case | None:
     """Return the case whose id *text* begins with, or None where it begins with none: the inverse of ``Case.id``.
 

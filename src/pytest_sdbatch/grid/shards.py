@@ -78,6 +78,8 @@ def seconds_of(works: Sequence[float], recorded: Sequence[float | None]) -> tupl
 def deal(seconds: Iterable[tuple[K, float]], count: int) -> Mapping[K, int]:
     """Return the shard, from 1, of each key: the longest first, each to the shard that has least.
 
+    Of shards that have equally much it is the one with the fewest keys, so that keys of 0 s do not all lie in one.
+
     Args:
         seconds: of each part of a key, which are never parted; equal keys add up. The order in which keys first appear
             decides among equals.
@@ -90,10 +92,10 @@ def deal(seconds: Iterable[tuple[K, float]], count: int) -> Mapping[K, int]:
     for key, value in seconds:
         sums.setdefault(key, []).append(value)
     totals = {key: math.fsum(values) for key, values in sums.items()}
-    least = [(0.0, number) for number in range(1, count + 1)]
+    least = [(0.0, 0, number) for number in range(1, count + 1)]
     dealt = {}
     for key, total in sorted(totals.items(), key=lambda item: -item[1]):  # stable: equals stay in their order
-        taken, number = least[0]
-        heapq.heapreplace(least, (taken + total, number))
+        taken, keys, number = least[0]
+        heapq.heapreplace(least, (taken + total, keys + 1, number))
         dealt[key] = number
     return dealt

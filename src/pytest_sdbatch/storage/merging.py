@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ class Merged:
     """All runs, in the order in which they began, and what the reader should know of them."""
 
     runs: tuple[Run, ...]
-    twice: int  # runs that lay in several files, or in a later run that went on with them
+    twice: int  # runs that lay in several files, or whole in later ones that went on with them
     missing: tuple[str, ...]  # shards of which no run is there: "3/4"
 
 
@@ -23,24 +24,78 @@ def merge(files: Iterable[tuple[str, Sequence[Run]]]) -> Merged:
     """Return the runs of *files*, each a name and what it holds.
 
     Raises:
-        RunFileError: where two runs of one id differ, or shards of one sweep were not planned alike.
+        RunFileError: where two runs of one id differ, a run went on with itself, or shards of one sweep were not
+            planned alike.
 
     """
     found: dict[str, tuple[str, Run]] = {}
+    beside: dict[str, list[Run]] = {}  # by run, what lies in the files of those that went on with it
     given = 0
     for name, runs in files:
+        for earlier in {run.resumed_from for run in runs if run.resumed_from is not None}:
+            beside.setdefault(earlier, []).extend(runs)
         for run in runs:
             given += 1
             if run.id in found and found[run.id][1] != run:
                 raise _disagree(found[run.id], (name, run))
             found.setdefault(run.id, (name, run))
-    gone_on = {run.resumed_from for _, run in found.values() if run.resumed_from is not None}
-    kept = {run_id: held for run_id, held in found.items() if run_id not in gone_on}
+    _refuse_circles(found)
+    kept = [
+        (name, left)
+        for name, run in found.values()
+        if (left := run if run.id not in beside else _left_of(run, beside[run.id])) is not None
+    ]
     return Merged(
-        runs=tuple(sorted((run for _, run in kept.values()), key=lambda run: (run.started_at, run.id))),
+        runs=tuple(sorted((run for _, run in kept), key=_begun)),
         twice=given - len(kept),
-        missing=tuple(_missing(_plans(kept.values()))),
+        missing=tuple(_missing(_plans(kept))),
     )
+
+
+def _begun(run: Run) -> tuple[str, str]:
+    return run.started_at, run.id
+
+
+def _left_of(run: Run, beside: Sequence[Run]) -> Run | None:
+    """Return as a run that goes on with *run* what of it no later run of *beside* holds; None where that is nothing.
+
+    Not only what went on with it counts: a sweep of a cluster measures in other runs of its file what it did not take
+    over. But no earlier run does, of which that case may be left out because *run* has it.
+
+    Under an id of its own, for it has another content, and always the same one: a merged file can be merged again.
+    """
+    later = (other for other in beside if other.resumed_from == run.id or _begun(other) > _begun(run))
+    held = {record.key for other in later for record in other.records}
+    records = tuple(record for record in run.records if record.key not in held)
+    if len(records) == len(run.records):
+        return run if records else None
+    if not records:
+        return None
+    digest = hashlib.sha256(repr([record.key for record in records]).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return replace(run, id=f"{run.id}-{digest}", records=records, resumed_from=run.id)
+
+
+def _refuse_circles(found: Mapping[str, tuple[str, Run]]) -> None:
+    """Refuse runs that went on with each other, of which none would be left.
+
+    Raises:
+        RunFileError: where there are some; it names one of them.
+
+    """
+    checked: set[str] = set()
+    for run_id in found:
+        path: dict[str, None] = {}
+        at: str | None = run_id
+        while at is not None and at in found and at not in checked:
+            if at in path:
+                raise RunFileError(
+                    f"{found[at][0]} is damaged: the run {at} went on with itself",
+                    why="its resumed_from leads back to it, and a run goes on with an earlier one",
+                    fix="leave that file out",
+                )
+            path[at] = None
+            at = found[at][1].resumed_from
+        checked.update(path)
 
 
 def _disagree(one: tuple[str, Run], other: tuple[str, Run]) -> RunFileError:

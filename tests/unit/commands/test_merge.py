@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,20 @@ def test_a_merged_file_can_be_merged_again(capsys: pytest.CaptureFixture[str]) -
         "run file: all.json: 3 runs, 3 cases\n1 run given twice or gone on with: counted once\n",
         "",
     )
+
+
+def test_what_a_later_run_lacks_of_the_one_that_it_went_on_with_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """All cases are in the file, each once."""
+    whole, fewer = shard(1, 1, 4), shard(2, 1)
+    (later,) = read_run_file(fewer)
+    later = replace(later, resumed_from="run-1", options={"shard": "1/1"})
+    resumed = write_run(Path("later.json"), [later])
+    (run,) = read_run_file(whole)
+    begun = write_run(Path("begun.json"), [replace(run, options={"shard": "1/1"})])
+
+    assert main(["merge", str(begun), str(resumed), "-o", "all.json"]) == GOOD
+    assert capsys.readouterr() == ("run file: all.json: 2 runs, 2 cases\n", "")
+    assert [[one.case.batch_size for one in each.records] for each in read_run_file(Path("all.json"))] == [[4], [1]]
 
 
 def test_a_file_that_is_there_is_not_written_over(capsys: pytest.CaptureFixture[str]) -> None:

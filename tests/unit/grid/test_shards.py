@@ -70,6 +70,12 @@ def test_equals_are_dealt_in_the_order_in_which_they_came() -> None:
     assert deal([(name, 1.0) for name in "dcba"], 2) == {"d": 1, "c": 2, "b": 1, "a": 2}
 
 
+def test_keys_that_take_no_time_are_dealt_evenly() -> None:
+    """Whoever halves them gets two parts, neither of them empty."""
+    assert deal([(name, 0.0) for name in "abcd"], 2) == {"a": 1, "b": 2, "c": 1, "d": 2}
+    assert deal([("a", 1.0), ("b", 0.0), ("c", 0.0), ("d", 1.0)], 2) == {"a": 1, "d": 2, "b": 1, "c": 2}
+
+
 def test_more_shards_than_keys_leave_shards_without_any() -> None:
     """No pipeline is parted over devices, whose times are not one curve."""
     assert deal([("a", 1.0), ("a", 2.0)], 3) == {"a": 1}

@@ -77,6 +77,72 @@ def test_a_run_that_was_gone_on_with_counts_in_the_one_that_did() -> None:
     assert merged.twice == 1
 
 
+def test_what_the_later_run_lacks_is_kept_of_the_earlier_one() -> None:
+    """No case that was measured is lost, and none counts as two processes that was one."""
+    begun, later = run("1", 1, 4, 8), replace(run("2", 1), resumed_from="1")
+    merged = merge([("a.json", [begun]), ("b.json", [later])])
+
+    left, same = merged.runs
+    assert (same, merged.twice) == (later, 0)
+    assert (left.records, left.environment) == (begun.records[1:], begun.environment)
+    assert left.id != begun.id
+
+
+def test_what_was_merged_can_be_merged_again_with_what_it_was_made_of() -> None:
+    """The rest of an earlier run has an id of its own, and always the same."""
+    begun, later = run("1", 1, 4, 8), replace(run("2", 1), resumed_from="1")
+    once = merge([("a.json", [begun]), ("b.json", [later])])
+    again = merge([("a.json", [begun]), ("all.json", once.runs), ("b.json", [later])])
+
+    assert again.runs == once.runs
+    assert again.twice == 2
+
+
+def test_a_run_of_which_nothing_was_taken_over_is_kept_as_it_is() -> None:
+    """Both were measured."""
+    begun, later = run("1", 1), replace(run("2", 4), resumed_from="1")
+
+    assert merge([("a.json", [begun]), ("b.json", [later])]).runs == (begun, later)
+
+
+def test_what_the_file_of_the_later_run_measured_anew_is_not_kept() -> None:
+    """A sweep of a cluster takes over what was whole, and measures the rest in other runs of the same file."""
+    begun = run("1", 1, 4, 8)
+    sweep = [replace(run("2", 1, 8), resumed_from="1"), run("3", 4)]
+    merged = merge([("a.json", [begun]), ("b.json", sweep)])
+
+    assert merged.runs == tuple(sweep)
+    assert merged.twice == 1
+
+
+def test_two_runs_that_were_gone_on_with_do_not_make_up_for_each_other() -> None:
+    """In one file either lies beside the later run of the other: of a case that both hold one is kept."""
+    runs = [run("1", 1, 4), run("2", 1, 4), *(replace(run(f"{n}x", 1), resumed_from=n) for n in "12")]
+
+    assert sum(record(4).key == one.key for left in merge([("a.json", runs)]).runs for one in left.records) == 1
+
+
+def test_a_run_that_was_gone_on_with_twice_counts_in_the_last() -> None:
+    """In files of their own, or in one."""
+    first, second = run("1", 1), replace(run("2", 1, 4), resumed_from="1")
+    third = replace(run("3", 1, 4, 8), resumed_from="2")
+
+    assert merge([("a.json", [first]), ("b.json", [second]), ("c.json", [third])]).runs == (third,)
+    assert merge([("all.json", [first, second, third])]).runs == (third,)
+
+
+@pytest.mark.parametrize("before", [{"1": "1"}, {"1": "2", "2": "1"}, {"1": "2", "2": "3", "3": "2"}])
+def test_runs_that_went_on_with_each_other_are_refused(before: dict[str, str]) -> None:
+    """None of them would be left: a run goes on with an earlier one, so a file was changed."""
+    files = [
+        (f"{name}.json", [replace(run(name, size), resumed_from=earlier)])
+        for size, (name, earlier) in enumerate(before.items(), start=1)
+    ]
+
+    with pytest.raises(RunFileError, match=r"^\d\.json is damaged: the run \d went on with itself"):
+        merge(files)
+
+
 def test_shards_that_were_planned_otherwise_are_refused() -> None:
     """Cases are in two of them, or in none, and nobody would see which."""
     with pytest.raises(RunFileError, match=r"a\.json \(shard 1/2\) and b\.json \(shard 2/2\) were not planned alike"):

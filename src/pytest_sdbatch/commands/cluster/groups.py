@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_sdbatch.grid.case import loaded_once
 from pytest_sdbatch.grid.shards import deal
 from pytest_sdbatch.records import Record, full_name, short_name
 
@@ -41,7 +42,7 @@ def groups_of(records: Sequence[Record], seconds: Sequence[float], *, places: in
         curve = curve_of(record)
         weights[curve] = weights.get(curve, 0.0) + value
         members.setdefault(curve, []).append(record)
-        pipelines.setdefault(_pipeline(record), {})[curve] = None
+        pipelines.setdefault(loaded_once(record.test, record.case), {})[curve] = None
     parts = [tuple(curves) for curves in pipelines.values()]
     while len(parts) < places and any(len(part) > 1 for part in parts):
         longest = max((part for part in parts if len(part) > 1), key=lambda part: _sum(part, weights))
@@ -62,11 +63,6 @@ def groups_of(records: Sequence[Record], seconds: Sequence[float], *, places: in
 def curve_of(record: Record) -> Curve:
     """Return the curve over batch size that *record* is a point of."""
     return record.test, record.case.group_id
-
-
-def _pipeline(record: Record) -> object:
-    """Return what is loaded once: the pipeline, or for a test with a pipeline of its own the test."""
-    return record.test if record.case.model is None else record.case.pool_key
 
 
 def _sum(part: Sequence[Curve], weights: Mapping[Curve, float]) -> float:

@@ -58,6 +58,13 @@ def test_a_pipeline_is_parted_along_its_curves_where_places_would_be_idle() -> N
     assert parted[0].title.endswith("-s40")
 
 
+def test_a_pipeline_of_which_no_time_is_known_is_parted_too() -> None:
+    """Seconds of 0 are figures as well: no part is empty, and none is forgotten."""
+    groups = groups_of(curves(s10=(1, 2), s20=(1, 2), s40=(1, 2)), [0.0] * 6, places=8)
+
+    assert [(group.weight, len(group.names)) for group in groups] == [(0.0, 2)] * 3
+
+
 def test_tests_with_a_pipeline_of_their_own_are_groups_of_their_own() -> None:
     """Nobody knows what they load."""
     records = [record(size, model=None, test=f"test_x.py::{name}") for name in ("test_a", "test_b") for size in (1, 2)]
@@ -67,7 +74,10 @@ def test_tests_with_a_pipeline_of_their_own_are_groups_of_their_own() -> None:
     assert [group.title for group in groups] == ["test_a", "test_b"]
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4), st.floats(0.001, 1e6)), min_size=1, max_size=20),
+SECONDS = st.just(0.0) | st.floats(0.001, 1e6)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4), SECONDS), min_size=1, max_size=20),
        st.integers(1, 6))  # fmt: skip
 def test_every_case_is_in_one_group(cases: list[tuple[str, int, float]], places: int) -> None:
     """Nothing is measured twice or forgotten, and no group is empty, however many places there are."""
