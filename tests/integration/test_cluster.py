@@ -237,7 +237,7 @@ def test_where_the_cluster_is_gone_what_came_is_kept(tmp_path: Path) -> None:
         until(lambda: list(project.folder.glob(".sdbatch/sweep-*/2*.json")), process)
         until(lambda: any(one.model == "two" for one in project.ran), process)
     finally:
-        nodes.close()
+        nodes.vanish()
     printed, _ = process.communicate(timeout=180)
 
     assert process.returncode == pytest.ExitCode.TESTS_FAILED, printed

@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+import psutil
+
 # A node of a test needs little of what Ray starts for a cluster of machines.
 _SMALL = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 80 * 2**20}
 
@@ -57,6 +59,14 @@ class RayNodes:
     def kill(self, name: str) -> None:
         """Kill all processes of a node, as if its machine had lost power; what they have started goes on by itself."""
         self._tell("kill", name=name)
+
+    def vanish(self) -> None:
+        """Kill all processes of the cluster, and what they have started: all its machines lose power at once."""
+        main = psutil.Process(self._process.pid)
+        for process in [main, *main.children(recursive=True)]:
+            process.kill()
+        self._process.communicate()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def close(self) -> None:
         """End the cluster."""
