@@ -6,6 +6,7 @@ import pytest
 from ab_project import ab, project  # noqa: F401 - fixtures
 from benchmark_run import GENERATE, DevicePlugin, Keeper, Result, RunBenchmark
 from gated import RecordBaseline, recorder
+from ray_nodes import nodes  # noqa: F401 - a fixture
 from stores import scripted  # noqa: F401 - a fixture
 
 from pytest_sdbatch.devices.fake import FakeDevice

@@ -8,14 +8,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
-from ray_nodes import RayNodes
+from ray_nodes import RayNodes, until
 from real_processes import FEW_PLUGINS, SDBATCH, conftest, make_project
 
 from pytest_sdbatch import read_run_file
@@ -64,18 +62,6 @@ class Ran:
     process: int
 
 
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
-    """Start a head, which measures nothing, and two nodes without a GPU; each test leaves these two alive."""
-    made = RayNodes({"SDBATCH_LEASES": str(tmp_path_factory.mktemp("cluster") / "leases")})
-    try:
-        for name in ("a", "b"):
-            made.add(name)
-        yield made
-    finally:
-        made.close()
-
-
 class Project:
     """A project with a benchmark of three groups, called on the cluster."""
 
@@ -118,15 +104,6 @@ def project(tmp_path: Path, nodes: RayNodes) -> Project:
     """Make the project."""
     (tmp_path / "project").mkdir()
     return Project(tmp_path, nodes.address)
-
-
-def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Return when *condition* holds; *process* must not end before."""
-    end_s = time.monotonic() + 200
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end_s, "not within 200 seconds"
-        time.sleep(0.1)
 
 
 ALL_OK = {"one": Outcome.OK, "two": Outcome.OK, "three": Outcome.OK}

@@ -7,14 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from ab_project import git, make_project, twice_the_layers
-from ray_nodes import RayNodes
+from ray_nodes import RayNodes, until
 from real_processes import FEW_PLUGINS, SDBATCH
 
 pytestmark = [
@@ -41,18 +39,6 @@ def test_it(sd_benchmark, sd_pipeline):
         time.sleep(0.05)
     sd_benchmark(sd_pipeline)
 """
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
-    """Start a head, which measures nothing, and two nodes without a GPU."""
-    made = RayNodes({"SDBATCH_LEASES": str(tmp_path_factory.mktemp("cluster") / "leases")})
-    try:
-        for name in ("a", "b"):
-            made.add(name)
-        yield made
-    finally:
-        made.close()
 
 
 class Job:
@@ -89,15 +75,6 @@ class Job:
 def job(tmp_path: Path, nodes: RayNodes) -> Job:
     """Make the repository."""
     return Job(tmp_path, nodes)
-
-
-def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Return when *condition* holds; *process* must not end before."""
-    end_s = time.monotonic() + 200
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end_s, "not within 200 seconds"
-        time.sleep(0.1)
 
 
 def test_verdicts_come_back_of_pairs_on_one_device(job: Job) -> None:

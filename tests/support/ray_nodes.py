@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import psutil
+import pytest
 
 # A node of a test needs little of what Ray starts for a cluster of machines.
 _SMALL = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 80 * 2**20}
@@ -89,6 +91,27 @@ class RayNodes:
             if line.startswith("{"):
                 return dict(json.loads(line))
         raise AssertionError(f"the cluster ended: {self._process.wait()}")
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
+    """Start a head, which measures nothing, and two nodes without a GPU; each test leaves these two alive."""
+    made = RayNodes({"SDBATCH_LEASES": str(tmp_path_factory.mktemp("cluster") / "leases")})
+    try:
+        for name in ("a", "b"):
+            made.add(name)
+        yield made
+    finally:
+        made.close()
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Return when *condition* holds; *process* must not end before."""
+    end_s = time.monotonic() + 200
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end_s, "not within 200 seconds"
+        time.sleep(0.1)
 
 
 def _main() -> None:

@@ -197,10 +197,10 @@ def _refuse_mistyped(parser: argparse.ArgumentParser, words: Sequence[str]) -> N
 
 def _refuse_few_rounds(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     """End the process where no number of processes could lead to a verdict."""
-    for word in arguments:
-        name, _, value = word.removeprefix("--override-ini=").removeprefix("-o").partition("=")
-        if name in ("sd_rounds", "sd_max_rounds") and value.isdecimal() and int(value) < FEWEST_FOR_ERROR:
-            parser.error(f"{name}={value}: a verdict on time needs {FEWEST_FOR_ERROR} rounds of each case or more")
+    for word, name in _named(arguments):
+        value = word.rpartition("=")[2]
+        if name in ("--sd-rounds", "--sd-max-rounds") and value.isdecimal() and int(value) < FEWEST_FOR_ERROR:
+            parser.error(f"{word}: a verdict on time needs {FEWEST_FOR_ERROR} rounds of each case or more")
 
 
 def _named(words: Sequence[str]) -> Iterator[tuple[str, str]]:
