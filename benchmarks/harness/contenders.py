@@ -21,7 +21,7 @@ class Said:
     """What a gate said in a job."""
 
     red: frozenset[str]
-    improved: bool = False
+    improved: frozenset[str] = frozenset()
     explained: bool = False
     pairs: int = 0
 
@@ -62,7 +62,7 @@ def _said(found: Decision, change: str) -> Said:
     )
     return Said(
         red=frozenset(found.cases(Verdict.REGRESSED)),
-        improved=bool(found.cases(Verdict.IMPROVED)),
+        improved=frozenset(found.cases(Verdict.IMPROVED)),
         explained=explained,
         pairs=found.pairs_run,
     )

@@ -248,7 +248,7 @@ def test_a_study_is_drawn_quiet_and_fits_the_smallest_screen(tab: Tab, tmp_path:
         "Object.fromEntries([...document.querySelectorAll('section')].filter((s) => s.querySelector('.blocks'))"
         ".map((s) => [s.id, s.querySelectorAll('svg .points, svg .line, svg .bar, svg .trace').length]))"
     )
-    assert list(drawn) == ["loss", "examples", "seconds", "speed", "noise", "ramp", "count"]
+    assert list(drawn) == ["loss", "examples", "seconds", "speed", "memory", "noise", "ramp", "count"]
     assert min(drawn.values()) >= 4
     assert "NaN" not in tab.run("[...document.querySelectorAll('svg')].map((s) => s.outerHTML).join('')")
     found = tab.run(CONTRAST)

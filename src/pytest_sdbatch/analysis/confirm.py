@@ -1,4 +1,7 @@
-"""Suspects are tested on fresh pairs, with a look halfway: the screening pairs chose them and prove nothing."""
+"""Suspects are tested on fresh pairs, with a look halfway: the screening pairs chose them and prove nothing.
+
+So are cases that look faster, until that look.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, Estimate, estimate_of, p_value
+from pytest_sdbatch.analysis.faster import found_faster
 from pytest_sdbatch.analysis.holm import holm
 from pytest_sdbatch.analysis.judge import judge
 from pytest_sdbatch.analysis.pairs import LocatedPair, PairSource, differences
@@ -22,7 +26,8 @@ def confirm(
         source: of pairs.
         config: of the job.
         suspects: the family that is tested, the same at every look.
-        companions: cases that run along until the first look and are judged then, but never regressed.
+        companions: cases that run along until the first look and are judged then: never regressed, and they alone may
+            be improved, so that no chance to be either is counted twice.
 
     """
     verdicts: dict[str, CaseVerdict] = {}
@@ -38,12 +43,20 @@ def confirm(
             break
         pairs += came
         now = _estimates(pairs, (*running, *along))
-        p_values = {case: p_value(now[case]) for case in running if case in now and now[case].pairs >= FEWEST_PAIRS}
+        enough = {case: estimate for case, estimate in now.items() if estimate.pairs >= FEWEST_PAIRS}
+        p_values = {case: p_value(enough[case]) for case in running if case in enough}
         family = {case: p_values.get(case, 1.0) for case in suspects}
         rejected = holm(family, share * config.alpha, rejected=rejected)
+        faster = found_faster({case: enough[case] for case in along if case in enough}, config.tolerance_of)
         for case, estimate in now.items():
             verdicts[case] = judge(
-                case, estimate, config, family=len(suspects), p=p_values.get(case), rejected=case in rejected
+                case,
+                estimate,
+                config,
+                family=len(suspects),
+                p=p_values.get(case),
+                rejected=case in rejected,
+                faster=case in faster,
             )
         estimates |= now
         running = [

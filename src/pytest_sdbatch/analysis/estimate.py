@@ -29,12 +29,6 @@ class Estimate:
     spread: float = 0.0  # stdev of one pair's ln-ratio
     freedom: int  # degrees of freedom of error and spread; 0: both are unknown
     pairs: int
-    own_error: float = 0.0  # by the case's own values, where *error* is pooled over several cases
-
-    @property
-    def upper_alone(self) -> float:
-        """The upper limit of the interval with the case's own error where that is larger: it may be a rough one."""
-        return self.mean + student_quantile(self.freedom, _TWO_SIDED_95) * max(self.error, self.own_error)
 
     @property
     def upper(self) -> float:

@@ -26,6 +26,7 @@ def judge(
     family: int,
     p: float | None = None,
     rejected: bool = False,
+    faster: bool = False,
     fewest: int = FEWEST_PAIRS,
 ) -> CaseVerdict:
     """Return the first verdict that holds for a case of ``ab``: regressed, improved, unchanged, inconclusive.
@@ -37,6 +38,7 @@ def judge(
         family: number of suspects in the job.
         p: of the test against no change; None: not tested.
         rejected: whether "no slower" was rejected at this look or before.
+        faster: whether it is faster by more than its tolerance, beyond chance.
         fewest: pairs without which nothing is said.
 
     """
@@ -46,22 +48,22 @@ def judge(
     elif rejected and estimate.mean >= math.log1p(tolerance):
         verdict, reason = Verdict.REGRESSED, f"slower beyond chance, and by {units.share(tolerance)} or more"
     else:
-        verdict, reason = not_slower(estimate, faster=tolerance, margin=margin)
+        verdict, reason = not_slower(estimate, faster_by=tolerance if faster else None, margin=margin)
     tail = config.final_alpha / max(1, family)
     return with_numbers(verdict, reason, estimate, tail=tail, tolerance=tolerance, p=p)
 
 
-def not_slower(estimate: Estimate, *, faster: float, margin: float) -> tuple[Verdict, str]:
+def not_slower(estimate: Estimate, *, faster_by: float | None, margin: float) -> tuple[Verdict, str]:
     """Return the verdict on a case that is not called slower, and why.
 
     Args:
         estimate: of the ln-ratio, with an error.
-        faster: the share by which what improved is faster.
+        faster_by: the share that it is faster by, beyond chance; None: by none.
         margin: the slowdown that "unchanged" excludes.
 
     """
-    if estimate.upper_alone < -math.log1p(faster):
-        return Verdict.IMPROVED, f"faster by more than {units.share(faster)}"
+    if faster_by is not None:
+        return Verdict.IMPROVED, f"faster by more than {units.share(faster_by)}"
     if estimate.upper < math.log1p(margin):
         return Verdict.UNCHANGED, f"a slowdown of {units.share(margin)} is excluded"
     return Verdict.INCONCLUSIVE, f"a slowdown of {units.share(margin)} is neither shown nor excluded"

@@ -1,4 +1,4 @@
-"""Which cases look slower at first sight: they are tested, on pairs of their own."""
+"""Which cases look slower or faster at first sight: they are tested, on pairs of their own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ def screening_estimates(differences: Mapping[str, Sequence[float]]) -> dict[str,
                 spread=spread,
                 freedom=freedom,
                 pairs=SCREENING_PAIRS,
-                own_error=abs(values[0] - values[1]) / 2,
             )
         elif values:
             found[case] = Estimate(mean=values[0], freedom=0, pairs=1)
@@ -54,6 +53,15 @@ def suspects(estimates: Mapping[str, Estimate], config: Config) -> tuple[str, ..
         if estimate.mean >= suspect_from(error, case, config):
             found.append(case)
     return tuple(found)
+
+
+def look_faster(estimates: Mapping[str, Estimate], config: Config) -> tuple[str, ...]:
+    """Return the cases that look faster: by more than the tolerance, at 97.5 % of each."""
+    return tuple(
+        case
+        for case, estimate in estimates.items()
+        if estimate.freedom > 0 and estimate.upper < -math.log1p(config.tolerance_of(case))
+    )
 
 
 def suspect_from(error: float, case: str, config: Config) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.estimate import Estimate, Locations, p_value
+from pytest_sdbatch.analysis.faster import found_faster
 from pytest_sdbatch.analysis.holm import holm
 from pytest_sdbatch.analysis.judge import not_slower, with_numbers
 from pytest_sdbatch.analysis.screen import suspects
@@ -59,26 +60,36 @@ def judge_stored(estimates: Mapping[str, Estimate], config: Config) -> tuple[dic
     suspected = suspects(estimates, config)
     looks_slower = frozenset(suspected)  # of thousands
     drift = math.log1p(config.drift)
-    p_values = {case: p_value(e, against=drift) for case, e in estimates.items() if e.freedom >= _FEWEST_FREEDOM}
+    enough = {case: estimate for case, estimate in estimates.items() if estimate.freedom >= _FEWEST_FREEDOM}
+    p_values = {case: p_value(estimate, against=drift) for case, estimate in enough.items()}
+    faster = found_faster(enough, lambda case: _least(case, config))
     rejected = holm({case: p_values.get(case, 1.0) for case in estimates}, config.alpha)
     tail = config.alpha / max(1, len(estimates))
     verdicts = {}
     for case, estimate in estimates.items():
         tolerance = config.tolerance_of(case)
-        verdict, reason = _word(case, estimate, config, suspect=case in looks_slower, rejected=case in rejected)
+        verdict, reason = _word(
+            case, estimate, config, suspect=case in looks_slower, rejected=case in rejected, faster=case in faster
+        )
         verdicts[case] = with_numbers(
             verdict, reason, estimate, tail=tail, tolerance=tolerance, against=drift, p=p_values.get(case)
         )
     return verdicts, suspected
 
 
-def _word(case: str, estimate: Estimate, config: Config, *, suspect: bool, rejected: bool) -> tuple[Verdict, str]:
-    tolerance = config.tolerance_of(case)
-    faster = max(tolerance, config.drift)
+def _least(case: str, config: Config) -> float:
+    """Return the share beyond which *case* is told as changed: the machine may have moved by the drift."""
+    return max(config.tolerance_of(case), config.drift)
+
+
+def _word(
+    case: str, estimate: Estimate, config: Config, *, suspect: bool, rejected: bool, faster: bool
+) -> tuple[Verdict, str]:
+    least = _least(case, config)
     if estimate.freedom < _FEWEST_FREEDOM:
         return Verdict.INCONCLUSIVE, f"{estimate.freedom + 2} runs of both sides, {FEWEST_RUNS} are needed"
-    if rejected and estimate.mean >= math.log1p(tolerance):
-        return Verdict.REGRESSED, f"slower by more than {units.share(faster)}, beyond chance"
+    if rejected and estimate.mean >= math.log1p(config.tolerance_of(case)):
+        return Verdict.REGRESSED, f"slower by more than {units.share(least)}, beyond chance"
     if suspect:
         return Verdict.INCONCLUSIVE, f"looks slower, but not clearly by more than {units.share(config.drift)}"
-    return not_slower(estimate, faster=faster, margin=config.margin_of(case))
+    return not_slower(estimate, faster_by=least if faster else None, margin=config.margin_of(case))

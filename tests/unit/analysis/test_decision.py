@@ -215,17 +215,29 @@ def test_a_clear_change_is_regressed_one_way_and_improved_the_other(change: floa
     assert words(replayed(job | {"a": [-change - value for value in noise]}))["a"] == "improved"
 
 
-@pytest.mark.parametrize(("last", "word"), [(-0.058, "improved"), (-0.1, "unchanged")])
-def test_two_pairs_improve_a_case_by_its_own_spread_too(last: float, word: str) -> None:
-    """Eleven quiet cases say little of a rough one: pairs of -2 and -10 % may be -6 % as well as nothing.
+@pytest.mark.parametrize(
+    ("fresh", "word"), [([-0.06, -0.058, -0.061, -0.059], "improved"), ([0.001, -0.001, 0.0, 0.001], "unchanged")]
+)
+def test_what_looks_faster_is_improved_by_pairs_that_did_not_choose_it(fresh: list[float], word: str) -> None:
+    """As what looks slower is regressed by them alone: of many cases some look faster in two pairs, by chance."""
+    replay = Replay(pairs_of({"a": [-0.06, -0.058, *fresh], "b": [0.0] * 6}))
 
-    By hand: the pooled stdev is 0.08 / sqrt(24) = 0.016, so that -6 % would end at -6 + 3.18 x 1.2 = -2.3 %; by its own
-    it ends at -6 + 3.18 x 4 = +7 %. Where both pairs say -6 % there is no doubt.
-    """
-    first = -0.06 if word == "improved" else -0.02
-    job = {f"quiet {number}": [0.0] * 10 for number in range(11)} | {"rough": [first, last] * 5}
+    found = decide([], [], replay)
 
-    assert words(replayed(job))["rough"] == word
+    assert words(found) == {"a": word, "b": "unchanged"}
+    assert replay.asked == [(None, 2), (("a",), 4)]
+    assert found.verdicts["a"].pairs == 4
+    assert not found.suspects
+
+
+@pytest.mark.parametrize("came", [2, 3, 5])
+def test_what_looks_faster_and_gets_no_four_pairs_more_is_inconclusive(came: int) -> None:
+    """As what looks slower is: the two pairs that chose it prove nothing."""
+    found = replayed({"a": [-0.06, -0.058, -0.06, -0.06, -0.06][:came], "b": [0.0] * came})
+
+    assert words(found) == {"a": "inconclusive", "b": "unchanged"}
+    assert "4 are needed" in found.verdicts["a"].reason
+    assert found.interrupted
 
 
 @pytest.mark.parametrize(("change", "word"), [(0.02, "regressed"), (0.0, "unchanged"), (-0.02, "improved")])

@@ -22,20 +22,20 @@ def estimate(mean: float, error: float = 0.001, *, pairs: int = 8) -> Estimate:
 
 # 8 pairs, error 0.001: the interval reaches 0.00236 to each side.
 @pytest.mark.parametrize(
-    ("mean", "rejected", "verdict"),
+    ("mean", "rejected", "faster", "verdict"),
     [
-        (0.0100, True, Verdict.REGRESSED),  # ln 1.01 = 0.00995
-        (0.0099, True, Verdict.UNCHANGED),  # beyond chance, but below the tolerance
-        (0.0100, False, Verdict.UNCHANGED),  # the margin, ln 1.05 = 0.0488, is excluded
-        (0.0460, False, Verdict.UNCHANGED),
-        (0.0470, False, Verdict.INCONCLUSIVE),
-        (-0.0120, False, Verdict.UNCHANGED),  # its upper limit is -0.0096
-        (-0.0124, False, Verdict.IMPROVED),
+        (0.0100, True, False, Verdict.REGRESSED),  # ln 1.01 = 0.00995
+        (0.0099, True, False, Verdict.UNCHANGED),  # beyond chance, but below the tolerance
+        (0.0100, False, False, Verdict.UNCHANGED),  # the margin, ln 1.05 = 0.0488, is excluded
+        (0.0460, False, False, Verdict.UNCHANGED),
+        (0.0470, False, False, Verdict.INCONCLUSIVE),
+        (-0.0124, False, False, Verdict.UNCHANGED),
+        (-0.0124, False, True, Verdict.IMPROVED),
     ],
 )
-def test_the_first_verdict_that_holds(mean: float, rejected: bool, verdict: Verdict) -> None:
+def test_the_first_verdict_that_holds(mean: float, rejected: bool, faster: bool, verdict: Verdict) -> None:
     """Each border by hand."""
-    assert judge("a", estimate(mean), Config(), family=1, rejected=rejected).verdict is verdict
+    assert judge("a", estimate(mean), Config(), family=1, rejected=rejected, faster=faster).verdict is verdict
 
 
 @pytest.mark.parametrize("mean", [-1.0, 0.0, 1.0])
