@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.location import Interval, interval
+from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval
 from pytest_sdbatch.records import Outcome, Record, Run
 
 _NAMED = 3
@@ -30,6 +30,20 @@ def why_unfit(run: Run) -> str | None:
     if noisy:
         return f"the rounds of {units.count(len(noisy), 'case')} differ a lot (was the machine busy?): {_named(noisy)}"
     return None
+
+
+def without_verdict(runs: Sequence[Run]) -> str | None:
+    """Return how many cases of *runs* have too few rounds for a verdict on time, in words; None where all have enough.
+
+    They are no worse for it: what they are compared by is outcome and memory.
+    """
+    few = dict.fromkeys(
+        record.key for run in runs for record in run.records if 0 < len(record.rounds) < FEWEST_FOR_ERROR
+    )
+    if not few:
+        return None
+    cases = units.count(len(few), "case")
+    return f"no verdict on the time of {cases}: fewer than {FEWEST_FOR_ERROR} rounds, -o sd_rounds={FEWEST_FOR_ERROR}"
 
 
 def restless(record: Record) -> Interval | None:

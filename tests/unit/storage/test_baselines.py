@@ -24,12 +24,23 @@ def folder(tmp_path: Path) -> BaselineFolder:
     return BaselineFolder(path=tmp_path / "baselines")
 
 
-def test_sound_runs_are_stored_together(folder: BaselineFolder, make_run: MakeRun) -> None:
+def test_sound_runs_are_stored_together(folder: BaselineFolder, make_record: MakeRecord, make_run: MakeRun) -> None:
     """In one file, whose folder is made."""
-    runs = [make_run(id="a"), make_run(id="b")]
+    runs = [make_run(make_record(*[0.5] * 5), id=id_) for id_ in "ab"]
 
     assert save_baseline(folder, KEY, runs, anyway=False) == f"baseline: {folder.path / KEY}"
     assert list(read_run_file(folder.path / KEY)) == runs
+
+
+def test_a_run_of_few_rounds_is_stored_and_said_to_give_no_verdict_on_time(
+    folder: BaselineFolder, make_record: MakeRecord, make_run: MakeRun
+) -> None:
+    """Memory and outcomes are compared with it all the same; a case that both runs have is counted once."""
+    runs = [make_run(make_record(0.5, 0.5), make_record(*[0.5] * 5, batch_size=2), id=id_) for id_ in "ab"]
+
+    assert save_baseline(folder, KEY, runs, anyway=False) == (
+        f"baseline: {folder.path / KEY} (no verdict on the time of 1 case: fewer than 5 rounds, -o sd_rounds=5)"
+    )
 
 
 def test_a_bad_run_is_stored_only_when_forced(
@@ -37,7 +48,8 @@ def test_a_bad_run_is_stored_only_when_forced(
 ) -> None:
     """The reason names run and case, and the line says what was forced."""
     path = folder.path / KEY
-    runs = [make_run(id="a"), make_run(make_record(0.5, outcome=Outcome.CRASHED), id="b")]
+    sound, crashed = make_record(*[0.5] * 5), make_record(*[0.5] * 5, outcome=Outcome.CRASHED)
+    runs = [make_run(sound, id="a"), make_run(crashed, id="b")]
     reason = "run 2 of 2: 1 of its cases cannot be compared with later: tiny-sd-fp32-64x64-s4-b1x1 (crashed)"
 
     with pytest.raises(RunFileError, match="was not written") as caught:
