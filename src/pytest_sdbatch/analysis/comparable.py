@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pytest_sdbatch.records import Environment, Fact, Record
+from pytest_sdbatch.records import OTHER_BENCHMARKS, Environment, Fact, Record
 
 _DIRTY = "dirty"  # whether the tree had changes that no commit has
 
@@ -51,7 +51,9 @@ def fact_text(key: str, value: Fact) -> str:
     """Return the value of a fact in words."""
     if key == _DIRTY and isinstance(value, bool):
         return "some" if value else "none"
-    return "unknown" if value is None else str(value)
+    if value is None:
+        return "none seen" if key == OTHER_BENCHMARKS else "unknown"  # which a run only has if it saw some
+    return str(value)
 
 
 def facts_of(environment: Environment, record: Record | None = None) -> Facts:

@@ -38,6 +38,7 @@ def record(**fields: Any) -> Record:
         ("drift", "driver", "580.2", Weight.DRIFT, "driver 580.1 -> 580.2"),
         ("drift", "torch", "2.13", Weight.DRIFT, "torch unknown -> 2.13"),
         ("shown", "commit", "def", Weight.SHOWN, "commit abc -> def"),
+        ("shown", "other_benchmarks", 2, Weight.SHOWN, "other benchmarks none seen -> 2"),
     ],
 )
 def test_a_fact_that_moved_reads_as_a_change(part: str, key: str, value: object, weight: Weight, text: str) -> None:
