@@ -117,8 +117,8 @@ class Cell:
     def line(self, jobs: int) -> Line:
         """Run clean jobs, each slowdown, and of what improves each speed-up."""
         clean = run_cell(self.gate, self.machine, jobs=CLEAN * jobs)
-        slower = {slowdown: self._changed(jobs, slowdown) for slowdown in SLOWDOWNS}
-        faster = {speedup: self._changed(jobs, speedup) for speedup in SPEEDUPS} if self.promised else {}
+        slower = {slowdown: self._run(jobs, slowdown) for slowdown in SLOWDOWNS}
+        faster = {speedup: self._run(jobs, speedup) for speedup in SPEEDUPS} if self.promised else {}
         bound = upper_bound(clean.red, clean.jobs)
         figure = [
             f"red {clean.red / clean.jobs:.2%} (at most {bound:.2%})",
@@ -141,7 +141,7 @@ class Cell:
                 met = met and all(slower[slowdown].hit >= least * jobs for slowdown, least in LEAST_FOUND.items())
         return Line(what=f"{self.what}, {self.machine.words}", figure="; ".join(figure), goal=goal, met=met)
 
-    def _changed(self, jobs: int, slowdown: float) -> Tally:
+    def _run(self, jobs: int, slowdown: float) -> Tally:
         return run_cell(self.gate, self.machine, jobs=jobs, change=self.change, slowdown=slowdown)
 
 
@@ -177,6 +177,14 @@ def cells() -> dict[str, list[Cell]]:
                 ("no autocorrelation", Noise(between=0.011, memory=0.0)),
                 ("rounds without disturbance", Noise(between=0.011, slow_clock=0.0, spikes=0.0)),
             )
+        ],
+        "speeds": [
+            ab(
+                what=f"`ab`, one case slower, two speeds {apart:.0%} apart",
+                machine=Simulated(noise=Noise(between=0.0045, speeds=apart), cases=cases),
+            )
+            for cases in (100, 12)
+            for apart in (0.03, 0.10)
         ],
         "stored": [
             Cell(

@@ -68,6 +68,9 @@ class Noise:
     lowered: float = 0.05  # chance of a round to enter that state, and
     raised: float = 0.2  # to leave it
     spikes: float = 0.004  # rounds that something else disturbed
+    speeds: float = (
+        0.0  # how much slower a process is in half of the cases, as caches or a tuner had it; drawn for each
+    )
     moved: float = 0.0  # how much slower the machine has become since the baseline was stored
 
 
@@ -85,8 +88,8 @@ class Simulated:
 
     @property
     def between(self) -> float:
-        """As it was asked for."""
-        return self.noise.between
+        """As it was asked for, and of the two speeds."""
+        return math.hypot(self.noise.between, self.noise.speeds / 2)
 
     @property
     def words(self) -> str:
@@ -138,6 +141,8 @@ class SimulatedJob:
         shared = half * random.standard_normal(number) + drift * np.array(levels)
         slower = np.asarray(sides, dtype=float)[:, None] * growth
         logs = shared[:, None] + half * random.standard_normal((number, width)) + slower
+        if noise.speeds:  # asked so that the draws of all others stay as they are
+            logs += noise.speeds * (random.random((number, width)) < 1 / 2)
         seconds = np.exp(logs[:, columns, None] + self._rounds(number, len(columns)))
         names = [case for case in self.design if cases is None or case in cases]
         times = np.array([_true_s(self.design[case][1]) for case in names])

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.analysis.comparison import (
+    UNTESTED,
     CaseComparison,
     Comparison,
     both_sides,
@@ -23,7 +24,6 @@ from pytest_sdbatch.analysis.comparison import (
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.explanation import in_words_of
-from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, is_failure, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.pairs import MorePairs, Pair
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS
@@ -72,7 +72,7 @@ def compare_pairs(
     found = {name: both_sides(*pairs.sides(), name) for name in names_of(*pairs.sides())}
     sound = {n: (sound_of(b), sound_of(c)) for n, (b, c) in found.items() if b and c}
     design = design_of({name: sides for name, sides in sound.items() if all(sides)})
-    shared = replace(rules, design=design, alpha=rules.alpha / 2 if varying else rules.alpha)
+    shared = replace(rules.shared(2 if varying else 1), design=design)
     time = decide((), (), pairs.source(_seconds), shared)
     in_memory = replace(shared, design=None, tolerance=rules.memory_tolerance)
     memory = decide((), (), pairs.source(lambda run: _peaks(run, varying)), in_memory)
@@ -199,10 +199,8 @@ def _case(
     outcome = _outcome(there, here)
     if outcome is not None and not (sound_of(there) and sound_of(here)):
         return case_comparison(name, there, here, facts, outcome, None, None, drift_counts=False)
-    few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side: give -o sd_rounds={FEWEST_FOR_ERROR} or more"
-    untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
     found = time.verdicts.get(name)
-    on_time = untested if found is None or found.verdict in (Verdict.NEW, Verdict.MISSING) else found
+    on_time = UNTESTED if found is None or found.verdict in (Verdict.NEW, Verdict.MISSING) else found
     if on_time.minimum_detectable_effect is not None:  # below its tolerance nothing is called regressed
         finds = max(on_time.minimum_detectable_effect, config.tolerance_of(name))
         on_time = replace(on_time, minimum_detectable_effect=finds)

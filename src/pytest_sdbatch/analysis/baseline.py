@@ -33,13 +33,12 @@ def why_unfit(run: Run) -> str | None:
 
 
 def without_verdict(runs: Sequence[Run]) -> str | None:
-    """Return how many cases of *runs* have too few rounds for a verdict on time, in words; None where all have enough.
+    """Return how many cases of *runs* have too few rounds in each for a verdict on time, in words; None: none has.
 
     They are no worse for it: what they are compared by is outcome and memory.
     """
-    few = dict.fromkeys(
-        record.key for run in runs for record in run.records if 0 < len(record.rounds) < FEWEST_FOR_ERROR
-    )
+    timed = [record for run in runs for record in run.records if record.rounds]
+    few = {record.key for record in timed} - {r.key for r in timed if len(r.rounds) >= FEWEST_FOR_ERROR}
     if not few:
         return None
     cases = units.count(len(few), "case")

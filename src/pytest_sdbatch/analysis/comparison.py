@@ -32,6 +32,10 @@ _RANK = (
 )
 _FEWEST_FRESH = 2  # runs of a suspect beside the one that made it a suspect
 COMPARED = (Verdict.REGRESSED, Verdict.ACCEPTED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
+UNTESTED = CaseVerdict(  # on time, of runs that are too short
+    verdict=Verdict.INCONCLUSIVE,
+    reason=f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side: give -o sd_rounds={FEWEST_FOR_ERROR} or more",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +133,7 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
         if any(m.peak_bytes for m in chain(*found))
     }
     varying = [name for name, verdict in memory.items() if verdict is None]
-    rules = replace(rules, design=design_of(sound), alpha=rules.alpha / 2 if varying else rules.alpha)
+    rules = replace(rules.shared(2 if varying else 1), design=design_of(sound))
     times, decision = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
     in_memory = replace(rules, design=None, tolerance=rules.memory_tolerance)
     larger, of_memory = _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, in_memory)
@@ -241,9 +245,7 @@ def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, C
         most = max((len(enough[name][side]) for name in tested), default=0)
         runs.append([{n: enough[n][side][i] for n in tested if i < len(enough[n][side])} for i in range(most)])
     decision = decide(runs[0], runs[1], None, config)
-    few = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side: give -o sd_rounds={FEWEST_FOR_ERROR} or more"
-    untested = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=few)
-    return {name: decision.verdicts.get(name, untested) for name in rounds}, decision
+    return {name: decision.verdicts.get(name, UNTESTED) for name in rounds}, decision
 
 
 def enough_rounds(values: Sequence[float]) -> bool:

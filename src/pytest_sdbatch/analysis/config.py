@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
@@ -23,6 +23,7 @@ class Config:
     """
 
     alpha: float = 0.008  # clean jobs called regressed; room under the promised 1 %
+    false_discoveries: float = 0.025  # of what is called improved; of clean jobs so many have such a case
     look_shares: tuple[tuple[int, float], ...] = ((4, 0.3), (8, 0.7))  # pairs by then, share of alpha spent there
     screen_effect: float = 0.015  # what looks this much slower is always tested
     tolerance: float | Mapping[str, float] = TOLERANCE  # the smallest slowdown called regressed; or by case id
@@ -32,8 +33,9 @@ class Config:
     design: Mapping[str, tuple[str, int, int]] | None = None  # case id: (group, batch size, batch count)
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha!r}; it lies between 0 and 1")
+        for name, value in (("alpha", self.alpha), ("false_discoveries", self.false_discoveries)):
+            if not 0 < value < 1:
+                raise ValueError(f"{name} is {value!r}; it lies between 0 and 1")
         effects = {"screen_effect": self.screen_effect, "margin": self.margin, "drift": self.drift}
         for word, given in (("tolerance", self.tolerance), ("memory tolerance", self.memory_tolerance)):
             by_case = given if isinstance(given, Mapping) else {"": given}
@@ -54,6 +56,10 @@ class Config:
     def final_alpha(self) -> float:
         """What the last look may spend."""
         return self.alpha * self.look_shares[-1][1]
+
+    def shared(self, metrics: int) -> Config:
+        """Return the rules of each of *metrics* that are decided together: they share the chance of a false alarm."""
+        return replace(self, alpha=self.alpha / metrics, false_discoveries=self.false_discoveries / metrics)
 
     def tolerance_of(self, case: str) -> float:
         """Return the smallest slowdown of *case* that may be called regressed."""

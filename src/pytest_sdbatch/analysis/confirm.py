@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, Estimate, estimate_of, p_value
@@ -18,7 +19,7 @@ from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
 
 def confirm(
-    source: PairSource, config: Config, *, suspects: Sequence[str], companions: Sequence[str]
+    source: PairSource, config: Config, *, suspects: Sequence[str], companions: Sequence[str], spread: float
 ) -> tuple[dict[str, CaseVerdict], dict[str, Estimate]]:
     """Return verdicts and estimates of the cases that ran on; a case without a single pair has neither.
 
@@ -28,6 +29,7 @@ def confirm(
         suspects: the family that is tested, the same at every look.
         companions: cases that run along until the first look and are judged then: never regressed, and they alone may
             be improved, so that no chance to be either is counted twice.
+        spread: stdev of a pair's ln-ratio by all cases of the screening. Of four pairs no case is surer than it allows.
 
     """
     verdicts: dict[str, CaseVerdict] = {}
@@ -43,11 +45,12 @@ def confirm(
             break
         pairs += came
         now = _estimates(pairs, (*running, *along))
-        enough = {case: estimate for case, estimate in now.items() if estimate.pairs >= FEWEST_PAIRS}
+        enough = {case: _no_surer(found, spread) for case, found in now.items() if found.pairs >= FEWEST_PAIRS}
         p_values = {case: p_value(enough[case]) for case in running if case in enough}
         family = {case: p_values.get(case, 1.0) for case in suspects}
         rejected = holm(family, share * config.alpha, rejected=rejected)
-        faster = found_faster({case: enough[case] for case in along if case in enough}, config.tolerance_of)
+        ran_along = {case: enough[case] for case in along if case in enough}
+        faster = found_faster(ran_along, config.tolerance_of, share=config.false_discoveries)
         for case, estimate in now.items():
             verdicts[case] = judge(
                 case,
@@ -71,6 +74,16 @@ def confirm(
 def _estimates(pairs: Sequence[LocatedPair], cases: Sequence[str]) -> dict[str, Estimate]:
     found = {case: differences(pairs, case) for case in cases}
     return {case: estimate_of(values) for case, values in found.items() if values}
+
+
+def _no_surer(estimate: Estimate, spread: float) -> Estimate:
+    """Return *estimate*, if it is of as few pairs as may be, with no less error than a pair's *spread* makes it.
+
+    Where each process takes one of two speeds four differences are the same now and then, and would be beyond doubt.
+    """
+    if estimate.pairs > FEWEST_PAIRS:
+        return estimate
+    return replace(estimate, error=max(estimate.error, spread / math.sqrt(estimate.pairs)))
 
 
 def _settled(found: CaseVerdict, estimate: Estimate, tolerance: float) -> bool:

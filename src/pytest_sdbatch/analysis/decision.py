@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_sdbatch.analysis.config import Config
@@ -11,7 +11,7 @@ from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, Estimate, Locations, 
 from pytest_sdbatch.analysis.explanation import explain
 from pytest_sdbatch.analysis.judge import judge
 from pytest_sdbatch.analysis.pairs import LocatedPair, MorePairs, PairSource, differences
-from pytest_sdbatch.analysis.screen import SCREENING_PAIRS, look_faster, screening_estimates, suspects
+from pytest_sdbatch.analysis.screen import SCREENING_PAIRS, look_faster, pooled_spread, screening_estimates, suspects
 from pytest_sdbatch.analysis.stored import judge_stored, stored_estimates
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 
@@ -68,12 +68,15 @@ def _paired(source: PairSource, config: Config) -> Decision:
     screening = source.ask(None, SCREENING_PAIRS)
     both, _ = _sides(screening)
     estimates = screening_estimates({case: differences(screening, case) for case in both})
-    suspected = suspects(estimates, config)
-    picked = frozenset((*suspected, *look_faster(estimates, config)))
-    verdicts = {case: _first_sight(case, estimates.get(case), config, len(suspected), picked) for case in both}
-    unclear = [case for case in both if case not in suspected and verdicts[case].verdict is Verdict.INCONCLUSIVE]
-    confirmed, later = confirm(source, config, suspects=suspected, companions=unclear)
-    verdicts |= confirmed
+    suspected, faster = suspects(estimates, config), look_faster(estimates, config)
+    verdicts = {case: _first_sight(case, estimates.get(case), config, suspected) for case in both}
+    unclear = [case for case in both if verdicts[case].verdict is Verdict.INCONCLUSIVE or case in faster]
+    along = [case for case in unclear if case not in suspected]
+    confirmed, later = confirm(
+        source, config, suspects=suspected, companions=along, spread=pooled_spread(estimates.values())
+    )
+    # That it looks faster took no doubt from a case: too few pairs to tell by how much leave it as it was.
+    verdicts |= {case: v for case, v in confirmed.items() if v.pairs >= FEWEST_PAIRS or case not in faster}
     in_any, one_sided = _sides(source.pairs)
     late = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason="it was not yet on both sides in the pairs that screen")
     verdicts |= {case: late for case in in_any if case not in verdicts}
@@ -86,12 +89,12 @@ def _paired(source: PairSource, config: Config) -> Decision:
     )
 
 
-def _first_sight(case: str, estimate: Estimate | None, config: Config, family: int, picked: Set[str]) -> CaseVerdict:
-    """Return what holds if no more pairs come: nothing of a case that was *picked* for what they look like."""
+def _first_sight(case: str, estimate: Estimate | None, config: Config, suspected: Sequence[str]) -> CaseVerdict:
+    """Return what holds if no more pairs come: of a suspect nothing."""
     if estimate is None:
         return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason="no pair has it on both sides")
-    fewest = FEWEST_PAIRS if case in picked else SCREENING_PAIRS
-    return judge(case, estimate, config, family=family, fewest=fewest)
+    fewest = FEWEST_PAIRS if case in suspected else SCREENING_PAIRS
+    return judge(case, estimate, config, family=len(suspected), fewest=fewest)
 
 
 def _sides(pairs: Sequence[LocatedPair]) -> tuple[list[str], dict[str, CaseVerdict]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.estimate import Estimate
@@ -39,6 +39,11 @@ def screening_estimates(differences: Mapping[str, Sequence[float]]) -> dict[str,
         elif values:
             found[case] = Estimate(mean=values[0], freedom=0, pairs=1)
     return found
+
+
+def pooled_spread(estimates: Iterable[Estimate]) -> float:
+    """Return the stdev of a pair's ln-ratio by the screening of all cases; 0 where that is not known."""
+    return max((estimate.spread for estimate in estimates), default=0.0)
 
 
 def suspects(estimates: Mapping[str, Estimate], config: Config) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def judge_stored(estimates: Mapping[str, Estimate], config: Config) -> tuple[dic
     drift = math.log1p(config.drift)
     enough = {case: estimate for case, estimate in estimates.items() if estimate.freedom >= _FEWEST_FREEDOM}
     p_values = {case: p_value(estimate, against=drift) for case, estimate in enough.items()}
-    faster = found_faster(enough, lambda case: _least(case, config))
+    faster = found_faster(enough, lambda case: _least(case, config), share=config.false_discoveries)
     rejected = holm({case: p_values.get(case, 1.0) for case in estimates}, config.alpha)
     tail = config.alpha / max(1, len(estimates))
     verdicts = {}

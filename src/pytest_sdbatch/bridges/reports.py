@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_sdbatch.analysis.comparison import Comparison
+    from pytest_sdbatch.analysis.verdict_list import VerdictList
     from pytest_sdbatch.options import Options
     from pytest_sdbatch.records import Run
     from pytest_sdbatch.report.sources import Reported
@@ -29,16 +30,21 @@ def write(path: Path, reported: Reported, *, option: str) -> Path:
 
 def reported_of(runs: Sequence[Run], options: Options, *, name: str, comparison: Comparison | None = None) -> Reported:
     """Return what is to be shown of *runs* of this place, which are called *name*."""
-    from pytest_sdbatch.report.comparison_data import comparison_data
     from pytest_sdbatch.report.question import question_of
     from pytest_sdbatch.report.sources import Reported, RunFile, sources_of
-    from pytest_sdbatch.storage.verdict_file import verdicts_of
 
     sources = sources_of(
         [RunFile(name=name, runs=tuple(runs))], lambda run: question_of(options, lambda: run.environment)
     )
-    verdicts = None if comparison is None else verdicts_of(comparison_data(comparison, status=0))
-    return Reported(sources=sources, verdicts=verdicts)
+    return Reported(sources=sources, verdicts=None if comparison is None else verdicts_in(comparison))
+
+
+def verdicts_in(comparison: Comparison) -> VerdictList:
+    """Return what a report shows of *comparison*: read as from a file of ``--json``, so that both show the same."""
+    from pytest_sdbatch.report.comparison_data import comparison_data
+    from pytest_sdbatch.storage.verdict_file import verdicts_of
+
+    return verdicts_of(comparison_data(comparison, status=0))  # a report shows no status
 
 
 def _writer(kind: Kind) -> Callable[[Reported], str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch.analysis.exit_status import ExitStatus, status_of
+from pytest_sdbatch.commands.refusal import as_json
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.plain_text import plain
@@ -106,7 +107,7 @@ def refuse(error: SdbatchError, outlets: Outlets, *, status: ExitStatus) -> Exit
     if outlets.github:
         github.tell_refusal(error)
     if outlets.as_json:
-        print(json.dumps({"exit_status": status, "error": error.what, "why": error.why, "fix": error.fix}))
+        print(as_json(error, status))
     print(f"ERROR: {error}", file=sys.stderr)
     return status
 

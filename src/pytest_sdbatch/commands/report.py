@@ -143,11 +143,10 @@ def _reported(given: argparse.Namespace) -> Reported:
 
 def _compared(base: Sequence[Path], candidate: Sequence[Path]) -> VerdictList:
     from pytest_sdbatch.analysis.comparison import compare
-    from pytest_sdbatch.report.comparison_data import comparison_data
+    from pytest_sdbatch.bridges.reports import verdicts_in
     from pytest_sdbatch.storage.sides import read_sides
-    from pytest_sdbatch.storage.verdict_file import verdicts_of
 
-    return verdicts_of(comparison_data(compare(*read_sides(base, candidate)), status=0))
+    return verdicts_in(compare(*read_sides(base, candidate)))
 
 
 def _run_files(paths: Sequence[Path], base: Sequence[Path]) -> list[RunFile]:

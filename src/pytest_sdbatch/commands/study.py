@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sdbatch import units
 from pytest_sdbatch.commands.help import Wrapped
+from pytest_sdbatch.commands.refusal import as_json
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import OptionError, SdbatchError
 from pytest_sdbatch.grid.axes import parse_choice, parse_count, parse_integers, parse_number
@@ -92,7 +93,7 @@ def run(given: argparse.Namespace) -> int:
         study = read_study(given.show) if given.show is not None else _measure(given)
     except SdbatchError as error:
         if given.json:
-            print(json.dumps({"exit_status": WRONG, "error": error.what, "why": error.why, "fix": error.fix}))
+            print(as_json(error, WRONG))
         print(f"ERROR: {error}", file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:

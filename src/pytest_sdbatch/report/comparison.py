@@ -24,7 +24,7 @@ _OF_SIDES = ("commit", "dirty")  # what two sides that ran in turn differ by: th
 _LONGEST_CASE = 28
 _MOST_PAIRS = 1000  # beyond it nobody runs them
 _MOST = 10.0  # the largest relative change that is written out: beyond it digits say nothing
-_COLUMNS = (
+COLUMNS = (
     Column("case", "case", left=True),
     Column("base", "base", drop=4),
     Column("now", "now", drop=2),
@@ -187,7 +187,7 @@ def _columns(cases: Sequence[CaseComparison]) -> list[Column]:
     empty = set() if any(case.memory is not None for case in cases) else {"memory"}
     if not any(detectable_of(case) is not None for case in cases):
         empty.add("detects")
-    return [column for column in _COLUMNS if column.key not in empty]
+    return [column for column in COLUMNS if column.key not in empty]
 
 
 def _row(case: CaseComparison, notes: Mapping[str, int], config: Config | None) -> dict[str, Cell]:

@@ -33,7 +33,7 @@ class Column:
     @property
     def title(self) -> str:
         """The header on one line."""
-        return self.header.replace("/\n", "/").replace("\n", " ")
+        return self.header.replace("/\n", "/").replace("\n", " ").strip()
 
 
 @dataclass(frozen=True, slots=True)

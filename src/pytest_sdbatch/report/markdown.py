@@ -13,6 +13,7 @@ from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.report.bounded import COMMENT_BYTES, MOST_ROWS, Bounded
 from pytest_sdbatch.report.comparison import (
+    COLUMNS,
     budget_note,
     figures,
     heading,
@@ -22,12 +23,12 @@ from pytest_sdbatch.report.comparison import (
     regression_texts,
     summary_line,
 )
-from pytest_sdbatch.report.escape import markdown, shortened
+from pytest_sdbatch.report.escape import markdown
+from pytest_sdbatch.report.markdown_table import bounded_text, table_head, table_row
 
 # What a report begins with. A job that comments finds its own earlier comment by it.
 MARK = "<!-- a report of pytest-sdbatch: the next one of this name replaces it -->"
 _PLAIN = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED)  # need no reason in the table
-_LONGEST = 500  # characters of a cell or a point, before its signs are escaped
 _POINTS, _ROWS = 0.25, 0.6  # shares of what is left that points at the top and rows may take
 _KEPT_BYTES = 3_000  # for what is said of what was left out, and of the columns
 
@@ -43,7 +44,7 @@ def comparison_markdown(comparison: Comparison, *, lines: Sequence[str] = (), mo
     """
     made = Bounded(most_bytes - _KEPT_BYTES)
     made.add(MARK, "## sdbatch", "", f"**{markdown(summary_line(comparison))}**", "")
-    points = [f"- {_text(text)}" for text in (*heading(comparison), *lines)]
+    points = [f"- {bounded_text(text)}" for text in (*heading(comparison), *lines)]
     notes = []
     added = made.add_blocks(([point] for point in points), keep=round(made.left * (1 - _POINTS)))
     if added < len(points):
@@ -53,31 +54,23 @@ def comparison_markdown(comparison: Comparison, *, lines: Sequence[str] = (), mo
     regressed = [case for case in order if case.verdict is Verdict.REGRESSED]
     config = None if comparison.pairs is None else comparison.config
     rows = [[_row(case, config)] for case in shown]
-    made.add(
-        "",
-        "| case | base | now | change | 95 % interval | finds | memory | verdict |",
-        "|---|---:|---:|---:|---:|---:|---:|---|",
-    )
+    made.add("", *table_head(COLUMNS))
     shown = shown[: made.add_blocks(rows, keep=round(made.left * (1 - _ROWS)) if regressed else 0)]
-    blocks = [["", f"**regressed: {_text(case.name)}**", "", *_about(case, comparison)] for case in regressed]
+    blocks = [["", f"**regressed: {bounded_text(case.name)}**", "", *_about(case, comparison)] for case in regressed]
     below = Bounded(made.left)
     explained = below.add_blocks(blocks)
     if explained < len(blocks):
         notes.append(f"{units.count(len(blocks) - explained, 'more case')} regressed, without their numbers here")
-    told = [f"{_text(text)}  " for text in (*legend(comparison, shown), *notes)]
+    told = [f"{bounded_text(text)}  " for text in (*legend(comparison, shown), *notes)]
     return made.text() + "\n".join(["", *told, ""]) + below.text()
 
 
 def _about(case: CaseComparison, comparison: Comparison) -> Iterator[str]:
-    yield from (f"- {_text(text)}" for text in regression_texts(case, comparison))
-
-
-def _text(text: str) -> str:
-    return markdown(shortened(text, _LONGEST))
+    yield from (f"- {bounded_text(text)}" for text in regression_texts(case, comparison))
 
 
 def _row(case: CaseComparison, config: Config | None) -> str:
     verdict = f"{case.verdict.value}{budget_note(case, config)}"
     if case.verdict not in _PLAIN:
         verdict += f": {note_of(case, paired=config is not None)}"
-    return f"| {' | '.join(map(_text, (case.name, *figures(case).values(), verdict)))} |"
+    return table_row((case.name, *figures(case).values(), verdict))

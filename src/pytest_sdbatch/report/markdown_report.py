@@ -11,6 +11,7 @@ from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.capacity import fits_within, what_fits
 from pytest_sdbatch.report.escape import markdown
 from pytest_sdbatch.report.layout import Block, Column
+from pytest_sdbatch.report.markdown_table import table_head, table_row
 from pytest_sdbatch.report.measured import of_runs
 from pytest_sdbatch.report.places import fact_rows, origin, side_by_side
 from pytest_sdbatch.report.sources import Reported, Source
@@ -116,10 +117,9 @@ def _places(sources: Sequence[Source]) -> Iterator[str]:
 
 def _table(shown: Iterable[Column], lines: Sequence[Mapping[str, str]]) -> Iterator[str]:
     there = list(shown)
-    yield f"| {' | '.join(markdown(column.title) for column in there)} |"
-    yield f"|{'|'.join('---' if column.left else '---:' for column in there)}|"
+    yield from table_head(there)
     for line in lines[:MOST_ROWS]:
-        yield f"| {' | '.join(markdown(line[column.key].strip()) for column in there)} |"
+        yield table_row(line[column.key] for column in there)
     if len(lines) > MOST_ROWS:
         yield ""
         yield f"{units.count(len(lines) - MOST_ROWS, 'more row')}: see the .csv or .html report"

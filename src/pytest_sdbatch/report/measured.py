@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.analysis.spread import Timing
 from pytest_sdbatch.analysis.sweet_spot import Point
-from pytest_sdbatch.records import Outcome, Record, Run
+from pytest_sdbatch.records import Outcome, Reading, Record, Run
 from pytest_sdbatch.report.table import Row
 
 Key = tuple[str, str]  # Record.key
@@ -63,7 +63,7 @@ def of_runs(runs: Iterable[Run]) -> Measured:
 
     A case that did not end well in one of them did not end well: what only held elsewhere is not recommended. One that
     was doubtful in one of them is doubtful. Memory in use is that of the run with the highest peak, since that has to
-    fit. What keeps no limit helps to fit the curve, as it does in one run.
+    fit; loading and the cold start are the longest. What keeps no limit helps to fit the curve, as it does in one run.
     """
     found: dict[Key, list[Record]] = {}
     for run in runs:
@@ -101,8 +101,15 @@ def _together(several: Sequence[Record]) -> Record:
             key=lambda compilation: compilation.recompiles_in_rounds,
             default=None,
         ),
+        cold_start_s=_longest([record.cold_start_s for record in several]),
+        load_s=_longest([record.load_s for record in several]),
         tracer=next((record.tracer for record in several if record.tracer is not None), None),
     )
+
+
+def _longest(readings: Sequence[Reading]) -> Reading:
+    """Return the longest that is known: who starts a process has to wait for it."""
+    return max(readings, key=lambda reading: -1.0 if reading.value is None else reading.value)
 
 
 def _fullness(record: Record) -> tuple[bool, float]:

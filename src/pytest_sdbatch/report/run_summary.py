@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pytest_sdbatch import units
 from pytest_sdbatch.records import Environment, Outcome
 from pytest_sdbatch.report.bounded import MOST_ROWS, Bounded
-from pytest_sdbatch.report.escape import markdown, plain, shortened
+from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.markdown_table import bounded_text, table_head, table_row
 from pytest_sdbatch.report.table import Row, cells, columns
 
-_LONGEST = 500  # characters of a cell or a point, before its signs are escaped
 _KEPT_BYTES = 500  # for what is said of what was left out
 _POINTS = 0.25  # share of what is left that points at the top may take
 _VERSIONS = ("torch", "diffusers", "transformers")
@@ -32,12 +32,12 @@ def run_summary(
 
     """
     made = Bounded(most_bytes - _KEPT_BYTES)
-    made.add(f"## {_text(title)}", "", f"**{_text(counted(table))}**", "")
-    points = [[f"- {_text(text)}"] for text in (_where(environment), *sentences)]
+    made.add(f"## {bounded_text(title)}", "", f"**{bounded_text(counted(table))}**", "")
+    points = [[f"- {bounded_text(text)}"] for text in (_where(environment), *sentences)]
     made.add_blocks(points, keep=round(made.left * (1 - _POINTS)))
     shown = [column for column in columns(table) if column.key not in _LEFT_OUT]
-    heads = ["case", *(column.header.replace("/\n", "/").replace("\n", " ") for column in shown), "outcome"]
-    made.add("", f"| {' | '.join(heads)} |", f"|---|{'---:|' * len(shown)}---|")
+    ends = [Column(name, name, left=True) for name in _LEFT_OUT]
+    made.add("", *table_head((ends[0], *shown, ends[1])))
     order = sorted(table, key=worst_first)[:MOST_ROWS]
     several, mixed = len({row.test for row in table}) > 1, len({row.nouns for row in table}) > 1
     keys = [column.key for column in shown]
@@ -70,7 +70,7 @@ def _line(row: Row, keys: Sequence[str], *, named: bool, mixed: bool) -> str:
     texts = cells(row, dict.fromkeys(row.notes, 0), mixed=mixed)
     outcome = "; ".join([row.outcome_text, *row.notes])
     name = f"{row.test} {row.case}" if named or row.model is None else row.case
-    return f"| {' | '.join(map(_text, [name, *(texts[key] for key in keys), outcome]))} |"
+    return table_row([name, *(texts[key] for key in keys), outcome])
 
 
 def _where(environment: Environment) -> str:
@@ -88,7 +88,3 @@ def _facts(facts: dict[str, str | int | float | bool | None]) -> Iterator[str]:
     yield from (f"{name} {facts[name]}" for name in _VERSIONS if facts.get(name))
     if facts.get("commit"):
         yield f"commit {str(facts['commit'])[:12]}{' with changes' if facts.get('dirty') else ''}"
-
-
-def _text(text: str) -> str:
-    return markdown(shortened(plain(text), _LONGEST))

@@ -18,6 +18,7 @@ from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, figures_of
 from pytest_sdbatch.report.escape import markdown, plain
 from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+from pytest_sdbatch.report.markdown_table import table_head, table_row
 from pytest_sdbatch.report.table import MEMORY_SOURCES
 
 SCHEMA = 1
@@ -121,10 +122,10 @@ def study_markdown(study: Study) -> str:
     claims = claim_table(study, figures)
     lines = [f"{markdown(text)}  " for text in about(study)]
     columns = size_columns(figures)
-    lines += ["", f"| {' | '.join(column.title for column in columns)} |", f"|{'---:|' * len(columns)}"]
+    lines += ["", *table_head(columns)]
     for row in figures.rows:
         shown = size_cells(row)
-        lines.append(f"| {' | '.join(markdown(shown[column.key].text) for column in columns)} |")
+        lines.append(table_row(shown[column.key].text for column in columns))
     lines += ["", *(f"{markdown(text)}  " for text in (*legend(study, figures), *laws(study, figures)))]
     lines += ["", *(f"{markdown(text)}  " for text in behind(study)), ""]
     for heading, group in groupby(claims, key=lambda claim: claim.heading):

@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_sdbatch.errors import RunFileError
@@ -141,6 +142,15 @@ def read_whole(path: Path, *, most_bytes: int) -> bytes:
     if len(data) > most_bytes:
         raise RunFileError(f"{path} is not read", why=f"it is larger than {most_bytes / 2**20:g} MiB")
     return data
+
+
+@contextlib.contextmanager
+def reading(file: str) -> Iterator[None]:
+    """Name *file* in the errors of what is read from its content; :func:`read_whole` names it itself."""
+    try:
+        yield
+    except RunFileError as error:
+        raise RunFileError(f"{file} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
 
 
 def _flag(name: str) -> int:

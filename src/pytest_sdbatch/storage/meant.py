@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_sdbatch.errors import did_you_mean
 from pytest_sdbatch.options import BY_SPELLING
 
 _MOST_NAMED = 8
 
 
 def meant(path: Path) -> str:
-    """Return what to do where a run file was asked for and *path* is a folder, or the name of a baseline; or no text.
+    """Return what to do where a run file was asked for and *path* is a folder, the name of a baseline, or mistyped.
 
     Baselines are looked for where they lie unless the project says otherwise, as seen from the current folder.
     """
@@ -19,4 +20,7 @@ def meant(path: Path) -> str:
     if len(files) == 1:
         return f"did you mean {files[0]}?"
     named = ", ".join(files[:_MOST_NAMED]) + (", ..." if len(files) > _MOST_NAMED else "")
-    return f"name one of its files: {named}" if files else ""
+    if files:
+        return f"name one of its files: {named}"
+    beside = [] if path.is_dir() else [file.name for file in path.parent.glob("*.json")]
+    return did_you_mean(path.name, beside) or "name a file that is there"

@@ -16,7 +16,7 @@ from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Record, Run, full_name
 from pytest_sdbatch.storage import benchmark_schema, codec
-from pytest_sdbatch.storage.exclusive import check_target, read_whole, write_new
+from pytest_sdbatch.storage.exclusive import check_target, read_whole, reading, write_new
 from pytest_sdbatch.storage.foreign import STUDY_KIND, is_foreign
 from pytest_sdbatch.storage.plain import append_json, convert, is_plain, parse, to_plain, without_collector
 
@@ -127,11 +127,8 @@ def runs_in(data: bytes, file: str) -> tuple[Run, ...]:
         RunFileError: as :func:`read_run_file`.
 
     """
-    try:
-        with without_collector():
-            return runs_of(parse(data))
-    except RunFileError as error:
-        raise RunFileError(f"{file} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+    with reading(file), without_collector():
+        return runs_of(parse(data))
 
 
 def is_ours(path: Path) -> bool:
@@ -141,10 +138,9 @@ def is_ours(path: Path) -> bool:
         RunFileError: for a file that cannot be read, or is no JSON.
 
     """
-    try:
-        return not is_foreign(parse(read_whole(path, most_bytes=MOST_BYTES)))
-    except RunFileError as error:
-        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+    data = read_whole(path, most_bytes=MOST_BYTES)
+    with reading(str(path)):
+        return not is_foreign(parse(data))
 
 
 def _document(runs: Sequence[Run]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment, Outcome, Record, Run, full_name
 from pytest_sdbatch.storage import codec
-from pytest_sdbatch.storage.exclusive import read_whole
+from pytest_sdbatch.storage.exclusive import read_whole, reading
 from pytest_sdbatch.storage.foreign import foreign_run, is_foreign
 from pytest_sdbatch.storage.plain import parse, without_collector
 from pytest_sdbatch.storage.run_file import MOST_BYTES, runs_of
@@ -68,14 +68,11 @@ def side_runs_of(data: bytes, file: str) -> tuple[SideRun, ...]:
         RunFileError: as :func:`read_side_runs`.
 
     """
-    try:
-        with without_collector():
-            value = parse(data)
-            if is_foreign(value):
-                return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=file),)
-            return tuple(side_run(run, file) for run in runs_of(value))
-    except RunFileError as error:
-        raise RunFileError(f"{file} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+    with reading(file), without_collector():
+        value = parse(data)
+        if is_foreign(value):
+            return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=file),)
+        return tuple(side_run(run, file) for run in runs_of(value))
 
 
 def _check_overlap(base: Sequence[SideRun], candidate: Sequence[SideRun]) -> None:

@@ -19,7 +19,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.storage.exclusive import check_target, failure, place_new, read_whole, write_new
+from pytest_sdbatch.storage.exclusive import check_target, failure, place_new, read_whole, reading, write_new
 from pytest_sdbatch.storage.journal import make_folder
 from pytest_sdbatch.storage.plain import convert, parse, to_plain
 
@@ -158,7 +158,7 @@ class StudyJournal:
 
     def keep_run(self, run: TrainingRun) -> None:
         """Keep a finished run; the state it was interrupted in is of no use any more."""
-        self._keep(f"run-{run.name}.json", run)
+        self._keep(f"run-{run.name}.json", _text(run))
         with contextlib.suppress(OSError):
             self._path(f"state-{run.name}.safetensors").unlink()
 
@@ -171,7 +171,7 @@ class StudyJournal:
 
     def keep_noise(self, noise: NoisePart) -> None:
         """Keep what was read of gradients."""
-        self._keep("noise.json", noise)
+        self._keep("noise.json", _text(noise))
 
     def state(self, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
         """Return the state in which the run called *name* was interrupted; None: there is none."""
@@ -181,17 +181,17 @@ class StudyJournal:
 
     def keep_state(self, name: str, tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
         """Keep a state, over the one before."""
-        from pytest_sdbatch.training.state import save_state
+        from pytest_sdbatch.training.state import state_bytes
 
-        save_state(self._path(f"state-{name}.safetensors"), tensors, numbers)
+        self._keep(f"state-{name}.safetensors", state_bytes(tensors, numbers))
 
     def _path(self, name: str) -> Path:
         return self.folder / name
 
-    def _keep(self, name: str, part: object) -> None:
+    def _keep(self, name: str, data: bytes) -> None:
         path = self._path(name)
         try:
-            place_new(path, _text(part), over=True)
+            place_new(path, data, over=True)
         except OSError as error:
             raise failure(path, error, fix="make room: what has ended is kept there") from None
 
@@ -203,24 +203,26 @@ def _text(part: Any) -> bytes:
 
 
 def _read(path: Path, kind: type[T]) -> T:
-    try:
-        value = parse(read_whole(path, most_bytes=MOST_BYTES))
-        if isinstance(value, dict) and value.get("kind") != _KIND:
-            raise RunFileError("kind: it is no learning study", why="sdbatch study -o FILE.json writes one")
-        document = convert(value, _Document, "")
-        if document.schema != SCHEMA:
-            raise RunFileError(
-                f"schema: {document.schema}, and this version reads {SCHEMA}",
-                why="another version of pytest-sdbatch wrote it",
-            )
-        found = convert(document.content, kind, "content")
-        runs = found.runs if isinstance(found, Study) else (found,) if isinstance(found, TrainingRun) else ()
-        for index, run in enumerate(runs):
-            _check_run(run, f"content.runs[{index}]")
-        if isinstance(found, Study):
-            _check_study(found)
-    except RunFileError as error:
-        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
+    data = read_whole(path, most_bytes=MOST_BYTES)
+    with reading(str(path)):
+        return _content(parse(data), kind)
+
+
+def _content(value: Any, kind: type[T]) -> T:
+    if isinstance(value, dict) and value.get("kind") != _KIND:
+        raise RunFileError("kind: it is no learning study", why="sdbatch study -o FILE.json writes one")
+    document = convert(value, _Document, "")
+    if document.schema != SCHEMA:
+        raise RunFileError(
+            f"schema: {document.schema}, and this version reads {SCHEMA}",
+            why="another version of pytest-sdbatch wrote it",
+        )
+    found = convert(document.content, kind, "content")
+    runs = found.runs if isinstance(found, Study) else (found,) if isinstance(found, TrainingRun) else ()
+    for index, run in enumerate(runs):
+        _check_run(run, f"content.runs[{index}]")
+    if isinstance(found, Study):
+        _check_study(found)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.analysis.verdict_list import VerdictList
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.storage.exclusive import read_whole
+from pytest_sdbatch.storage.exclusive import read_whole, reading
 from pytest_sdbatch.storage.plain import parse
 from pytest_sdbatch.storage.run_file import MOST_BYTES
 
@@ -24,10 +24,8 @@ def read_verdicts(path: Path) -> VerdictList:
 
     """
     data = read_whole(path, most_bytes=MOST_BYTES)
-    try:
+    with reading(str(path)):
         return verdicts_of(parse(data))
-    except RunFileError as error:
-        raise RunFileError(f"{path} cannot be read: {error.what}", why=error.why, fix=error.fix) from None
 
 
 def verdicts_of(value: Any) -> VerdictList:

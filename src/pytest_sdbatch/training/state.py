@@ -1,11 +1,8 @@
-"""The state of a run, to go on from: tensors and numbers in one file, which appears whole or not at all."""
+"""The state of a run, to go on from: tensors and numbers in one file."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,36 +13,15 @@ _KEY = "sdbatch"
 SCHEMA = 1
 
 
-def save_state(path: Path, tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
-    """Write *tensors* as safetensors with *numbers* as JSON in their header, over what was at *path*.
-
-    Raises:
-        RunFileError: where it cannot be written; what was there before is still there.
-
-    """
+def state_bytes(tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> bytes:
+    """Return *tensors* as safetensors, with *numbers* as JSON in their header."""
     from safetensors.torch import save
 
-    data = save(
+    data: bytes = save(
         {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()},
         metadata={_KEY: json.dumps({"schema": SCHEMA, **numbers}, allow_nan=False)},
     )
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise RunFileError(
-            f"{path} cannot be written",
-            why=error.strerror or str(error),
-            fix="make room, or run in a folder that you may write",
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    return data
 
 
 def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -20,12 +20,14 @@ WILD = [-0.2, 0.2, 0.2, -0.2]
 
 
 def confirmed(
-    suspects: dict[str, list[float]], *, companions: dict[str, list[float]] | None = None
+    suspects: dict[str, list[float]], *, companions: dict[str, list[float]] | None = None, spread: float = 0.0
 ) -> tuple[dict[str, CaseVerdict], Replay]:
     """Run both looks on recorded ln-ratios."""
     companions = companions or {}
     replay = Replay(pairs_of(suspects | companions))
-    verdicts, _ = confirm(PairSource(replay), Config(), suspects=tuple(suspects), companions=tuple(companions))
+    verdicts, _ = confirm(
+        PairSource(replay), Config(), suspects=tuple(suspects), companions=tuple(companions), spread=spread
+    )
     return verdicts, replay
 
 
@@ -109,6 +111,28 @@ def test_rejected_stays_rejected() -> None:
     assert verdicts["a"].verdict is Verdict.REGRESSED
 
 
+@pytest.mark.parametrize(
+    ("spread", "asked"),
+    [(0.007, [(("a",), 4)]), (0.02, [(("a",), 4), (("a",), 4)])],
+)
+def test_four_values_that_are_alike_prove_no_more_than_the_spread_of_all_cases_allows(
+    spread: float, asked: list[tuple[tuple[str, ...], int]]
+) -> None:
+    """By hand: 0.05 / (0.02 / 2) = 5, p = 0.0077 with 3 degrees of freedom; 0.0024 are needed. Eight decide alone."""
+    verdicts, replay = confirmed({"a": [0.05, 0.05, 0.05, 0.05001] * 2}, spread=spread)
+
+    assert replay.asked == asked
+    assert verdicts["a"].verdict is Verdict.REGRESSED
+
+
+def test_what_is_faster_is_no_surer_either() -> None:
+    """By hand: 0.05 - 0.01 / (0.03 / 2) = 2.7, p = 0.037; alone 0.025 is needed."""
+    values = {"a": [-0.05, -0.05, -0.05, -0.05001]}
+
+    assert confirmed({}, companions=values)[0]["a"].verdict is Verdict.IMPROVED
+    assert confirmed({}, companions=values, spread=0.03)[0]["a"].verdict is Verdict.UNCHANGED
+
+
 def test_companions_run_along_until_the_first_look_and_are_never_regressed() -> None:
     """They were not in the family: nothing was set aside for testing them."""
     verdicts, replay = confirmed({"a": VAGUE * 2}, companions={"b": CLEAR * 2, "c": FLAT * 2, "d": WILD * 2})
@@ -134,7 +158,7 @@ def test_nobody_to_test_runs_nothing() -> None:
     """A clean job on a quiet machine costs its two pairs."""
     replay = Replay(pairs_of({"a": FLAT}))
 
-    assert confirm(PairSource(replay), Config(), suspects=(), companions=()) == ({}, {})
+    assert confirm(PairSource(replay), Config(), suspects=(), companions=(), spread=0.0) == ({}, {})
     assert replay.asked == []
 
 
@@ -160,5 +184,5 @@ def test_a_case_without_a_pair_has_no_verdict() -> None:
     """What the screening said of it stands."""
     source = PairSource(Replay([]))
 
-    assert confirm(source, Config(), suspects=("a",), companions=()) == ({}, {})
+    assert confirm(source, Config(), suspects=("a",), companions=(), spread=0.0) == ({}, {})
     assert source.interrupted

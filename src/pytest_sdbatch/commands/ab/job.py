@@ -209,7 +209,8 @@ def plan_of(collected: Collected, *, minutes: float | None) -> str:
     if len(known) == len(cases):
         takes = f"by stored runs {Cost(own_s=collected.took_s, cases=known)}, without what loading takes"
     limit = "" if minutes is None else f"; it ends within {units.duration(60 * minutes)}"
-    return f"{units.count(len(cases), 'case')}: 2 pairs of all, up to 8 more of those that look slower; {takes}{limit}"
+    pairs = "2 pairs of all, up to 8 more of those that look slower, 4 of those that look faster"
+    return f"{units.count(len(cases), 'case')}: {pairs}; {takes}{limit}"
 
 
 def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid: str | None) -> Iterator[str]:
