@@ -37,8 +37,8 @@ def without_verdict(runs: Sequence[Run]) -> str | None:
 
     They are no worse for it: what they are compared by is outcome and memory.
     """
-    timed = [record for run in runs for record in run.records if record.rounds]
-    few = {record.key for record in timed} - {r.key for r in timed if len(r.rounds) >= FEWEST_FOR_ERROR}
+    sound = [record for run in runs for record in run.records if record.outcome is Outcome.OK]
+    few = {record.key for record in sound} - {r.key for r in sound if len(r.rounds) >= FEWEST_FOR_ERROR}
     if not few:
         return None
     cases = units.count(len(few), "case")

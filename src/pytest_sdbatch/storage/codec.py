@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Compilation, Environment, Reading, Record, Round, Run
-from pytest_sdbatch.storage.plain import convert, is_plain, join, to_plain
+from pytest_sdbatch.storage.plain import LARGEST, convert, is_plain, join, to_plain
 from pytest_sdbatch.storage.possible import PEAKS, check_environment, check_record
 
 SCHEMA = 2  # 2: cases that train (case.training, trained); without them it is 1
@@ -40,7 +40,9 @@ _COLUMNS = ("wall_ns", "cpu_ns", *_WHOLE, *(key for key, _, _ in _SCALED))
 _ALL_COLUMNS = operator.attrgetter(*_COLUMNS, "call_ns")
 
 
-_Count = Annotated[int, Meta(ge=0)]  # looked at as it is read: a pass of our own takes ten times as long
+# Looked at as it is read: a pass of our own takes ten times as long.
+_Count = Annotated[int, Meta(ge=0, le=LARGEST - 1)]
+_Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST - 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +68,13 @@ class _Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ReadingNs:
-    value: int | None = None
+    value: _Whole | None = None
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CompilationNs:
-    ns: int
+    ns: _Whole
     graphs: int
     recompiles_in_rounds: int
 
@@ -81,7 +83,7 @@ class _CompilationNs:
 class _Times:
     """The durations of a record as they are stored."""
 
-    warmup_ns: tuple[int, ...]
+    warmup_ns: tuple[_Whole, ...]
     cold_start_ns: _ReadingNs
     load_ns: _ReadingNs
     compilation: _CompilationNs | None = None

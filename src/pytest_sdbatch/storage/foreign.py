@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ _MUST_MATCH_OF_CPU = ("brand_raw", "count")
 _DRIFT = ("python_implementation", "python_version", "release")
 
 
+_LONGEST_S = 2**63 / 1e9  # what our own files hold; sums of it are finite
 STUDY_KIND = "sdbatch-study"  # what the files of sdbatch study say that they are
 
 
@@ -65,7 +65,7 @@ def _seconds(entry: Mapping[str, Any], path: str) -> list[float]:
             fix="write it with --benchmark-json, or with --benchmark-save-data",
         )
     for index, seconds in enumerate(data):
-        if type(seconds) not in (int, float) or not (math.isfinite(seconds) and seconds > 0):
+        if type(seconds) not in (int, float) or not 0 < seconds < _LONGEST_S:  # a NaN is neither
             raise RunFileError(f"{path}.stats.data[{index}]: {seconds!r} is no duration in seconds")
     return [float(seconds) for seconds in data]
 

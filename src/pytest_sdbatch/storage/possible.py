@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment, MemoryRound, Record
-from pytest_sdbatch.storage.plain import join
+from pytest_sdbatch.storage.plain import LARGEST, join
 
 PEAKS = ("peak_allocated_bytes", "peak_reserved_bytes", "host_peak_bytes")  # of Round: what peak memory may mean
 
@@ -35,6 +35,9 @@ def check_record(record: Record, path: str) -> None:
     if min(sizes.values()) < 1:
         name = min(sizes, key=sizes.__getitem__)
         raise RunFileError(f"{join(path, name)}: {sizes[name]} is less than 1")
+    if max(sizes.values()) >= LARGEST:
+        name = max(sizes, key=sizes.__getitem__)
+        raise RunFileError(f"{join(path, name)}: a number beyond 2**63")
     if record.test_outcome not in _TEST_OUTCOMES:
         raise RunFileError(f"{join(path, 'test_outcome')}: {record.test_outcome!r}")
     if record.memory_source not in (None, *PEAKS):

@@ -232,7 +232,7 @@ def test_what_looks_faster_is_improved_by_pairs_that_did_not_choose_it(fresh: li
 
 @pytest.mark.parametrize("came", [2, 3, 5])
 def test_what_looks_faster_and_gets_no_four_pairs_more_is_unchanged(came: int) -> None:
-    """The pairs that chose it exclude a slowdown, as of a case that looks the same; that it is faster they do not show."""
+    """The pairs that chose it exclude a slowdown, as they do of others; that it is faster they do not show."""
     found = replayed({"a": [-0.06, -0.058, -0.06, -0.06, -0.06][:came], "b": [0.0] * came})
 
     assert words(found) == {"a": "unchanged", "b": "unchanged"}

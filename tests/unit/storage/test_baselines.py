@@ -35,8 +35,11 @@ def test_sound_runs_are_stored_together(folder: BaselineFolder, make_record: Mak
 def test_a_run_of_few_rounds_is_stored_and_said_to_give_no_verdict_on_time(
     folder: BaselineFolder, make_record: MakeRecord, make_run: MakeRun
 ) -> None:
-    """Memory and outcomes are compared with it all the same; a case that both runs have is counted once."""
-    runs = [make_run(make_record(0.5, 0.5), make_record(*[0.5] * 5, batch_size=2), id=id_) for id_ in "ab"]
+    """In every run, and not for want of memory. Memory and outcomes are compared with it all the same."""
+    few, whole = make_record(0.5, 0.5), make_record(*[0.5] * 5, batch_size=2)
+    sometimes = [make_record(*[0.5] * count, batch_size=4) for count in (3, 6)]
+    too_large = make_record(0.5, 0.5, batch_size=8, outcome=Outcome.OOM)
+    runs = [make_run(few, whole, one, too_large, id=id_) for id_, one in zip("ab", sometimes, strict=True)]
 
     assert save_baseline(folder, KEY, runs, anyway=False) == (
         f"baseline: {folder.path / KEY} (no verdict on the time of 1 case: fewer than 5 rounds, -o sd_rounds=5)"

@@ -65,6 +65,8 @@ def test_a_file_with_a_block_of_ours_is_ours(value: object, foreign: bool) -> No
         (document({"fullname": "a", "stats": {"data": [True]}}), r"stats.data\[0\]: True is no duration"),
         (document({"fullname": "a", "stats": {"data": ["1"]}}), r"stats.data\[0\]: '1' is no duration"),
         (document({"fullname": "a", "stats": {"data": [float("inf")]}}), r"stats.data\[0\]: inf is no duration"),
+        (document({"fullname": "a", "stats": {"data": [float("nan")]}}), r"stats.data\[0\]: nan is no duration"),
+        (document({"fullname": "a", "stats": {"data": [1, 1.7e308]}}), r"stats.data\[1\]: 1.7e\+308 is no duration"),
         (document(machine_info=3), "machine_info: no object"),
         (document(machine_info={"cpu": []}), None),
         (document(machine_info={"cpu": [1]}), "machine_info.cpu: no object"),

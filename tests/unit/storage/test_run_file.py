@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -262,6 +263,21 @@ def test_a_damaged_file_is_refused_with_its_name_and_key(tmp_path: Path, two_run
     with pytest.raises(RunFileError, match=message) as caught:
         read_run_file(path)
     assert str(path) in caught.value.what
+
+
+@pytest.mark.parametrize("digits", ["9223372036854775808", "18446744073709551616", "1" + "0" * 400])
+@pytest.mark.parametrize("key", ["wall_ns", "host_peak_bytes", "warmup_ns", "height"])
+def test_a_number_that_no_measurement_gives_is_refused_with_its_key(
+    tmp_path: Path, make_run: MakeRun, key: str, digits: str
+) -> None:
+    """Also in a file that is written as ours are, which is not looked at value by value."""
+    path = write_run(tmp_path / "run.json", [make_run()])
+    text = path.read_text()
+    path.write_text(re.sub(rf'("record":.*?"{key}":\[?)\d+', rf"\g<1>{digits}", text, count=1, flags=re.DOTALL))
+    assert path.read_text() != text
+
+    with pytest.raises(RunFileError, match=rf"(?s)run\.json cannot be read: benchmarks.*{key}"):
+        read_run_file(path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])

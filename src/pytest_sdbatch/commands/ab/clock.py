@@ -45,6 +45,14 @@ class Clock:
             return True
         return time.monotonic() + 2 * self.cost.process_s(cases) <= self.deadline_s
 
+    def first_that_fit(self, cases: tuple[str, ...], *, pairs: int) -> tuple[str, ...]:
+        """Return so many of the first *cases* that *pairs* of them end in time, as far as is known; of none: all."""
+        if self.deadline_s is None or self.cost is None:
+            return cases
+        left_s = self.deadline_s - time.monotonic()
+        fitting = [n for n in range(len(cases), 0, -1) if 2 * pairs * self.cost.process_s(cases[:n]) <= left_s]
+        return cases[: fitting[0]] if fitting else cases
+
     def make_fit(self, seconds: float, *, may_rename: bool) -> Fit:
         """Make the job smaller so that it ends in time, and return by what.
 

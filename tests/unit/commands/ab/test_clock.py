@@ -39,6 +39,16 @@ def test_a_pair_fits_that_ends_in_time(left_s: float | None, cases: tuple[str, .
     assert clock(left_s, costs=cost()).fits(cases) == fits
 
 
+@pytest.mark.parametrize(
+    ("left_s", "count"), [(None, 3), (250.0, 3), (247.0, 2), (169.0, 2), (167.0, 1), (89.0, 1), (87.0, 3)]
+)
+def test_of_cases_that_do_not_fit_the_first_do(left_s: float | None, count: int) -> None:
+    """Four pairs of 1 s and 10 s a case: 248 s for three cases, 168 s for two, 88 s for one; of none all are tried."""
+    cases = ("c0", "c1", "c2")
+
+    assert clock(left_s, costs=cost(cases=3)).first_that_fit(cases, pairs=4) == cases[:count]
+
+
 def test_what_no_process_has_shown_is_tried() -> None:
     """Before the first one ends nobody knows what a pair takes."""
     assert clock(1.0).fits(None)

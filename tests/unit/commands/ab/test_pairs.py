@@ -200,6 +200,22 @@ def test_a_pair_that_does_not_fit_is_not_begun(tmp_path: Path) -> None:
     assert not job.runner.interrupted
 
 
+def test_where_time_is_short_the_first_cases_run_on(tmp_path: Path) -> None:
+    """In the order in which they are asked for; of the pairs that come later all take part."""
+    processes = Processes(1, 2, 4, seconds=30.0, round_s=1.0)  # three cases of 10 s
+    job = Job(tmp_path, processes, minutes=220 / 60, fixed_steps=True)  # four pairs of all take 240 s
+    job.runner.more(None, 2)
+
+    job.runner.more((name_of(4), name_of(1), name_of(2)), 4)
+
+    assert {names for _, names, _, _ in processes.asked[4:]} == {(name_of(4), name_of(1))}
+    assert "to end in time: 2 of 3 cases run on" in job.said
+
+    job.runner.more((name_of(1), name_of(2)), 4)
+
+    assert processes.asked[-1][1] == (name_of(1), name_of(2))
+
+
 def test_a_short_time_is_fitted_into(tmp_path: Path) -> None:
     """Fewer rounds and steps from the first process on, which is run again; then without the longest cases."""
     processes = Processes(1, 4, seconds=60.0, round_s=2.9)  # two cases of 29 s, 2 s of its own
