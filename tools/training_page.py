@@ -13,7 +13,7 @@ from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pytest_sdbatch.report.study import study_markdown
+from pytest_sdbatch.report.study_markdown import study_markdown
 from pytest_sdbatch.storage.study_file import read_study
 
 DOCS = Path(__file__).parents[1] / "docs"

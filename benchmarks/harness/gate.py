@@ -186,22 +186,7 @@ def cells() -> dict[str, list[Cell]]:
             for cases in (100, 12)
             for apart in (0.03, 0.10)
         ],
-        "stored": [
-            Cell(
-                what=f"{STORED_RUNS} stored runs, {what}",
-                gate=stored,
-                machine=Simulated(noise=Noise(between=between, moved=moved)),
-            )
-            for between in BETWEEN
-            for what, moved in (("fresh", 0.0), ("1.5 % slower since", 0.015), ("1.5 % faster since", -0.015))
-        ]
-        + [
-            Cell(
-                what=f"{STORED_RUNS} stored runs, fresh, a level that stays",
-                gate=stored,
-                machine=Simulated(noise=Noise(between=0.20, drift=0.0)),
-            )
-        ],
+        "stored": _stored_cells(),
         "peers": [
             Cell(
                 what=f"`{name}`, {count} stored, {what}",
@@ -213,6 +198,16 @@ def cells() -> dict[str, list[Cell]]:
             for what, noise in (("fresh", usual), ("1.5 % slower since", Noise(between=0.011, moved=0.015)))
         ],
     }
+
+
+def _stored_cells() -> list[Cell]:
+    moves = (("fresh", 0.0), ("1.5 % slower since", 0.015), ("1.5 % faster since", -0.015))
+    noises = [(what, Noise(between=between, moved=moved)) for between in BETWEEN for what, moved in moves]
+    noises.append(("fresh, a level that stays", Noise(between=0.20, drift=0.0)))
+    return [
+        Cell(what=f"{STORED_RUNS} stored runs, {what}", gate=stored, machine=Simulated(noise=noise))
+        for what, noise in noises
+    ]
 
 
 def traced_cells(machine: Traced) -> list[Cell]:

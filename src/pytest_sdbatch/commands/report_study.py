@@ -10,7 +10,8 @@ from pytest_sdbatch.analysis.learning_runs import Study
 from pytest_sdbatch.commands.refusal import refused
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.errors import OptionError, SdbatchError
-from pytest_sdbatch.report.study import render_study, study_document
+from pytest_sdbatch.report.study import render_study
+from pytest_sdbatch.report.study_markdown import study_document
 from pytest_sdbatch.storage.report_file import NO_RUN_FILE, Kind, check_reports, kind_of, write_report
 from pytest_sdbatch.storage.study_file import is_study, read_study
 

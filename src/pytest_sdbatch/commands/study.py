@@ -252,7 +252,8 @@ def _tell(text: str) -> None:
 
 
 def _text(study: Study, *, as_json: bool) -> str:
-    from pytest_sdbatch.report.study import render_study, study_data
+    from pytest_sdbatch.report.study import render_study
+    from pytest_sdbatch.report.study_data import study_data
 
     if as_json:
         return json.dumps({"exit_status": exit_status(study), **study_data(study)}, allow_nan=False)

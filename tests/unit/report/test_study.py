@@ -13,7 +13,9 @@ from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import TunedRate
 from pytest_sdbatch.records import Reading
 from pytest_sdbatch.report.page.learning import seconds_label
-from pytest_sdbatch.report.study import render_study, study_data, study_markdown
+from pytest_sdbatch.report.study import render_study
+from pytest_sdbatch.report.study_data import study_data
+from pytest_sdbatch.report.study_markdown import study_markdown
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])

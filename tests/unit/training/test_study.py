@@ -16,7 +16,8 @@ from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Part, RatePolicy, Study, TrainingRun
 from pytest_sdbatch.analysis.study_figures import figures_of
 from pytest_sdbatch.errors import CannotRun, OptionError
-from pytest_sdbatch.report.study import render_study, study_data
+from pytest_sdbatch.report.study import render_study
+from pytest_sdbatch.report.study_data import study_data
 from pytest_sdbatch.training import quality, rates
 from pytest_sdbatch.training.datasets import LearningData, parts_of, split_data
 from pytest_sdbatch.training.study import NoisePart, StudyRunner

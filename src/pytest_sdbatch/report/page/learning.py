@@ -10,7 +10,7 @@ from pytest_sdbatch.analysis.learning_runs import Clock, Part, Study, TrainingRu
 from pytest_sdbatch.analysis.study_figures import of_size
 from pytest_sdbatch.report.page.figures import Block, Figure, Grid, Look, Mark, Series
 from pytest_sdbatch.report.page.markup import Section
-from pytest_sdbatch.report.study import ramp_end
+from pytest_sdbatch.report.study_words import ramp_end
 
 MOST_SEEDS = 5  # of a size that are drawn: more lie on each other
 MOST_POINTS = 20_000  # of all lines of a figure

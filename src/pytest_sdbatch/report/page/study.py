@@ -16,7 +16,7 @@ from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page import laws, learning
 from pytest_sdbatch.report.page.document import document
 from pytest_sdbatch.report.page.markup import Section, bullets, details, heading, paragraph, table, tagged
-from pytest_sdbatch.report.study import about, behind, legend, size_cells, size_columns
+from pytest_sdbatch.report.study_words import about, behind, legend, size_cells, size_columns
 
 _MOST = 200  # rows or sentences of a part: beyond it nobody reads
 _TAGS = {Standing.SUPPORTED: "good", Standing.NOT_SUPPORTED: "differs", Standing.CANNOT_TELL: ""}
