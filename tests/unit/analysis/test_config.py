@@ -15,6 +15,14 @@ def test_the_looks_spend_all_of_alpha() -> None:
     assert math.fsum(share for _, share in Config().look_shares) == pytest.approx(1)
 
 
+def test_metrics_that_are_decided_together_share_the_chance_of_a_false_alarm() -> None:
+    """Of both kinds: of a regression, and of an improvement."""
+    rules = Config(alpha=0.01, false_discoveries=0.04, margin=0.1)
+
+    assert rules.shared(1) == rules
+    assert rules.shared(2) == Config(alpha=0.005, false_discoveries=0.02, margin=0.1)
+
+
 def test_a_tolerance_by_case_leaves_the_others_theirs() -> None:
     """A marker's budget is for its own test."""
     config = Config(tolerance={"a": 0.03})
@@ -39,6 +47,7 @@ def test_the_margin_is_never_below_the_tolerance() -> None:
         {"alpha": 0.0},
         {"alpha": 1.0},
         {"alpha": math.nan},
+        {"false_discoveries": 0.0},
         {"tolerance": -0.01},
         {"tolerance": {"a": math.inf}},
         {"memory_tolerance": -0.01},

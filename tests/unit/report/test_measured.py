@@ -99,6 +99,16 @@ def test_memory_in_use_is_that_of_the_fullest_run(sd15: Maker) -> None:
     assert (together.peak_device_bytes, together.memory_round_reason) == (9 * GIB, "the device said no more")
 
 
+def test_loading_and_the_cold_start_are_the_longest_of_all_runs(sd15: Maker) -> None:
+    """In whatever order they came: a run that found all of it warm knows nothing of it."""
+    warm = replace(sd15.record(2), cold_start_s=Reading(reason="warm"), load_s=Reading(value=2.0))
+    cold = replace(sd15.record(2), cold_start_s=Reading(value=3.0), load_s=Reading(value=1.0))
+
+    for order in ([warm], [cold]), ([cold], [warm]):
+        (found,) = of_runs(runs_of(*order)).records.values()
+        assert (found.cold_start_s.value, found.load_s.value) == (3.0, 2.0)
+
+
 def test_what_keeps_no_limit_tells_of_the_curve_of_several_runs_too(sd15: Maker) -> None:
     """A run file answers what the terminal did: here that the times lie on no line, which two sizes cannot tell."""
     over = sd15.record(4, call_s=6.0, outcome=Outcome.OVER_LIMIT, reason="6.00 s per call, at most 2.00 s")
