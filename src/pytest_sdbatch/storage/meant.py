@@ -22,5 +22,6 @@ def meant(path: Path) -> str:
     named = ", ".join(files[:_MOST_NAMED]) + (", ..." if len(files) > _MOST_NAMED else "")
     if files:
         return f"name one of its files: {named}"
-    beside = [] if path.is_dir() else [file.name for file in path.parent.glob("*.json")]
-    return did_you_mean(path.name, beside) or "name a file that is there"
+    beside = [] if path.is_dir() else [file.stem for file in path.parent.glob("*.json")]
+    known = did_you_mean(path.stem, beside)  # without what all names end in
+    return f"{known.removesuffix('?')}.json?" if known else "name a file that is there"
