@@ -248,6 +248,8 @@ def legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[
     hidden = len(comparison.cases) - len(cases)
     if hidden:
         yield f"{units.count(hidden, 'more case')} without a row here: --json has them all"
+    if comparison.pairs is not None and any(case.time and 0 < case.time.pairs < len(case.base) for case in cases):
+        yield "base, now: of all runs; change: of the pairs that decide"
     if any(detectable_of(case) is not None for case in cases):
         yield finds_line(paired=comparison.pairs is not None)
     if not any(

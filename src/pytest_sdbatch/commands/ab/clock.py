@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.commands.ab.process import STEPS
@@ -21,6 +22,7 @@ class Clock:
 
     def __init__(self, deadline_s: float | None, *, fixed_steps: bool) -> None:
         self.deadline_s = deadline_s
+        self._limit_s = None if deadline_s is None else deadline_s - time.monotonic()
         self.steps = None if fixed_steps else STEPS  # of cases that nobody gave a number
         self._costs: dict[str, Cost] = {}  # by side
         self._fitted = deadline_s is None
@@ -30,9 +32,10 @@ class Clock:
         """What a process of all cases takes; None: not known yet."""
         return mean_cost(self._costs.values()) if self._costs else None
 
-    def took(self, side: str, cost: Cost) -> None:
-        """Take note of what a process of all cases of *side* took."""
-        self._costs[side] = cost
+    def took(self, side: str, cost: Cost, *, whole: bool = True) -> None:
+        """Take note of what a process of *side* took, of all cases if *whole*: the last one tells most."""
+        before = {} if whole or side not in self._costs else self._costs[side].cases
+        self._costs[side] = replace(cost, cases={**before, **cost.cases})
 
     @property
     def is_over(self) -> bool:
@@ -75,11 +78,15 @@ class Clock:
             self.steps, self._fitted = str(made.steps), False
         return made
 
+    def told(self) -> str | None:
+        """Return in words what the job takes; None: not known yet."""
+        return None if self.cost is None else self.cost.told(self._limit_s)
+
     def left(self, cases: Collection[str] | None, *, pairs: int) -> str:
         """Return in words what *pairs* more of *cases* (None: all) take; no text where that is not known."""
         if self.cost is None or not pairs:
             return ""
         which = "all cases" if cases is None else units.count(len(cases), "case")
-        return (
-            f"{units.count(pairs, 'more pair')} of {which}: {units.time_left(pairs * 2 * self.cost.process_s(cases))}"
-        )
+        left = units.time_left(pairs * 2 * self.cost.process_s(cases))
+        then = ", then what looks slower or faster" if cases is None else ""
+        return f"{units.count(pairs, 'more pair')} of {which}: {left}{then}"

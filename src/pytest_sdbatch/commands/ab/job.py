@@ -205,12 +205,14 @@ def plan_of(collected: Collected, *, minutes: float | None) -> str:
 
     cases = collected.cases
     known = {name: CaseCost(rounds=1, round_s=took_s) for name, took_s in cases.items() if took_s is not None}
+    limit_s = None if minutes is None else 60 * minutes
     takes = "how long it takes is known after the first pair"
     if len(known) == len(cases):
-        takes = f"by stored runs {Cost(own_s=collected.took_s, cases=known)}, without what loading takes"
-    limit = "" if minutes is None else f"; it ends within {units.duration(60 * minutes)}"
+        takes = f"by stored runs {Cost(own_s=collected.took_s, cases=known).told(limit_s)}, without what loading takes"
+    elif limit_s is not None:
+        takes += f"; it ends within {units.duration(limit_s)}"
     pairs = "2 pairs of all, up to 8 more of those that look slower, 4 of those that look faster"
-    return f"{units.count(len(cases), 'case')}: {pairs}; {takes}{limit}"
+    return f"{units.count(len(cases), 'case')}: {pairs}; {takes}"
 
 
 def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid: str | None) -> Iterator[str]:

@@ -88,6 +88,8 @@ class PairRunner:
         came: list[SidePair] = []
         if cases is not None and self._pairs == len(_SCREENING):
             cases = self._decided(cases, number)
+        if cases is not None:
+            self._say(f"{units.count(len(cases), 'case')}: {self._phase(number)}")
         try:
             for left in range(number, 0, -1):
                 self.out_of_time = not self._clock.fits(cases)
@@ -110,6 +112,11 @@ class PairRunner:
         if len(fitting) < len(cases):
             self._say(f"to end in time: {len(fitting)} of {units.count(len(cases), 'case')} run on")
         return fitting
+
+    def _phase(self, number: int) -> str:
+        if self._pairs <= len(_SCREENING):
+            return f"{units.count(number, 'pair')} to decide"
+        return f"{units.count(number, 'more pair')}, those so far did not decide"
 
     def _pair(self, cases: tuple[str, ...] | None, *, left: int) -> SidePair | None:
         at = self._pairs - len(_SCREENING)
@@ -181,9 +188,9 @@ class PairRunner:
             self._left_nothing = False
             run = self._read(side, ended)
             self._say(f"pair {self._pairs + 1}, {name}: {units.count(len(run.cases), 'case')} in {_took(ended)}")
-            if cases is None and run.cases and not (done or ended.died):
-                self._clock.took(name, _cost(ended, run))
-            if done or ended.died or not self._fit(ended, run):
+            if run.cases and not (done or ended.died):
+                self._clock.took(name, _cost(ended, run), whole=cases is None)
+            if done or ended.died or not self._fit(name, ended, run):
                 return ended, self._without_left_out(run)
             ended.run_file.unlink()
 
@@ -224,24 +231,26 @@ class PairRunner:
             changed=self._made.changed,
         )
 
-    def _fit(self, ended: Ended, run: SideRun) -> bool:
+    def _fit(self, name: str, ended: Ended, run: SideRun) -> bool:
         """Make the job smaller if it must be; return whether this process has to be run again for it."""
         made = self._clock.make_fit(ended.seconds, may_rename=not self._counted)
         if made.is_whole:
             return False
         if made.rounds is not None:
             self._arguments += ["-o", f"sd_max_rounds={made.rounds}"]
-        if made.steps is None:  # else the cases have other names now
-            self.left_out = {name: run.cases[name] for name in made.left_out}
-        self._say(f"to end in time: {_described(made)}")
-        return made.steps is not None
+        again = made.steps is not None  # the cases have other names then
+        if not again:
+            self.left_out = {case: run.cases[case] for case in made.left_out}
+        self._say(f"to end in time: {_described(made)}{f'; the {name} runs again' if again else ''}")
+        return again
 
     def _without_left_out(self, run: SideRun) -> SideRun:
         return replace(run, cases={name: m for name, m in run.cases.items() if name not in self.left_out})
 
     def _tell_time(self, cases: tuple[str, ...] | None, *, left: int) -> None:
-        if self._pairs == 1 and self._clock.cost is not None:
-            self._say(str(self._clock.cost))
+        told = self._clock.told()
+        if self._pairs == 1 and told is not None:
+            self._say(told)
         left_over = self._clock.left(cases, pairs=left)
         if left_over:
             self._say(left_over)
@@ -277,5 +286,6 @@ def _took(ended: Ended) -> str:
 def _described(made: Fit) -> str:
     parts = [f"at most {made.rounds} rounds" if made.rounds is not None else ""]
     parts.append(units.count(made.steps, "step") if made.steps is not None else "")
-    parts.append(f"without {units.count(len(made.left_out), 'case')}" if made.left_out else "")
+    if made.left_out and made.steps is None:  # with fewer steps it is looked at once more
+        parts.append(f"without {units.count(len(made.left_out), 'case')}")
     return ", ".join(part for part in parts if part)

@@ -51,11 +51,16 @@ class Cost:
         """Seconds of a job in which every case takes all pairs."""
         return 2 * LONGEST_PAIRS * self.process_s()
 
-    def __str__(self) -> str:
-        return (
-            f"in all about {units.duration(self.expected_s)} where {FEWEST_PAIRS} more pairs of one case decide, "
-            f"at most {units.duration(self.longest_s)} ({LONGEST_PAIRS} pairs of all cases)"
-        )
+    def told(self, limit_s: float | None) -> str:
+        """Return in words what the job takes, which ends after *limit_s* seconds; None: when it is done."""
+        expected = f"about {units.duration(self.expected_s)} where {FEWEST_PAIRS} more pairs of one case decide"
+        if limit_s is None or self.longest_s <= limit_s:
+            cases = units.count(len(self.cases), "case")
+            return f"in all {expected}, at most {units.duration(self.longest_s)} ({LONGEST_PAIRS} pairs of {cases})"
+        limit = f"the {units.duration(limit_s)} of --minutes"
+        if self.expected_s <= limit_s:
+            return f"in all {expected}, at most {limit}"
+        return f"in all {limit}; it would take {expected}"
 
 
 def cost_of(process_s: float, cases: Mapping[str, CaseCost]) -> Cost:

@@ -102,11 +102,26 @@ def test_steps_that_are_given_or_counted_stay(fixed_steps: bool, may_rename: boo
     assert job.steps == (None if fixed_steps else STEPS)
 
 
+def test_the_last_process_of_a_side_tells_what_its_cases_take() -> None:
+    """Of some cases it tells of these, and of what a process takes of its own: the machine may be slower by now."""
+    job = clock(1000.0, costs=cost())
+    job.took("base", cost(own_s=3.0, cases=1, round_s=4.0), whole=False)
+
+    assert job.cost is not None
+    assert job.cost.process_s() == 3.0 + 40.0 + 10.0
+    assert job.told() == (
+        "in all about 7 min 16 s where 4 more pairs of one case decide, at most the 16 min 40 s of --minutes"
+    )
+
+    job.took("base", cost())
+    assert job.cost.process_s() == 21.0
+
+
 def test_what_is_left_is_told_in_words() -> None:
     """By both sides' mean, of the cases that are still run; nothing where it is not known or nothing is left."""
     job = clock(None, costs=cost())
     job.took("candidate", cost(own_s=3.0))
 
-    assert job.left(None, pairs=2) == "2 more pairs of all cases: about 2 min left"
+    assert job.left(None, pairs=2) == "2 more pairs of all cases: about 2 min left, then what looks slower or faster"
     assert job.left(("c0",), pairs=1) == "1 more pair of 1 case: about 25 s left"
     assert job.left(None, pairs=0) == clock(None).left(None, pairs=2) == ""

@@ -157,10 +157,19 @@ def test_progress_and_time_are_told(tmp_path: Path) -> None:
     assert job.said == [
         "pair 1, base: 2 cases in 10.0 s",
         "pair 1, candidate: 2 cases in 10.0 s",
-        "in all about 1 min 52 s where 4 more pairs of one case decide, at most 3 min 20 s (10 pairs of all cases)",
-        "1 more pair of all cases: about 20 s left",
+        "in all about 1 min 52 s where 4 more pairs of one case decide, at most 3 min 20 s (10 pairs of 2 cases)",
+        "1 more pair of all cases: about 20 s left, then what looks slower or faster",
         "pair 2, candidate: 2 cases in 10.0 s",
         "pair 2, base: 2 cases in 10.0 s",
+    ]
+    job.said.clear()
+
+    job.runner.more((name_of(1),), 4)
+    job.runner.more((name_of(1),), 4)
+
+    assert [line for line in job.said if "decide" in line] == [
+        "1 case: 4 pairs to decide",
+        "1 case: 4 more pairs, those so far did not decide",
     ]
 
 
@@ -225,7 +234,7 @@ def test_a_short_time_is_fitted_into(tmp_path: Path) -> None:
 
     assert [steps for _, _, steps, _ in processes.asked][:2] == ["4", "1"]
     assert processes.asked[1][3] == ("benchmarks/", "-o", "sd_max_rounds=5")
-    assert "to end in time: at most 5 rounds, 1 step" in job.said
+    assert "to end in time: at most 5 rounds, 1 step; the base runs again" in job.said
     assert len(job.runner.left_out) == 1
     assert {len(run.cases) for run in came[-1]} == {1}
     assert all(set(run.cases).isdisjoint(job.runner.left_out) for pair in came for run in pair)

@@ -64,10 +64,13 @@ def test_a_case_that_is_left_out_takes_its_warm_up_along() -> None:
 
 
 def test_the_time_of_a_job_is_one_sentence() -> None:
-    """Expected and longest."""
-    assert str(COST) == (
-        "in all about 10 min 0 s where 4 more pairs of one case decide, at most 23 min 20 s (10 pairs of all cases)"
-    )
+    """Expected and longest, or the limit where that comes before."""
+    expected = "about 10 min 0 s where 4 more pairs of one case decide"
+
+    assert COST.told(None) == f"in all {expected}, at most 23 min 20 s (10 pairs of 2 cases)"
+    assert COST.told(1400.0) == COST.told(None)
+    assert COST.told(900.0) == f"in all {expected}, at most the 15 min 0 s of --minutes"
+    assert COST.told(120.0) == f"in all the 2 min 0 s of --minutes; it would take {expected}"
 
 
 CASES = st.builds(
