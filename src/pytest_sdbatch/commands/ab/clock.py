@@ -26,6 +26,7 @@ class Clock:
         self.steps = None if fixed_steps else STEPS  # of cases that nobody gave a number
         self._costs: dict[str, Cost] = {}  # by side
         self._fitted = deadline_s is None
+        self.whole_s: float | None = None  # that the job would take if nothing were made smaller; None: nothing is
 
     @property
     def cost(self) -> Cost | None:
@@ -74,6 +75,8 @@ class Clock:
         left_s = self.deadline_s - time.monotonic() + seconds
         steps = int(self.steps) if self.steps is not None and may_rename else None
         made = fit(self.cost, left_s=left_s, steps=steps)
+        if not made.is_whole and self.whole_s is None:
+            self.whole_s = self.cost.expected_s
         if made.steps is not None:
             self.steps, self._fitted = str(made.steps), False
         return made

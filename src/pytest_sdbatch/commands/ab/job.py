@@ -224,6 +224,8 @@ def _lines(runner: PairRunner, idle: Sequence[Acceptance], folder: Path, invalid
         yield f"{runner.hung} when the time was over"
     if runner.out_of_time:
         yield "there was no time for more pairs: what had not been decided by then is inconclusive"
+    if runner.undone and runner.whole_s is not None:
+        yield f"{units.count(len(runner.undone), 'case')} left out: all would take {units.duration(runner.whole_s)}"
     if runner.gave_up is not None:
         yield f"{runner.gave_up}: what had not been decided by then is inconclusive"
     for acceptance in idle:

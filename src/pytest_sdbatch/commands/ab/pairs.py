@@ -75,6 +75,11 @@ class PairRunner:
         self.hung: str | None = None  # which side was running, and what
 
     @property
+    def whole_s(self) -> float | None:
+        """Seconds that the job would take if it had not been made smaller; None: it was not."""
+        return self._clock.whole_s
+
+    @property
     def undone(self) -> Mapping[str, Place]:
         """The cases that no time was spent on."""
         return {name: measured.place for name, measured in self.left_out.items()}

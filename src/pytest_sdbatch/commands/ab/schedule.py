@@ -57,7 +57,7 @@ class Cost:
         if limit_s is None or self.longest_s <= limit_s:
             cases = units.count(len(self.cases), "case")
             return f"in all {expected}, at most {units.duration(self.longest_s)} ({LONGEST_PAIRS} pairs of {cases})"
-        limit = f"the {units.duration(limit_s)} of --minutes"
+        limit = f"the {units.duration(limit_s)} that --minutes leaves"
         if self.expected_s <= limit_s:
             return f"in all {expected}, at most {limit}"
         return f"in all {limit}; it would take {expected}"

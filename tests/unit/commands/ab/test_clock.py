@@ -79,6 +79,18 @@ def test_a_job_is_made_to_fit_once() -> None:
     assert job.make_fit(1e6, may_rename=True) == Fit()
 
 
+def test_what_the_whole_job_would_take_is_kept() -> None:
+    """As it was before anything was made smaller; of a job that fits there is nothing to say."""
+    small, whole = clock(60.0, costs=cost()), clock(1000.0, costs=cost())
+
+    small.make_fit(21.0, may_rename=True)
+    small.took("base", cost(round_s=0.1))
+    small.make_fit(3.0, may_rename=True)
+    whole.make_fit(21.0, may_rename=True)
+
+    assert (small.whole_s, whole.whole_s) == (cost().expected_s, None)
+
+
 def test_fewer_steps_are_looked_at_once_more() -> None:
     """They give the cases other names and costs: only with these it is known what is to be left out."""
     job = clock(30.0, costs=cost(round_s=2.0))
@@ -110,7 +122,7 @@ def test_the_last_process_of_a_side_tells_what_its_cases_take() -> None:
     assert job.cost is not None
     assert job.cost.process_s() == 3.0 + 40.0 + 10.0
     assert job.told() == (
-        "in all about 7 min 16 s where 4 more pairs of one case decide, at most the 16 min 40 s of --minutes"
+        "in all about 7 min 16 s where 4 more pairs of one case decide, at most the 16 min 40 s that --minutes leaves"
     )
 
     job.took("base", cost())

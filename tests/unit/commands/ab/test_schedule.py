@@ -69,8 +69,8 @@ def test_the_time_of_a_job_is_one_sentence() -> None:
 
     assert COST.told(None) == f"in all {expected}, at most 23 min 20 s (10 pairs of 2 cases)"
     assert COST.told(1400.0) == COST.told(None)
-    assert COST.told(900.0) == f"in all {expected}, at most the 15 min 0 s of --minutes"
-    assert COST.told(120.0) == f"in all the 2 min 0 s of --minutes; it would take {expected}"
+    assert COST.told(900.0) == f"in all {expected}, at most the 15 min 0 s that --minutes leaves"
+    assert COST.told(120.0) == f"in all the 2 min 0 s that --minutes leaves; it would take {expected}"
 
 
 CASES = st.builds(
