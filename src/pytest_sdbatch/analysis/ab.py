@@ -9,7 +9,6 @@ from typing import TypeAlias
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.analysis.comparison import (
-    UNTESTED,
     CaseComparison,
     Comparison,
     both_sides,
@@ -24,6 +23,7 @@ from pytest_sdbatch.analysis.comparison import (
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.explanation import in_words_of
+from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, is_failure, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.pairs import MorePairs, Pair
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS
@@ -38,6 +38,10 @@ CONFIRMING_PAIRS = 4  # of what failed on the candidate
 # Runs of a side, all of which fail on the candidate and none on the base. Where both fail equally often that happens
 # at most 1/4 of the time in a pair, so in 0.02 % of jobs with 6: room under the promised 1 % for some such cases.
 _FEWEST_FAILED = 6
+_UNTESTED = CaseVerdict(  # on time, of runs that are too short; both sides have the same options
+    verdict=Verdict.INCONCLUSIVE,
+    reason=f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side: give -o sd_rounds={FEWEST_FOR_ERROR} or more",
+)
 _NO_ROOM = "left out: there is no time for it"
 _LOST = "the candidate has no such benchmark any more"
 
@@ -200,7 +204,7 @@ def _case(
     if outcome is not None and not (sound_of(there) and sound_of(here)):
         return case_comparison(name, there, here, facts, outcome, None, None, drift_counts=False)
     found = time.verdicts.get(name)
-    on_time = UNTESTED if found is None or found.verdict in (Verdict.NEW, Verdict.MISSING) else found
+    on_time = _UNTESTED if found is None or found.verdict in (Verdict.NEW, Verdict.MISSING) else found
     if on_time.minimum_detectable_effect is not None:  # below its tolerance nothing is called regressed
         finds = max(on_time.minimum_detectable_effect, config.tolerance_of(name))
         on_time = replace(on_time, minimum_detectable_effect=finds)

@@ -32,10 +32,6 @@ _RANK = (
 )
 _FEWEST_FRESH = 2  # runs of a suspect beside the one that made it a suspect
 COMPARED = (Verdict.REGRESSED, Verdict.ACCEPTED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
-UNTESTED = CaseVerdict(  # on time, of runs that are too short
-    verdict=Verdict.INCONCLUSIVE,
-    reason=f"fewer than {FEWEST_FOR_ERROR} rounds in every run of a side: give -o sd_rounds={FEWEST_FOR_ERROR} or more",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +54,14 @@ class CaseComparison:
         """The verdicts on what was compared, by metric."""
         found = {"outcome": self.outcome, "time": self.time, "peak_memory": self.memory}
         return {metric: part for metric, part in found.items() if part is not None}
+
+    @property
+    def needs_rounds(self) -> bool:
+        """Whether it is inconclusive for too few rounds alone: more runs like these say nothing."""
+        drifted = any(fact.weight is Weight.DRIFT for fact in self.moved)
+        unclear = [part for part in self.parts.values() if part.verdict is Verdict.INCONCLUSIVE]
+        alone = bool(unclear) and not drifted and all(part.too_short for part in unclear)
+        return alone and self.verdict is Verdict.INCONCLUSIVE
 
     @property
     def causes(self) -> tuple[str, ...]:
@@ -92,6 +96,12 @@ class Comparison:
     def count(self, *verdicts: Verdict) -> int:
         """Return how many cases have one of these verdicts."""
         return sum(case.verdict in verdicts for case in self.cases)
+
+    @property
+    def needs_rounds(self) -> bool:
+        """Whether all that is inconclusive is so for too few rounds alone, as :attr:`CaseComparison.needs_rounds`."""
+        unclear = [case for case in self.cases if case.verdict is Verdict.INCONCLUSIVE]
+        return bool(unclear) and all(case.needs_rounds for case in unclear)
 
     @property
     def more_runs(self) -> int:
@@ -245,7 +255,19 @@ def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, C
         most = max((len(enough[name][side]) for name in tested), default=0)
         runs.append([{n: enough[n][side][i] for n in tested if i < len(enough[n][side])} for i in range(most)])
     decision = decide(runs[0], runs[1], None, config)
-    return {name: decision.verdicts.get(name, UNTESTED) for name in rounds}, decision
+    return {name: decision.verdicts.get(name) or _untested(*enough[name]) for name in rounds}, decision
+
+
+def _untested(base: Sequence[object], candidate: Sequence[object]) -> CaseVerdict:
+    """Return the verdict on a case of which a side, given as its runs of enough rounds, has none."""
+    give = f"-o sd_rounds={FEWEST_FOR_ERROR}"
+    side, fix = "both sides", f"record the base again with {give}, and give the candidate as many"
+    if base:
+        side, fix = "the candidate", f"give {give} or more"
+    elif candidate:
+        side, fix = "the base", f"record it again with {give}"
+    reason = f"fewer than {FEWEST_FOR_ERROR} rounds in every run of {side}: {fix}"
+    return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=reason, too_short=True)
 
 
 def enough_rounds(values: Sequence[float]) -> bool:

@@ -62,6 +62,7 @@ class CaseVerdict:
     pairs: int = 0  # the estimate is from so many
     minimum_detectable_effect: float | None = None  # found in 80 % of jobs like this one
     needs_more: int | None = None  # pairs, until a slowdown by the tolerance is found in 80 % of jobs
+    too_short: bool = False  # every run of a side has too few rounds: more runs like them say nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

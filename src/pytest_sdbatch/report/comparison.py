@@ -315,7 +315,7 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if not unclear:
         return
     said = f"inconclusive: {units.count(len(unclear), 'case')}"
-    if comparison.pairs is not None:
+    if comparison.pairs is not None or comparison.needs_rounds:
         yield f"{said}: see what each needs above", _STYLES[Verdict.INCONCLUSIVE]
         return
     if comparison.more_runs:

@@ -47,7 +47,7 @@ def regression(case: CaseComparison, comparison: Comparison, *, baseline: str) -
 
 
 def settling(comparison: Comparison, *, arguments: str) -> Iterator[str]:
-    """Yield what settles the cases that are inconclusive; nothing where none is.
+    """Yield what settles the cases that are inconclusive; nothing where none is, or rounds alone are missing.
 
     Args:
         comparison: of the baseline with this run.
@@ -55,19 +55,23 @@ def settling(comparison: Comparison, *, arguments: str) -> Iterator[str]:
 
     """
     unclear = comparison.count(Verdict.INCONCLUSIVE)
-    if unclear:
-        there, here = _commit(comparison.base), _commit(comparison.candidate)
-        how = "both versions side by side settle it"
-        if there is not None and there == here:  # that is no other version
-            there, how = None, "the baseline is of the commit that is checked out; another version beside it settles it"
-        command = f"sdbatch ab --base {there[:_SHORT] if there else 'REF'} -- {arguments}"
+    if unclear and not comparison.needs_rounds:
+        (there, was_dirty), (here, is_dirty) = _state(comparison.base), _state(comparison.candidate)
+        base, how = there[:_SHORT] if there else "REF", "both versions side by side settle it"
+        if there is not None and there == here:
+            if is_dirty and not was_dirty:
+                base = "HEAD"
+            else:  # that is no other version
+                base = "REF"
+                how = "the baseline is of the commit that is checked out; another version beside it settles it"
+        command = f"sdbatch ab --base {base} -- {arguments}"
         yield f"inconclusive: {units.count(unclear, 'case')}; {how}: {plain(command)}"
 
 
-def _commit(side: Sequence[SideRun]) -> str | None:
-    """Return the commit that the runs of *side* were made at; None: not known."""
+def _state(side: Sequence[SideRun]) -> tuple[str | None, bool]:
+    """Return the commit that the runs of *side* were made at, None: not known; and whether on top of changes."""
     facts = next((measured.facts.shown for run in side for measured in run.cases.values()), {})
-    return str(facts["commit"]) if facts.get("commit") else None
+    return str(facts["commit"]) if facts.get("commit") else None, bool(facts.get("dirty"))
 
 
 def counted(comparison: Comparison) -> str:

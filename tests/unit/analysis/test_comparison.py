@@ -164,16 +164,38 @@ def test_what_moved_is_counted_over_the_cases() -> None:
     assert [str(fact) for fact in found] == ["driver 580.1 -> 580.2", "commit abc -> def"]
 
 
-def test_too_few_rounds_are_inconclusive_not_an_error() -> None:
-    """A file of three rounds a case can be compared in memory; time needs five rounds."""
-    short = [measured(seconds=[1.0] * 3)]
+@pytest.mark.parametrize(
+    ("then", "now", "said"),
+    [
+        (3, 6, "the base: record it again with -o sd_rounds=5"),
+        (6, 3, "the candidate: give -o sd_rounds=5 or more"),
+        (3, 3, "both sides: record the base again with -o sd_rounds=5, and give the candidate as many"),
+    ],
+)
+def test_too_few_rounds_are_inconclusive_not_an_error(then: int, now: int, said: str) -> None:
+    """Three rounds a case can be compared in memory; time needs five, and the side without is named."""
+    base, new = ([measured(seconds=[1.0] * rounds)] for rounds in (then, now))
 
-    (case,) = compare(side("base", *[short] * 5), side("new", short)).cases
+    (case,) = (found := compare(side("base", *[base] * 5), side("new", new))).cases
 
     assert (case.verdict, case.reason) == (
         Verdict.INCONCLUSIVE,
-        "time: fewer than 5 rounds in every run of a side: give -o sd_rounds=5 or more",
+        f"time: fewer than 5 rounds in every run of {said}",
     )
+    assert found.needs_rounds
+
+
+def test_rounds_alone_are_needed_only_where_nothing_else_is_unclear() -> None:
+    """A driver that moved, or a case that more runs settle, leaves something to find out by other means."""
+    short, moved = [1.0] * 3, facts(drift={"driver": "580.2"})
+    drifted = compare(side("base", [measured(seconds=short)]), side("new", [measured(seconds=short, facts=moved)]))
+    beside = compare(
+        side("base", [measured(1, seconds=short), measured(2)]), side("new", [measured(1, seconds=short), measured(2)])
+    )
+    clear = compare(side("base", *[[measured()]] * 5), side("new", [measured()]))
+
+    assert [found.needs_rounds for found in (drifted, beside, clear)] == [False, False, False]
+    assert beside.count(Verdict.INCONCLUSIVE) == 2
 
 
 def test_an_explanation_names_what_grew() -> None:

@@ -107,6 +107,15 @@ def test_too_few_runs_say_how_many_more_are_needed(base: int, more: int) -> None
     assert f"sdbatch sweep --processes={more} ..." in last
 
 
+def test_where_rounds_alone_are_missing_no_more_runs_are_asked_for() -> None:
+    """They would have too few again: the note of the case says of which side, and what to do."""
+    short = [measured(seconds=[1.0] * 3)]
+
+    for runs in (1, 5):
+        last = shown(compare(side("base", *[short] * runs), side("new", [measured()])), 200).splitlines()[-1]
+        assert last == "inconclusive: 1 case: see what each needs above"
+
+
 def test_what_moved_stands_above_the_table() -> None:
     """What it does to the comparison, and in how many cases where it is not in all."""
     new = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from compared import GIB, ended, facts, measured, quiet_side
+from compared import GIB, ended, facts, measured, quiet_side, side
 
 from pytest_sdbatch.analysis.comparison import compare
 from pytest_sdbatch.analysis.exact_rules import exact_regression
@@ -58,11 +58,14 @@ def test_a_regressed_case_says_on_how_many_runs_that_stands() -> None:
         ("abc123abc123abc123", "def", "both versions side by side settle it: sdbatch ab --base abc123abc123 -- "),
         (None, "def", "both versions side by side settle it: sdbatch ab --base REF -- "),
         ("abc", "abc", "another version beside it settles it: sdbatch ab --base REF -- "),
+        ("abc", "abc with changes", "both versions side by side settle it: sdbatch ab --base HEAD -- "),
+        ("abc with changes", "abc with changes", "another version beside it settles it: sdbatch ab --base REF -- "),
     ],
 )
 def test_what_is_inconclusive_has_a_command_that_settles_it(then: str | None, now: str, said: str) -> None:
-    """With the commit of the baseline where it is another one; nothing is said where nothing is open."""
-    base, new = ({"facts": facts(shown={"commit": commit})} for commit in (then, now))
+    """With the commit of the baseline where it is another version; nothing is said where nothing is open."""
+    states = ((then or "").partition(" "), now.partition(" "))
+    base, new = ({"facts": facts(shown={"commit": of or None, "dirty": bool(dirty)})} for of, _, dirty in states)
     unclear = compare(quiet_side("base", 2, {1: 1.0}, **base), quiet_side("new", 1, {1: 1.0}, **new))
     clear = compare(quiet_side("base", 5, {1: 1.0}), quiet_side("new", 1, {1: 1.0}))
 
@@ -71,6 +74,13 @@ def test_what_is_inconclusive_has_a_command_that_settles_it(then: str | None, no
     assert line.startswith("inconclusive: 1 case; ")
     assert line.endswith(f"{said}benchmarks/ -k a")
     assert list(settling(clear, arguments="")) == []
+
+
+def test_where_rounds_alone_are_missing_no_other_command_is_given() -> None:
+    """It would not settle it: the note of the case says what does."""
+    unclear = compare(side("base", [measured(seconds=[1.0] * 3)]), side("new", [measured()]))
+
+    assert list(settling(unclear, arguments="benchmarks/")) == []
 
 
 def test_the_last_line_counts_what_there_is() -> None:
