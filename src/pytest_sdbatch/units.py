@@ -14,6 +14,7 @@ _MEMORY = (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30), ("TiB", 2**
 _ENERGIES = (("mJ", 1e-3), ("J", 1.0), ("kJ", 1e3))
 _MAGNITUDES = (("", 1), (" k", 10**3), (" M", 10**6), (" B", 10**9))
 _LEAST_S = 1e-12
+_MOST_DIGITS = 17  # of a float
 
 
 def number(value: float) -> str:
@@ -23,10 +24,18 @@ def number(value: float) -> str:
         ValueError: for a value that is not finite.
 
     """
-    if _finite(value) == 0:
-        return "0"
-    exponent = int(f"{value:.2e}".partition("e")[2])  # of the rounded value: 9.996 becomes 10.0, not 10.00
-    return f"{value:,.{max(0, 2 - exponent)}f}"
+    return _number(value, digits=3)
+
+
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Return two numbers, in as many digits more as it takes to tell them apart: ``0.1952`` and ``0.1950``.
+
+    Raises:
+        ValueError: for a value that is not finite.
+
+    """
+    texts = [(_number(one, digits=digits), _number(other, digits=digits)) for digits in range(3, _MOST_DIGITS)]
+    return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
 
 
 def duration(seconds: float) -> str:
@@ -204,6 +213,13 @@ def _percent(value: float) -> str:
     if percent < 0.05:
         return "0"
     return f"{percent:.1f}" if float(f"{percent:.1f}") < 10 else f"{percent:,.0f}"
+
+
+def _number(value: float, *, digits: int) -> str:
+    if _finite(value) == 0:
+        return "0"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded value: 9.996 becomes 10.0, not 10.00
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}"
 
 
 def _finite(value: float) -> float:

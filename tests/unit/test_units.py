@@ -248,6 +248,20 @@ def test_an_axis_of_memory_has_one_unit(value: float, unit: str, scale: int) -> 
     assert units.scale_of_memory(value) == (unit, scale)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "texts"),
+    [
+        (0.195, 0.3, ("0.195", "0.300")),
+        (0.19504, 0.19496, ("0.19504", "0.19496")),
+        (0.5, 0.5, ("0.500", "0.500")),
+        (12345.6, 12345.7, ("12,345.6", "12,345.7")),
+    ],
+)
+def test_numbers_that_differ_read_different(one: float, other: float, texts: tuple[str, str]) -> None:
+    """In as few digits as that takes; equal ones in those of a number."""
+    assert units.told_apart(one, other) == texts
+
+
 def test_what_is_not_finite_has_no_axis() -> None:
     """Unknown is never drawn."""
     with pytest.raises(ValueError, match="unknown is None"):

@@ -11,6 +11,7 @@ from pytest_sdbatch.analysis.learning_runs import Study
 from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures
 
+TO_REACH = "a target that is reached: --target higher, or more examples: --most-examples"
 SAME = math.log(1.05)  # a ratio that is surely nearer to 1 is no difference
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.claims import Claim, Evidence, Key, Standing, amount, standing_of, times
+from pytest_sdbatch.analysis.claims import TO_REACH, Claim, Evidence, Key, Standing, amount, standing_of, times
 from pytest_sdbatch.analysis.learning_curve import End, convergence_rate, early_rate, last_spread
 from pytest_sdbatch.analysis.learning_runs import NoiseReading, Part, Study, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
@@ -30,8 +30,9 @@ def _ramp(evidence: Evidence) -> Claim:
     if not ramp or fastest is None:
         return Claim(
             key=Key.RAMP, heading=HEADING, claim=claim, standing=Standing.CANNOT_TELL,
-            sentence="There is no ramp, or no constant size that reached the target in all runs, to compare.",
-            figures=(), settles="a target that is reached: --target higher, or more examples: --most-examples",
+            sentence="No constant size reached the target in all its runs: there is none to compare the ramp with."
+            if ramp else "There is no ramp to compare.",
+            figures=(), settles=TO_REACH if ramp else "a study with a ramp",
         )  # fmt: skip
     table = evidence.study.of(Part.TABLE)
     ratios = {
@@ -110,7 +111,7 @@ def _sweet_spot(evidence: Evidence) -> Claim:
             f"seconds in which the held-out loss halved, over the first {units.count(int(span), 'example')}, by batch "
             f"size: {seconds or 'not known'}",
         ),
-        settles="more seeds (--seeds=9); another measure of images may say otherwise",
+        settles=TO_REACH if soonest is None else "more seeds (--seeds=9); another measure of images may say otherwise",
     )
 
 

@@ -7,7 +7,18 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.claims import SAME, Claim, Evidence, Key, Standing, amount, limits_of, standing_of, times
+from pytest_sdbatch.analysis.claims import (
+    SAME,
+    TO_REACH,
+    Claim,
+    Evidence,
+    Key,
+    Standing,
+    amount,
+    limits_of,
+    standing_of,
+    times,
+)
 from pytest_sdbatch.analysis.learning_curve import End, gap_at, last_spread
 from pytest_sdbatch.analysis.learning_runs import Clock, NoiseReading, Part, TrainingRun
 from pytest_sdbatch.analysis.scaling import Bounds
@@ -132,11 +143,14 @@ def _convergence(evidence: Evidence) -> Iterator[Claim]:
 def _slower(evidence: Evidence, *, of: str, ratio: Bounds | None, than: int) -> Claim:
     small = evidence.small
     standing = evidence.if_fair(standing_of(ratio, claimed_above=True))
+    why = f" by {evidence.seeds}{'' if evidence.rates_are_fair else ' at rates that were not tuned'}"
+    settles = _MORE if evidence.rates_are_fair else _TUNE
+    if ratio is None:
+        why, settles = ": too few of their runs reached the target", TO_REACH
     sentence = {
         Standing.SUPPORTED: f"A batch of {small} needs more {of}s to the same held-out loss than one of {than}.",
         Standing.NOT_SUPPORTED: f"A batch of {small} needs no more {of}s to the same held-out loss than one of {than}.",
-        Standing.CANNOT_TELL: f"Whether {small} or {than} needs more {of}s is not decided by {evidence.seeds}"
-        + ("." if evidence.rates_are_fair else " at rates that were not tuned."),
+        Standing.CANNOT_TELL: f"Whether {small} or {than} needs more {of}s is not decided{why}.",
     }[standing]
     rows = [
         f"{row.batch_size}: {amount(getattr(row, _FIELDS[of]))}" if row.reached == row.runs
@@ -150,7 +164,7 @@ def _slower(evidence: Evidence, *, of: str, ratio: Bounds | None, than: int) -> 
         standing=standing,
         sentence=sentence,
         figures=(f"{of}s at {small} over those at {than}: {times(ratio)}", f"{of}s by batch size: {'; '.join(rows)}"),
-        settles=_MORE if evidence.rates_are_fair else _TUNE,
+        settles=settles,
     )
 
 

@@ -25,10 +25,11 @@ def recommendation(study: Study, figures: Figures, claims: tuple[Claim, ...]) ->
     fastest = figures.fastest
     if fastest is None:
         lowest = min(row.best_loss for row in figures.rows)
+        found, target = units.told_apart(lowest, study.target)
         return Recommendation(
             sentence="none: no batch size reached the target in all its runs",
             reasons=(
-                f"the lowest held-out loss was {units.number(lowest)}, and the target {units.number(study.target)}: "
+                f"the lowest held-out loss was {found}, and the target {target}: "
                 f"give a target that can be reached (--target={lowest * 1.05:.3g}) or more examples (--most-examples)",
             ),
         )

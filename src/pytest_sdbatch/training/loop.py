@@ -91,7 +91,7 @@ class Learner:
             return None
         step = self.steps - len(finite) + finite.index(False) + 1
         return Stop(
-            end=End.DIVERGED, reason=f"the loss was no finite number at step {step}; learning rate {stage.rate:.3g}"
+            end=End.DIVERGED, reason=f"the loss was no finite number at step {step:,}; learning rate {stage.rate:.3g}"
         )
 
     def step_by_phase(self, batch_size: int, ended: Callable[[str], None]) -> None:
@@ -203,7 +203,7 @@ def train(learner: Learner, schedule: Schedule, *, keep: Keep | None = None, wat
             learner.evaluations.pop()
             return Stop(
                 end=End.DIVERGED,
-                reason=f"the loss of fixed triples was no finite number at step {found.steps}; "
+                reason=f"the loss of fixed triples was no finite number at step {found.steps:,}; "
                 f"learning rate {stage.rate:.3g}",
             )
         if watch is not None:

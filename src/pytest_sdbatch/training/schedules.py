@@ -55,7 +55,7 @@ class Goal:
         if not math.isfinite(last.held_out_loss) or last.held_out_loss > BLOWN_UP * first.held_out_loss:
             return Stop(
                 end=End.DIVERGED,
-                reason=f"the held-out loss was {last.held_out_loss:.3g} at step {last.steps}, and "
+                reason=f"the held-out loss was {last.held_out_loss:.3g} at step {last.steps:,}, and "
                 f"{first.held_out_loss:.3g} at the start; learning rate {rate:.3g}",
             )
         if self.target is not None and last.held_out_loss <= self.target:
@@ -63,7 +63,9 @@ class Goal:
         if last.examples >= self.most_examples:
             best = min(evaluation.held_out_loss for evaluation in evaluations)
             end = End.NOT_REACHED if self.target is not None else End.REACHED
-            return Stop(end=end, reason=f"{last.examples} examples were used; the lowest held-out loss was {best:.3g}")
+            return Stop(
+                end=end, reason=f"{last.examples:,} examples were used; the lowest held-out loss was {best:.3g}"
+            )
         return None
 
 

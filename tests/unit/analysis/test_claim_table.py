@@ -8,7 +8,7 @@ import pytest
 from studies import TARGET, made_noise, made_run, made_study
 
 from pytest_sdbatch.analysis.claim_table import claim_table, measured_on
-from pytest_sdbatch.analysis.claims import Claim, Key, Standing
+from pytest_sdbatch.analysis.claims import TO_REACH, Claim, Key, Standing
 from pytest_sdbatch.analysis.learning_curve import End
 from pytest_sdbatch.analysis.learning_runs import Part, Quality, RatePolicy, Study, TrainingRun, TunedRate
 from pytest_sdbatch.analysis.noise_scale import NoiseScale, NoiseSplit
@@ -113,6 +113,16 @@ def test_a_study_of_nothing_but_a_table_has_every_row() -> None:
 
     for word in ("noisy", "accurate", "longer", "two things", "raise both", "Small or highly varied"):
         assert claims[word].standing is Standing.CANNOT_TELL, word
+
+
+def test_where_the_target_was_not_reached_no_seeds_are_asked_for() -> None:
+    """They would not reach it either; that there is a ramp is known."""
+    claims = table(dataclasses.replace(made_study(seeds=(0,)), target=0.01))
+
+    assert claims["examples"].sentence.endswith("is not decided: too few of their runs reached the target.")
+    assert claims["raise both"].sentence.startswith("No constant size reached the target in all its runs: ")
+    assert {claims[word].settles for word in ("examples", "seconds", "raise both", "validation accuracy")} == {TO_REACH}
+    assert "--seeds" in table(made_study(seeds=(0,)))["examples"].settles, "it was reached, by one seed"
 
 
 def test_gradients_that_do_not_stand_out_are_lower_limits() -> None:

@@ -9,7 +9,7 @@ import pytest
 from studies import made_study
 
 from pytest_sdbatch.analysis.claim_table import claim_table
-from pytest_sdbatch.analysis.claims import Key, Standing
+from pytest_sdbatch.analysis.claims import TO_REACH, Key, Standing
 from pytest_sdbatch.analysis.learning_runs import Part, Study
 from pytest_sdbatch.analysis.recommendation import recommendation
 from pytest_sdbatch.analysis.study_figures import figures_of
@@ -101,4 +101,13 @@ def test_nothing_is_recommended_where_nothing_reached_the_target() -> None:
     assert advice.sentence.startswith("none")
     assert "--target=0.205" in advice.reasons[0]
     assert {claim.standing for claim in claims if "converge slowly" in claim.claim} == {Standing.CANNOT_TELL}
+    assert {claim.settles for claim in claims if "converge slowly" in claim.claim} == {TO_REACH}
     assert "lowest loss 0.195" in next(claim for claim in claims if "(in steps)" in claim.claim).figures[1]
+
+
+def test_a_target_that_was_nearly_reached_is_told_from_the_lowest_loss() -> None:
+    """In more digits than losses have elsewhere: else both would read the same."""
+    study = dataclasses.replace(made_study(), target=0.19497)
+    figures = figures_of(study)
+
+    assert "loss was 0.19498, and the target 0.19497: " in recommendation(study, figures, ()).reasons[0]

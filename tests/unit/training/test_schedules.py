@@ -37,7 +37,11 @@ def test_a_constant_goes_on_to_the_next_look() -> None:
     ("points", "end", "words"),
     [
         ([(0, 1.0), (300, 0.19)], End.REACHED, "0.2"),
-        ([(0, 1.0), (300, 0.25), (5000, 0.3)], End.NOT_REACHED, "lowest held-out loss was 0.25"),
+        (
+            [(0, 1.0), (300, 0.25), (5000, 0.3)],
+            End.NOT_REACHED,
+            "5,000 examples were used; the lowest held-out loss was 0.25",
+        ),
         ([(0, 1.0), (304, 2.5)], End.DIVERGED, "2.5 at step 38, and 1 at the start; learning rate 0.001"),
         ([(0, 1.0), (304, math.nan)], End.DIVERGED, "step 38"),
     ],
