@@ -18,7 +18,7 @@ from pytest_sdbatch.records import NO_PIPELINE, Outcome, Record, Run, short_name
 from pytest_sdbatch.report.capacity import capacity
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.front import front_of_rows, worth_choosing
-from pytest_sdbatch.report.measured import Measured, of_records, of_runs
+from pytest_sdbatch.report.measured import Measured, doubt, of_records, of_runs
 from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table
 from pytest_sdbatch.report.table import Row, rows, throughput
 from pytest_sdbatch.report.training import training_sentences
@@ -103,8 +103,7 @@ def answers_of(
             continue
         sentences[-1] += _answer(members, measured, question, choose)
         sentences[-1] += f"; {fits}" if fits else ""
-        if any(row.unreliable and row.answers for row in members):
-            sentences[-1] += "; some of its rows are not to be relied on: measure again on a quiet machine"
+        sentences[-1] += doubt([row for row in members if row.answers])
     for test, name in names.items():
         works = _works([row for row in table if row.test == test], measured)
         for work, members in works.items():

@@ -124,3 +124,12 @@ def _timing(several: Sequence[Record]) -> Timing:
     case = several[0].case
     runs = tuple(tuple(reading.wall_s for reading in record.rounds) for record in several)
     return Timing(batch_size=case.batch_size, batch_count=case.calls, runs=runs)
+
+
+def doubt(rows: Sequence[Row]) -> str:
+    """Return what is to be added to a sentence that stands on *rows*; empty where all can be relied on."""
+    doubtful = sum(row.unreliable for row in rows)
+    if not doubtful:
+        return ""
+    which = "none of its rows is" if doubtful == len(rows) else "some of its rows are not"
+    return f"; {which} to be relied on: measure again on a quiet machine"

@@ -13,6 +13,7 @@ from pytest_sdbatch.nouns import TRAINING
 from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.capacity import predicted
 from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.measured import doubt
 from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows, throughput
 
 COLUMNS = (
@@ -187,8 +188,7 @@ def _sentence(members: Sequence[TrainingRow]) -> str:
     fastest = max(plain, key=lambda one: (one.row.images_per_s or 0.0, -one.row.batch_size))
     if len(plain) > 1:
         said += f"; fastest is {fastest.row.batch_size} at {_rate(fastest.row.images_per_s or 0.0)}"
-    if any(one.row.unreliable for one in sound):
-        said += "; some of its rows are not to be relied on: measure again on a quiet machine"
+    said += doubt([one.row for one in sound])
     if largest.how.method == STEP:  # what it accumulates is its own matter
         return said
     more = [one for one in sound if one.row.batch_size == size and one.accumulation > least]

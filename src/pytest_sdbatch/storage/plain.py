@@ -83,8 +83,20 @@ def parse(text: bytes) -> Any:
     except RecursionError:
         raise RunFileError("it is nested too deeply to be a run file") from None
     except ValueError as error:  # also UnicodeDecodeError, and integers of thousands of digits
-        raise RunFileError("it is no JSON", why=str(error)) from None
+        raise RunFileError("it is no JSON", why=_why_no_json(error)) from None
     return value
+
+
+def _why_no_json(error: ValueError) -> str:
+    """Return what *error* tells somebody who may have named the wrong file, with the place."""
+    if isinstance(error, json.JSONDecodeError):
+        what = f"{error.msg[:1].lower()}{error.msg[1:]}".removesuffix(" at")
+        found = f"{what} at line {error.lineno}, column {error.colno}"
+    elif isinstance(error, UnicodeDecodeError):
+        found = f"no text in UTF-8 at byte {error.start + 1}"
+    else:
+        return str(error)
+    return f"it is another kind of file, or was cut short: {found}"
 
 
 def append_json(value: object, text: bytearray) -> None:

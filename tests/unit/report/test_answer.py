@@ -330,11 +330,13 @@ def test_an_answer_from_rows_beside_something_else_is_not_to_be_relied_on(sd15: 
     """As it is of rows whose rounds differ a lot."""
     quiet = sweep(sd15, b1=1.0, b4=2.0)
     beside = [quiet[0], replace(quiet[1], contention="2 threads had 1.3 of 2 cores free")]
+    all_beside = [replace(one, contention="2 threads had 1.3 of 2 cores free") for one in quiet]
 
     assert "relied on" not in answer_sentences(quiet)[0]
     assert answer_sentences(beside)[0].endswith(
-        "some of its rows are not to be relied on: measure again on a quiet machine"
+        "; some of its rows are not to be relied on: measure again on a quiet machine"
     )
+    assert "; none of its rows is to be relied on: " in answer_sentences(all_beside)[0]
 
 
 def test_the_first_of_videos_is_a_video(sd15: Maker) -> None:

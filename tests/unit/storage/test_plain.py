@@ -48,6 +48,22 @@ def test_json_that_others_would_accept_is_refused(text: bytes, message: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (b"[project]", "expecting value at line 1, column 2"),
+        (b'{"a": "b', "unterminated string starting at line 1, column 7"),
+        (b"PK\x03\x04\xff", "no text in UTF-8 at byte 5"),
+    ],
+)
+def test_a_file_that_is_no_json_may_be_the_wrong_one(text: bytes, place: str) -> None:
+    """Whoever named it is told so, with the place for whoever wrote it."""
+    with pytest.raises(RunFileError) as caught:
+        parse(text)
+
+    assert caught.value.why == f"it is another kind of file, or was cut short: {place}"
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         ({"one": {"number": 1, "other": 2}}, r"^at\.one\.other: unknown key"),
