@@ -196,6 +196,7 @@ def _was_asked_for(name: str, host: Host) -> bool:
 
 def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
     """Send a second, failed report for each case that regressed and whose test pytest does not count as failed."""
+    from pytest_sdbatch.analysis.comparison import sound_of
     from pytest_sdbatch.analysis.verdict import Verdict
     from pytest_sdbatch.records import full_name
 
@@ -207,7 +208,8 @@ def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
         # One that is not known here is of a worker that died, which is a failed test.
         if record.test_outcome not in ("failed", "regressed") or (test is not None and not test.failed):
             if record.test_outcome != "failed":  # the verdict is the gate's own, and its measurement stands
-                said = f"regressed against {gate.name}"
+                runs = len(sound_of(case.candidate))  # with those of fresh processes: its own row may be doubtful
+                said = f"regressed against {gate.name}{f' by {runs} runs of this code' if runs > 1 else ''}"
                 host.session.keep(replace(record, test_outcome="regressed", reason=record.reason or said))
             host.config.hook.pytest_runtest_logreport(report=_second_report(case, found, gate))
 

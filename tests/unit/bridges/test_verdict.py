@@ -136,7 +136,7 @@ def test_a_case_that_regressed_fails_its_test_once(pytester: pytest.Pytester, fa
     for one in second:
         assert (one.nodeid, one.outcome, one.when) == (item.nodeid, "failed", "call")
         assert "time: 1.00 s -> 1.20 s per call, +20 %" in str(one.longrepr)
-    ended = ("failed", None) if failed else ("regressed", "regressed against main")
+    ended = ("failed", None) if failed else ("regressed", "regressed against main by 4 runs of this code")
     assert [(kept.test_outcome, kept.reason) for kept in host.records] == [ended]
 
 
