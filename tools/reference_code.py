@@ -37,8 +37,8 @@ SWEEP = """
 
 `sdbatch sweep [--train] [--processes K | --on ray] [options of pytest] [-- BENCHMARKS and options of pytest]`
 
-Without `--` the shipped suite is measured, with it what is named behind it. Every option of pytest and of its plugins
-is taken; those of this plugin: [options](options.md).
+Without `--` the shipped suite is measured, with it what is named behind it; a path before it is refused. Every option
+of pytest and of its plugins is taken; those of this plugin: [options](options.md).
 
 | option | meaning |
 |---|---|

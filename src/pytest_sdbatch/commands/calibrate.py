@@ -19,7 +19,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.noise import FEWEST_PROCESSES
 from pytest_sdbatch.commands.children import one_process, run_child, stopped_by_signals
 from pytest_sdbatch.commands.help import Wrapped
-from pytest_sdbatch.commands.parser import Parser
+from pytest_sdbatch.commands.parser import Parser, refuse_paths
 from pytest_sdbatch.commands.screen import screen
 from pytest_sdbatch.commands.sweep import Reader, pytest_arguments, run_pytest, split
 from pytest_sdbatch.errors import OptionError, RunFileError
@@ -66,6 +66,7 @@ def calibrate(words: Sequence[str]) -> int:
     before, behind = split(words)
     given, more = _parser().parse_known_args(before)
     try:
+        refuse_paths(before, behind, command=NAME, switches=_parser().switches)
         arguments = pytest_arguments(more, behind)
         if given.keep_traces is not None:
             from pytest_sdbatch.storage.exclusive import check_target
@@ -86,7 +87,7 @@ def calibrate(words: Sequence[str]) -> int:
         return _say(ended, given)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog=NAME,
         usage="sdbatch calibrate [--processes N] [--json] [--keep-traces FILE]\n"

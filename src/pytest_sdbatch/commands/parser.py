@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator, Iterable, Sequence
+import re
+import shlex
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from pytest_sdbatch.errors import did_you_mean
+from pytest_sdbatch.bridges.pytest_options import flags
+from pytest_sdbatch.errors import OptionError, did_you_mean
+from pytest_sdbatch.options import TABLE
 from pytest_sdbatch.plain_text import plain
 
 _ALIKE = 0.81  # --bsae and --base; but --basetemp and --setup-show are pytest's
 _PLUGIN = "--sd-"  # begins the flags that pytest is given
+_SWITCHES = [flag for row in TABLE if row.flag is not None and row.kind == "switch" for flag in flags(row)]
+_WHOLE = re.compile(r"-[vqsxl]+|-[rn]\w+|.*=.*")  # flags of pytest behind which no value of theirs stands
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,6 +34,11 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *given: Any, passes_on: bool = False, **named: Any) -> None:
         super().__init__(*given, **{"allow_abbrev": False, **named})
         self._passes_on = passes_on
+
+    @property
+    def switches(self) -> list[str]:
+        """Its flags that take no value."""
+        return [flag for action in self._actions if action.nargs == 0 for flag in action.option_strings]
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and *message* and end the process."""
@@ -60,6 +72,39 @@ class Parser(argparse.ArgumentParser):
             return
         near = did_you_mean(f"--{flag.removeprefix(_PLUGIN)}" if flag.startswith(_PLUGIN) else flag, known)
         self.error(f"unknown option {flag}: {near or f'see {self.prog} --help'}")
+
+
+def refuse_paths(
+    before: Sequence[str], behind: Sequence[str] | None, *, command: str, switches: Iterable[str] = ()
+) -> None:
+    """Refuse benchmarks in front of ``--``: pytest would run them, and the shipped ones besides.
+
+    Args:
+        before: the words in front of it.
+        behind: those behind it; None: there is no ``--``.
+        command: that was typed.
+        switches: flags of its own that take no value.
+
+    Raises:
+        OptionError: with the line to type.
+
+    """
+    paths = dict(_paths(before, [*switches, *_SWITCHES]))
+    if paths:
+        kept = [word for at, word in enumerate(before) if at not in paths]
+        raise OptionError(
+            f"{next(iter(paths.values()))} stands before --",
+            why="benchmarks are named behind it; without it those that ship with the plugin are run",
+            fix=shlex.join([*command.split(), *kept, "--", *paths.values(), *(behind or ())]),
+        )
+
+
+def _paths(words: Sequence[str], switches: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the places of files, folders and their tests among *words*; not of what may be the value of a flag."""
+    for at, (flag, word) in enumerate(zip(("", *words), words, strict=False)):
+        may_be_value = flag.startswith("-") and flag not in switches and not _WHOLE.fullmatch(flag)
+        if not word.startswith("-") and not may_be_value and Path(word.partition("::")[0]).exists():
+            yield at, word
 
 
 class OwnFlags:

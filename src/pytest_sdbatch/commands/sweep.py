@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import pytest
 
 from pytest_sdbatch.commands.children import one_process, promise, run_child, stopped_by_signals
-from pytest_sdbatch.commands.parser import OwnFlags
+from pytest_sdbatch.commands.parser import OwnFlags, refuse_paths
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError, did_you_mean
 from pytest_sdbatch.options import Options, Origin
 
@@ -124,6 +124,8 @@ def read(words: Sequence[str]) -> tuple[int | None, str | None, list[str]]:
             fix="run it again with another --sd-report, and put the files together: sdbatch merge",
         )
     processes = None if count is None else parse_count(count, option=_OPTION)
+    passed_on = [word for word in split(words)[0] if word != _TRAIN]  # which does not go with --
+    refuse_paths(passed_on, behind, command="sdbatch sweep")
     return processes, None if cluster is None else cluster_named(cluster), pytest_arguments(before, behind)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pytest_sdbatch.cli import main
-from pytest_sdbatch.commands.parser import Parser
+from pytest_sdbatch.commands.parser import Parser, refuse_paths
+from pytest_sdbatch.errors import OptionError
 
 USAGE, PYTEST_USAGE = 2, 4
 
@@ -62,3 +65,48 @@ def test_what_is_passed_on_is_refused_only_where_it_is_nearly_the_command_s_own(
 
     assert found.base == "main"
     assert rest == ["--basetemp=x", "--", "--bsae"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder with benchmarks, from which the command is started."""
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "test_it.py").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("ab --base main benchmarks/", "ab --base main -- benchmarks/"),
+        ("ab --base=a --json benchmarks/test_it.py::test_it", "ab --base=a --json -- benchmarks/test_it.py::test_it"),
+        ("ab --base main benchmarks/ -- --sd-steps=4", "ab --base main -- benchmarks/ --sd-steps=4"),
+        ("sweep benchmarks --sd-batch-sizes=1 --sd-plan", "sweep --sd-batch-sizes=1 --sd-plan -- benchmarks"),
+        ("sweep -k benchmarks --sd-plan benchmarks", "sweep -k benchmarks --sd-plan -- benchmarks"),
+        ("sweep --processes=2 --train -x benchmarks", "sweep --processes=2 -x -- benchmarks"),
+        ("calibrate --processes 3 --json benchmarks", "calibrate --processes 3 --json -- benchmarks"),
+    ],
+)
+def test_benchmarks_before_the_dashes_are_refused(
+    words: str, line: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would be run beside the shipped ones; the line that was meant is given."""
+    try:
+        status = main(words.split())
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+
+    assert status in (USAGE, PYTEST_USAGE)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith(f" sdbatch {line}")
+
+
+@pytest.mark.parametrize(
+    "words", [["-k", "benchmarks"], ["--rootdir", "benchmarks"], ["nowhere.py"], ["--sd-models", "benchmarks"], []]
+)
+def test_what_may_be_the_value_of_a_flag_is_no_path(words: list[str], project: Path) -> None:
+    """Pytest alone knows all flags; what is not there, it says itself."""
+    refuse_paths(words, None, command="sdbatch sweep")
+    with pytest.raises(OptionError):
+        refuse_paths([*words, "-q", "benchmarks"], None, command="sdbatch sweep")

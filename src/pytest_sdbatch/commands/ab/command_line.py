@@ -16,7 +16,7 @@ from pytest_sdbatch.bridges import pytest_options
 from pytest_sdbatch.commands.compare import share
 from pytest_sdbatch.commands.help import Wrapped
 from pytest_sdbatch.commands.outlets import Outlets, add_outlets
-from pytest_sdbatch.commands.parser import Parser
+from pytest_sdbatch.commands.parser import Parser, refuse_paths
 from pytest_sdbatch.commands.sweep import ON, QUIET, RAY, SUITE, cluster_named
 from pytest_sdbatch.errors import OptionError
 from pytest_sdbatch.options import TABLE
@@ -88,6 +88,10 @@ def read(words: Sequence[str]) -> Given:
     parser = _parser()
     found, rest = parser.parse_known_args(list(words[:at]))
     _refuse_mistyped(parser, (*rest, *words[at + 1 :]))
+    try:
+        refuse_paths(words[:at], words[at + 1 :], command="sdbatch ab", switches=parser.switches)
+    except OptionError as error:
+        parser.error(error.line)
     if found.base is None and found.base_python is None:
         parser.error("name the other side: --base REF, or --base-python PYTHON")
     if found.on is not None and found.base is None:
@@ -113,7 +117,7 @@ def read(words: Sequence[str]) -> Given:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog="sdbatch ab",
         usage="sdbatch ab (--base REF | --base-python PYTHON) [options]\n"
