@@ -54,6 +54,7 @@ class Host:
         self.error: SdbatchError | None = None  # the first one of collection, raised when collection is over
         self.cases: dict[tuple[str, tuple[object, ...]], Case] = {}
         self.grid: list[Case] = []  # one per benchmark that will be measured, in the order of running
+        self.tests: list[str] = []  # of each of these the test, as run files name it, where its item is at hand
         self.loads: Counter[PoolKey] = Counter()  # tests still to come, by pool key
         self.progress = Progress()
         self.guarded = False  # whether a benchmark shall fail where other processes use the device

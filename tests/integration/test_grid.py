@@ -162,6 +162,18 @@ def test_the_plan_lists_cases_and_runs_nothing(run_benchmark: RunBenchmark) -> N
     assert result.records == {}
 
 
+def test_the_plan_tells_the_cases_of_two_tests_apart(run_benchmark: RunBenchmark) -> None:
+    """Both may measure the same ones: each stand below the name of their test."""
+    source = """
+        def test_one(sd_benchmark): pass
+        def test_other(sd_benchmark): pass
+    """
+    lines = run_benchmark("--sd-batch-sizes=1", "--sd-plan", source=source).text.splitlines()
+
+    heads = [lines[at - 1].rpartition("::")[2] for at, line in enumerate(lines) if line.endswith("b1x1")]
+    assert heads == ["test_one", "test_other"]
+
+
 def test_the_seed_of_an_image_does_not_depend_on_the_split(run_benchmark: RunBenchmark) -> None:
     """Image k has seed base + k whether it is made alone or in a batch, and each image a generator of its own."""
     source = """

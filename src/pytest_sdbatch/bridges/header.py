@@ -33,7 +33,7 @@ def lines(host: Host) -> list[str]:
     if host.grid and host.options.switch("plan"):
         from pytest_sdbatch.bridges.training_items import memory_of
 
-        said += terminal.plan_lines(host.grid, recorded_seconds(host), memory_of(host.grid, host))
+        said += terminal.plan_lines(host.grid, recorded_seconds(host), memory_of(host.grid, host), host.tests)
     return said
 
 

@@ -244,6 +244,8 @@ def expect(items: Sequence[pytest.Item], host: Host) -> None:
     """Tell the host which benchmarks will run, in order."""
     cases = [(item, case) for item in items if (case := case_of_item(item, host)) is not None]
     host.expect([(case, measures(item)) for item, case in cases])
+    measured = ((item, case) for item, case in cases if isinstance(item, pytest.Function) and measures(item))
+    host.tests = [name_of_test(item, case) for item, case in measured]
     idle = sum(not measures(item) for item, _ in cases)
     if idle:
         tests = units.count(idle, "test")

@@ -109,14 +109,18 @@ def _not_told(unknown: Mapping[str, str]) -> list[str]:
 
 
 def plan_lines(
-    cases: Iterable[Case], seconds: Mapping[str, float] | None = None, memory: Mapping[str, str] | None = None
+    cases: Iterable[Case],
+    seconds: Mapping[str, float] | None = None,
+    memory: Mapping[str, str] | None = None,
+    tests: Sequence[str] = (),
 ) -> list[str]:
-    """Return the cases in the order of running, and their sum.
+    """Return the cases in the order of running, below the name of their test where there are several, and their sum.
 
     Args:
         cases: of all benchmarks.
         seconds: by case id, what a case is known to take; a case that is missing shows no time.
         memory: by case id, in words, what is known of the memory that it will take.
+        tests: of each case the one that measures it.
 
     """
     planned, known, needs = list(cases), seconds or {}, memory or {}
@@ -131,6 +135,9 @@ def plan_lines(
         ).rstrip()
         for case in planned
     ]
+    if len(set(tests)) > 1:
+        pairs = groupby(zip(tests, lines, strict=True), key=lambda pair: pair[0])
+        lines = [line for test, members in pairs for line in (plain(test), *(line for _, line in members))]
     timed = [known[case.id] for case in planned if case.id in known]
     total = units.count(len(planned), "case")
     if timed:

@@ -292,6 +292,21 @@ def test_the_plan_shows_a_time_only_where_it_is_known(sd15: Maker) -> None:
     assert plan_lines(cases, {case.id: 40.0 for case in cases})[-1] == "2 cases, about 1 min 20 s"
 
 
+def test_the_plan_names_the_tests_where_there_are_several(sd15: Maker) -> None:
+    """Else two lines of the same case could not be told apart."""
+    cases = [sd15.case(1), sd15.case(16), sd15.case(1)]
+
+    assert plan_lines(cases, tests=["x.py::test_a", "x.py::test_a", "x.py::test_b"]) == [
+        "x.py::test_a",
+        "  sd15-random-bf16-512x512-s20-b1x1",
+        "  sd15-random-bf16-512x512-s20-b16x1",
+        "x.py::test_b",
+        "  sd15-random-bf16-512x512-s20-b1x1",
+        "3 cases",
+    ]
+    assert plan_lines(cases[:2], tests=["x.py::test_a"] * 2) == plan_lines(cases[:2])
+
+
 def test_a_plan_without_cases_says_so() -> None:
     """An empty selection is a plan too."""
     assert plan_lines([]) == ["0 cases"]
