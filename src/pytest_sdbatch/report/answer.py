@@ -39,7 +39,8 @@ def choose(points: tuple[Point, ...], others: tuple[Point, ...], within: float) 
 def answer_sentences(records: Iterable[Record], question: Question = _SWEEP) -> list[str]:
     """Return what the figures answer: a sentence per test and group with at least two batch sizes.
 
-    Only sound records of passed tests count. Tiny models carry no recommendation, only what fits; a line says so.
+    Only sound records of passed tests count. Tiny models carry no recommendation, only what fits and what keeps no
+    limit; a line says so.
 
     Args:
         records: of one run.
@@ -85,19 +86,19 @@ def answers_of(
     for (test, group), members in groups.items():
         fewest = 1 if asked_of(members, question).images is not None else 2  # sizes
         sizes = {row.batch_size for row in members if row.counts}
-        over = any(row.outcome is Outcome.OVER_LIMIT for row in members)
+        over = [row for row in members if row.outcome is Outcome.OVER_LIMIT]
         fits = capacity([measured.records[row.test, row.case] for row in members])
         owned = members[0].model is None or len(names) > 1
         title = f"{names[test]} {group}: " if owned else f"{group}: "
+        if over and not sizes:
+            sentences.append(f"{title}{_over_limits(over, measured, asked_of(members, question))}")
+            continue
         if is_tiny(members[0].model):
             sentences += [f"{title}{fits}"] if fits else []
             continue
-        if len(sizes) < fewest and (sizes or not over):
+        if len(sizes) < fewest:
             continue
         sentences.append(title)
-        if not sizes:
-            sentences[-1] += "no answer, because no size that was measured keeps the limits"
-            continue
         if len({row.batch_size for row in members if row.answers}) < fewest:
             sentences[-1] += "no answer, because the outputs were not looked at: return the images"
             continue
@@ -120,6 +121,17 @@ def answers_of(
             f"{', '.join(map(plain, tiny))} {verb} for trying the tool; use --sd-models=sd15 for an answer"
         )
     return sentences
+
+
+def _over_limits(over: Sequence[Row], measured: Measured, question: Question) -> str:
+    """Return that nothing keeps the limits, and by how much the smallest of the rows that are *over* them does not."""
+    row = min(over, key=lambda row: (row.batch_size, row.batch_count))
+    reason = measured.records[row.test, row.case].reason
+    broken = f" (batch size {row.batch_size}: {plain(reason)})" if reason else ""
+    if question.images is None:
+        return f"no answer, because no size that was measured keeps the limits{broken}"
+    images = units.count(question.images, "image" if row.frames is None else "video")
+    return f"{images}: no split that was measured keeps the limits{broken}"
 
 
 def no_answer(table: Sequence[Row]) -> str:

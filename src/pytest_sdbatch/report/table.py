@@ -316,7 +316,8 @@ def _notes_on_neighbours(record: Record) -> Iterator[str]:
         yield f"{record.parallel} processes shared the machine"
     if record.foreign_processes and record.outcome is not Outcome.INVALID_ENVIRONMENT:
         yield other_processes(record.foreign_processes)
-    if record.contention is not None and record.outcome.has_numbers:  # how much it took differs: one note for all rows
+    timed = record.outcome.has_numbers or record.outcome is Outcome.OVER_LIMIT  # its times may be the reason
+    if record.contention is not None and timed:  # how much it took differs: one note for all rows
         yield "something else used its cores, so that the times of this row include waiting for them. Do not rely on it"
 
 

@@ -138,9 +138,14 @@ def test_where_nothing_ended_well_there_is_no_answer(outcome: Outcome, sd15: Mak
 
 
 def test_where_no_size_keeps_the_limits_it_is_said(sd15: Maker) -> None:
-    """A row that is over a limit shows no figures, so that the table alone answers nothing."""
-    records = [sd15.record(1, outcome=Outcome.OVER_LIMIT, reason="why"), sd15.ended(2, Outcome.SKIPPED, "because of 1")]
+    """A row that is over a limit shows no figures, so that the table alone answers nothing, of tiny models either."""
+    for maker in (sd15, sd15.group(model="tiny-sd")):
+        over = maker.record(1, outcome=Outcome.OVER_LIMIT, reason="1.00 s per call, at most 400 ms")
+        records = [over, maker.ended(2, Outcome.SKIPPED, "because of 1")]
 
-    (sentence,) = answer_sentences(records)
+        (sentence,) = answer_sentences(records)
+        (of_split,) = answer_sentences(records, Question(images=10))
 
-    assert sentence.endswith(": no answer, because no size that was measured keeps the limits")
+        why = "keeps the limits (batch size 1: 1.00 s per call, at most 400 ms)"
+        assert sentence.endswith(f"-s20: no answer, because no size that was measured {why}")
+        assert of_split.endswith(f"-s20: 10 images: no split that was measured {why}")

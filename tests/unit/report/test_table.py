@@ -314,6 +314,14 @@ def test_rows_beside_something_else_share_a_note(sd15: Maker) -> None:
     assert all(row.unreliable and row.counts for row in beside)
 
 
+def test_a_row_over_a_limit_says_what_ran_beside_it(sd15: Maker) -> None:
+    """Its figures are not shown, but they broke the limit."""
+    (row,) = rows([sd15.record(1, outcome=Outcome.OVER_LIMIT, reason="too slow", contention="1.3 of 2 cores free")])
+
+    assert row.notes[0] == "too slow"
+    assert row.notes[1].startswith("something else used its cores")
+
+
 def test_videos_are_told_in_frames_per_second(sd15: Maker) -> None:
     """Two videos of 81 frames in 4 s are 40.5 frames/s; seconds are those of a video."""
     wan = sd15.group(model="wan21-1.3b", frames=81)
