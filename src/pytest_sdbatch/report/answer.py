@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from pytest_sdbatch.report.front import front_of_rows, worth_choosing
 from pytest_sdbatch.report.measured import Measured, doubt, of_records, of_runs
 from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table
 from pytest_sdbatch.report.table import Row, rows, throughput
+from pytest_sdbatch.report.tiny import is_tiny
 from pytest_sdbatch.report.training import training_sentences
 
 _WORTH_SAYING = 1.05  # times as soon; less would read "1.0 times sooner"
@@ -155,11 +155,6 @@ def _works(table: Iterable[Row], measured: Measured) -> dict[Case, list[Row]]:
             case = measured.records[row.test, row.case].case
             works.setdefault(replace(case, dtype="", variant="", batch_size=1, batch_count=1), []).append(row)
     return works
-
-
-def is_tiny(model: str | None) -> bool:
-    """Return whether *model*, a catalog name, folder or hub id, is one of those made for trying the tool."""
-    return model is not None and re.split(r"[/\\]", model.rstrip("/\\"))[-1].startswith("tiny-")
 
 
 def _names(tests: Iterable[str]) -> dict[str, str]:

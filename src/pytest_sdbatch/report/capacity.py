@@ -8,6 +8,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, WHOLE, Growth, end_of_memory, growths
 from pytest_sdbatch.analysis.memory_fit import Largest
 from pytest_sdbatch.records import Outcome, Record
+from pytest_sdbatch.report.tiny import is_tiny
 
 _ENOUGH_SIZES = 3  # for two slopes, so that it is news if they do not agree
 _FARTHEST = 8  # times the largest size that was measured: so far predictions were held against measurements
@@ -50,7 +51,8 @@ def capacity(records: Sequence[Record]) -> str:
     )
     if ended:
         return f"{measured} is the largest measured that fits{would}"
-    if not would and not larger and len({record.case.batch_size for record in records}) >= _ENOUGH_SIZES:
+    tried = len({record.case.batch_size for record in records})
+    if not would and not larger and tried >= _ENOUGH_SIZES and not is_tiny(records[0].case.model):
         would = _uneven(found)
     return f"at least {measured} fit{would}" if would else ""
 

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_sdbatch.analysis.splits import Objective
 from pytest_sdbatch.records import NO_PIPELINE, Outcome, Reading, Record
-from pytest_sdbatch.report.answer import answer_sentences, is_tiny
+from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.measured import of_records
 from pytest_sdbatch.report.splits import Question
 from pytest_sdbatch.report.table import rows
@@ -247,24 +247,6 @@ def test_tiny_models_carry_no_recommendation(sd15: Maker) -> None:
     records = [*sweep(tiny, b1=1.0, b8=2.0), *sweep(tiny.group(steps=4), b1=1.0, b8=2.0)]
 
     assert answer_sentences(records) == ["tiny-sd is for trying the tool; use --sd-models=sd15 for an answer"]
-
-
-@pytest.mark.parametrize(
-    ("model", "tiny"),
-    [
-        ("tiny-sd", True),
-        ("./models/tiny-sd/", True),
-        ("C:\\models\\tiny-sd", True),
-        ("org/tiny-stable-diffusion", True),
-        ("sd15", False),
-        ("tiny-org/sd15", False),
-        ("destiny-xl", False),
-        (None, False),
-    ],
-)
-def test_tiny_goes_by_the_last_part_of_the_name(model: str | None, tiny: bool) -> None:
-    """A catalog name, a folder and a hub id are judged alike."""
-    assert is_tiny(model) is tiny
 
 
 def test_a_pipeline_of_the_users_own_gets_a_sentence(sd15: Maker) -> None:

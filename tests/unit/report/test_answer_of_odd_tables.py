@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.splits import Objective
 from pytest_sdbatch.records import Environment, Outcome, Reading, Record, Run
-from pytest_sdbatch.report.answer import answer_of_runs, answer_sentences, is_tiny, plan_table
+from pytest_sdbatch.report.answer import answer_of_runs, answer_sentences, plan_table
 from pytest_sdbatch.report.splits import Question
 from pytest_sdbatch.report.terminal import render_table
+from pytest_sdbatch.report.tiny import is_tiny
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker

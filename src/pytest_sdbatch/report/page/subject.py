@@ -11,12 +11,13 @@ from pytest_sdbatch.analysis.spread import Timing
 from pytest_sdbatch.analysis.sweet_spot import Choice, Point
 from pytest_sdbatch.nouns import Nouns, either
 from pytest_sdbatch.records import Record, short_name
-from pytest_sdbatch.report.answer import asked_of, choose, is_tiny
+from pytest_sdbatch.report.answer import asked_of, choose
 from pytest_sdbatch.report.measured import Measured, of_runs
 from pytest_sdbatch.report.page.figures import stage_colors
 from pytest_sdbatch.report.sources import Reported, Source
 from pytest_sdbatch.report.splits import Plan, Question, plan_of
 from pytest_sdbatch.report.table import Row, numbered_notes, rows
+from pytest_sdbatch.report.tiny import is_tiny
 
 _MANY_VIEWS = 50
 _MANY_CASES = 2000
