@@ -14,7 +14,7 @@ from pytest_sdbatch.analysis.restless import noisy_runs
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict, worst_first
 from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.escape import plain, shortened
-from pytest_sdbatch.report.layout import Cell, Column, blocks_by_test, lay_out, to_string, wrapped
+from pytest_sdbatch.report.layout import Cell, Column, blocks_by_test, by_test, lay_out, to_string, wrapped
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -112,11 +112,11 @@ def counted_line(counts: Mapping[str, int]) -> str:
 
 
 def _shown(cases: Sequence[CaseComparison]) -> Sequence[CaseComparison]:
-    """Return the cases that have a row: all, or of very many those that tell most."""
+    """Return the cases that have a row, in the order of the table: all, or of very many those that tell most."""
     if len(cases) <= MOST_ROWS:
-        return cases
+        return by_test(cases)
     ranked = sorted(range(len(cases)), key=lambda at: rank_of(cases[at]))
-    return [cases[at] for at in sorted(ranked[:MOST_ROWS])]
+    return by_test(cases[at] for at in sorted(ranked[:MOST_ROWS]))
 
 
 def rank_of(case: CaseComparison) -> tuple[int, float]:

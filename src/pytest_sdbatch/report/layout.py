@@ -63,10 +63,18 @@ class Placed(Protocol):
 P = TypeVar("P", bound=Placed)
 
 
+def by_test(cases: Iterable[P]) -> list[P]:
+    """Return *cases* with those of a test together, and in it those of a group: in the order of the first of each."""
+    listed = list(cases)
+    tests = {test: at for at, test in enumerate(dict.fromkeys(case.place.test for case in listed))}
+    groups = {group: at for at, group in enumerate(dict.fromkeys(case.place.group for case in listed))}
+    return sorted(listed, key=lambda case: (tests[case.place.test], groups[case.place.group]))
+
+
 def blocks_by_test(cases: Iterable[P], row: Callable[[P], Mapping[str, Cell]], *, width: int) -> Iterator[Block]:
-    """Yield a block for each test and group, in the order of *cases*; the name of a test stands once."""
+    """Yield a block for each test and group, in the order of :func:`by_test`; the name of a test stands once."""
     shown = None
-    for (test, group), members in groupby(cases, key=lambda case: (case.place.test, case.place.group)):
+    for (test, group), members in groupby(by_test(cases), key=lambda case: (case.place.test, case.place.group)):
         titles = [(plain(test), "cyan")] if test and test != shown else []
         titles += [(plain(group), "bold")] if group else []
         shown = test

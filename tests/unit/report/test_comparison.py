@@ -11,6 +11,7 @@ from compared import GIB, ended, facts, measured, quiet_side, side, trained_side
 from pytest_sdbatch.analysis.ab import compare_pairs
 from pytest_sdbatch.analysis.comparison import Comparison, compare
 from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.comparison import heading, render_comparison, summary_line
 
@@ -50,6 +51,17 @@ def test_every_case_has_a_row_with_its_verdict(one_of_each: Comparison) -> None:
     assert rows["b16x1"].endswith("missing (2)")
     assert rows["b32x1"].endswith("new (3)")
     assert "(2) the candidate did not run it" in text
+
+
+def test_a_test_is_one_block_wherever_its_cases_came_from(one_of_each: Comparison) -> None:
+    """Left-out ones come last, those of a new size behind those of the base; the notes are numbered as the rows are."""
+    known, *_, left_out = one_of_each.cases
+    other = replace(known, place=replace(known.place, test="y.py::test_it"), verdict=Verdict.INCONCLUSIVE, reason="odd")
+    lines = shown(replace(one_of_each, cases=(known, other, left_out)), 120).splitlines()
+
+    rows = [line for line in lines if "::test_it" in line or line.startswith("  b")][:5]
+    assert [row.split()[0] for row in rows] == [known.place.test, "b1x1", "b32x1", "y.py::test_it", "b1x1"]
+    assert [row.split()[-1] for row in rows if row.endswith(")")] == ["(1)", "(2)"]
 
 
 def test_an_inconclusive_row_says_what_could_be_found(one_of_each: Comparison) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from compared import measured
 
-from pytest_sdbatch.report.layout import Block, Cell, Column, encodable, fitting, lay_out, to_string
+from pytest_sdbatch.analysis.sides import Place
+from pytest_sdbatch.report.layout import Block, Cell, Column, blocks_by_test, encodable, fitting, lay_out, to_string
 
 COLUMNS = (
     Column("name", "name", left=True),
@@ -39,6 +41,18 @@ def test_figures_stand_on_the_right_and_names_on_the_left() -> None:
         "b1      1.25",
         "b16     12.5",
     ]
+
+
+def test_each_test_and_each_group_in_it_is_one_block() -> None:
+    """In the order of the first case of each, however they are mixed; the name of a test stands once."""
+    mixed = [("a", "g"), ("b", "g"), ("a", "h"), ("b", ""), ("a", "g")]
+    places = [Place(test=test, group=group, case=str(at)) for at, (test, group) in enumerate(mixed)]
+    cases = [measured(place=place) for place in places]
+
+    blocks = list(blocks_by_test(cases, lambda case: row(name=case.place.case), width=80))
+
+    assert [[cell.text for cell in block.heading] for block in blocks] == [["a", "g"], ["h"], ["b", "g"], []]
+    assert ["".join(one["name"].text for one in block.rows) for block in blocks] == ["04", "2", "1", "3"]
 
 
 @pytest.mark.parametrize(
