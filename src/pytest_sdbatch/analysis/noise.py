@@ -14,6 +14,7 @@ from pytest_sdbatch.errors import TooFewSamples
 FEWEST_PROCESSES = 3
 _TAIL = 0.05  # of each one-sided bound
 _NORMAL_95 = 1.645
+_ROUNDING = 1e-24  # a variance of logs that are equal but for their last bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def noise_of(processes: Sequence[Sequence[float]]) -> Noise:
     between, at_most = _between(variance, explained, count, sum(yuen_freedom(len(values)) for values in logs.values()))
     steps = [located[after] - located[at] for at, after in pairwise(located) if after == at + 1]
     pair = math.fsum(step**2 for step in steps) / len(steps) if steps else 2 * variance
-    alike = 1 - pair / (2 * variance) if variance > 0 else 0.0
+    alike = 1 - pair / (2 * variance) if variance > _ROUNDING else 0.0
     return Noise(
         processes=count,
         location=math.fsum(located.values()) / count,

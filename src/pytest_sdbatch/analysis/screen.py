@@ -51,25 +51,25 @@ def suspects(estimates: Mapping[str, Estimate], config: Config) -> tuple[str, ..
 
     The error is pooled over the cases. What exceeds 1.5 % is a suspect however noisy the machine is.
     """
-    squares = [estimate.error**2 for estimate in estimates.values() if estimate.freedom > 0]
-    error = math.sqrt(math.fsum(squares) / len(squares)) if squares else 0.0
-    found = []
-    for case, estimate in estimates.items():
-        if estimate.mean >= suspect_from(error, case, config):
-            found.append(case)
-    return tuple(found)
+    error = _pooled_error(estimates.values())
+    return tuple(case for case, found in estimates.items() if found.mean >= suspect_from(error, case, config))
 
 
 def look_faster(estimates: Mapping[str, Estimate], config: Config) -> tuple[str, ...]:
-    """Return the cases that look faster: by more than the tolerance, at 97.5 % of each."""
-    return tuple(
-        case
-        for case, estimate in estimates.items()
-        if estimate.freedom > 0 and estimate.upper < -math.log1p(config.tolerance_of(case))
-    )
+    """Return the cases that look faster: mean < -max(2.5 errors, ln(1 + tolerance)), the error pooled likewise."""
+    error = _pooled_error(estimates.values())
+    return tuple(case for case, found in estimates.items() if found.mean < -_clear(error, case, config))
 
 
 def suspect_from(error: float, case: str, config: Config) -> float:
     """Return the mean ln-ratio from which *case* is a suspect; *error* is that of a mean, pooled over the cases."""
-    clear = max(_ERRORS * error, math.log1p(config.tolerance_of(case)))
-    return min(math.log1p(config.screen_effect), clear)
+    return min(math.log1p(config.screen_effect), _clear(error, case, config))
+
+
+def _clear(error: float, case: str, config: Config) -> float:
+    return max(_ERRORS * error, math.log1p(config.tolerance_of(case)))
+
+
+def _pooled_error(estimates: Iterable[Estimate]) -> float:
+    squares = [estimate.error**2 for estimate in estimates if estimate.freedom > 0]
+    return math.sqrt(math.fsum(squares) / len(squares)) if squares else 0.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.estimate import Estimate
-from pytest_sdbatch.analysis.screen import screening_estimates, suspects
+from pytest_sdbatch.analysis.screen import look_faster, screening_estimates, suspects
 
 TWO = st.tuples(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3))
 JOBS = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), TWO, min_size=1, max_size=8)
@@ -59,6 +59,17 @@ def test_the_threshold_by_hand(error: float, tolerance: float, threshold: float)
     }
 
     assert suspects(estimates, Config(tolerance=tolerance)) == ("at", "far")
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "faster"),
+    [(-0.0101, 0.002, True), (-0.0099, 0.002, False), (-0.026, 0.01, True), (-0.024, 0.01, False), (0.05, 0.0, False)],
+)
+def test_what_looks_faster_does_so_beyond_the_tolerance_and_the_noise(mean: float, error: float, faster: bool) -> None:
+    """By hand: ln 1.01 is 0.00995, 2.5 errors of 1 % are 2.5 %; that 1.5 % is always tested holds for slower ones."""
+    found = {"a": Estimate(mean=mean, error=error, freedom=3, pairs=2)}
+
+    assert look_faster(found, Config()) == (("a",) if faster else ())
 
 
 @given(JOBS)
