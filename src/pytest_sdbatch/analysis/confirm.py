@@ -60,6 +60,7 @@ def confirm(
                 p=p_values.get(case),
                 rejected=case in rejected,
                 faster=case in faster,
+                tested=enough.get(case),
             )
         estimates |= now
         running = [
@@ -77,13 +78,14 @@ def _estimates(pairs: Sequence[LocatedPair], cases: Sequence[str]) -> dict[str, 
 
 
 def _no_surer(estimate: Estimate, spread: float) -> Estimate:
-    """Return *estimate*, if it is of as few pairs as may be, with no less error than a pair's *spread* makes it.
+    """Return *estimate*, if it is of as few pairs as may be, with no less spread of a pair than *spread*.
 
     Where each process takes one of two speeds four differences are the same now and then, and would be beyond doubt.
     """
     if estimate.pairs > FEWEST_PAIRS:
         return estimate
-    return replace(estimate, error=max(estimate.error, spread / math.sqrt(estimate.pairs)))
+    widest = max(estimate.spread, spread)
+    return replace(estimate, spread=widest, error=widest / math.sqrt(estimate.pairs))
 
 
 def _settled(found: CaseVerdict, estimate: Estimate, tolerance: float) -> bool:

@@ -28,6 +28,7 @@ def judge(
     rejected: bool = False,
     faster: bool = False,
     fewest: int = FEWEST_PAIRS,
+    tested: Estimate | None = None,
 ) -> CaseVerdict:
     """Return the first verdict that holds for a case of ``ab``: regressed, improved, unchanged, inconclusive.
 
@@ -40,6 +41,7 @@ def judge(
         rejected: whether "no slower" was rejected at this look or before.
         faster: whether it is faster by more than its tolerance, beyond chance.
         fewest: pairs without which nothing is said.
+        tested: the estimate that it was tested by, which tells what the test could find; None: *estimate*.
 
     """
     tolerance, margin = config.tolerance_of(case), config.margin_of(case)
@@ -50,7 +52,7 @@ def judge(
     else:
         verdict, reason = not_slower(estimate, faster_by=tolerance if faster else None, margin=margin)
     tail = config.final_alpha / max(1, family)
-    return with_numbers(verdict, reason, estimate, tail=tail, tolerance=tolerance, p=p)
+    return with_numbers(verdict, reason, estimate, tail=tail, tolerance=tolerance, p=p, tested=tested)
 
 
 def not_slower(estimate: Estimate, *, faster_by: float | None, margin: float) -> tuple[Verdict, str]:
@@ -78,6 +80,7 @@ def with_numbers(
     tolerance: float,
     against: float = 0.0,
     p: float | None = None,
+    tested: Estimate | None = None,
 ) -> CaseVerdict:
     """Return a verdict with the numbers that are always given.
 
@@ -89,15 +92,17 @@ def with_numbers(
         tolerance: the slowdown that more pairs should find.
         against: the ln-ratio that the test is against.
         p: of the test.
+        tested: as :func:`judge`.
 
     """
+    by = tested or estimate
     change = relative(estimate.mean)
     if estimate.freedom == 0:
         return CaseVerdict(verdict=verdict, reason=reason, estimate=change, pairs=estimate.pairs)
     needed = None
     if tolerance > 0:
-        reach = detection_reach(estimate.freedom, tail=tail)
-        needed = math.ceil(min((reach * estimate.spread / math.log1p(tolerance)) ** 2, _MOST_PAIRS))
+        reach = detection_reach(by.freedom, tail=tail)
+        needed = math.ceil(min((reach * by.spread / math.log1p(tolerance)) ** 2, _MOST_PAIRS))
     return CaseVerdict(
         verdict=verdict,
         reason=reason,
@@ -105,8 +110,6 @@ def with_numbers(
         interval=(relative(estimate.lower), relative(estimate.upper)),
         p=p,
         pairs=estimate.pairs,
-        minimum_detectable_effect=minimum_detectable_effect(
-            estimate.error, estimate.freedom, tail=tail, against=against
-        ),
+        minimum_detectable_effect=minimum_detectable_effect(by.error, by.freedom, tail=tail, against=against),
         needs_more=None if needed is None else max(0, needed - estimate.pairs),
     )

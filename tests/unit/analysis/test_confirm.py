@@ -125,6 +125,20 @@ def test_four_values_that_are_alike_prove_no_more_than_the_spread_of_all_cases_a
     assert verdicts["a"].verdict is Verdict.REGRESSED
 
 
+def test_what_four_pairs_can_find_is_told_by_the_spread_that_they_were_tested_by() -> None:
+    """Not by four values that are alike; the interval is that of the case."""
+    alike = {"a": [0.001, 0.001, 0.001, 0.00101]}
+
+    own = confirmed(alike)[0]["a"]
+    all_ = confirmed(alike, spread=0.02)[0]["a"]
+
+    assert own.minimum_detectable_effect is not None
+    assert all_.minimum_detectable_effect is not None
+    assert own.minimum_detectable_effect < 0.001
+    assert all_.minimum_detectable_effect == pytest.approx(0.0664, abs=0.002)
+    assert own.interval == all_.interval
+
+
 def test_what_is_faster_is_no_surer_either() -> None:
     """By hand: 0.05 - 0.01 / (0.03 / 2) = 2.7, p = 0.037; alone 0.025 is needed."""
     values = {"a": [-0.05, -0.05, -0.05, -0.05001]}
