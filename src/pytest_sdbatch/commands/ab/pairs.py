@@ -94,7 +94,8 @@ class PairRunner:
         if cases is not None and self._pairs == len(_SCREENING):
             cases = self._decided(cases, number)
         if cases is not None:
-            self._say(f"{units.count(len(cases), 'case')}: {self._phase(number)}")
+            word = "pair" if self._pairs == len(_SCREENING) else "more pair"
+            self._say(f"{units.count(len(cases), 'case')}: {units.count(number, word)} to decide")
         try:
             for left in range(number, 0, -1):
                 self.out_of_time = not self._clock.fits(cases)
@@ -117,11 +118,6 @@ class PairRunner:
         if len(fitting) < len(cases):
             self._say(f"to end in time: {len(fitting)} of {units.count(len(cases), 'case')} run on")
         return fitting
-
-    def _phase(self, number: int) -> str:
-        if self._pairs <= len(_SCREENING):
-            return f"{units.count(number, 'pair')} to decide"
-        return f"{units.count(number, 'more pair')}, those so far did not decide"
 
     def _pair(self, cases: tuple[str, ...] | None, *, left: int) -> SidePair | None:
         at = self._pairs - len(_SCREENING)

@@ -169,7 +169,7 @@ def test_progress_and_time_are_told(tmp_path: Path) -> None:
 
     assert [line for line in job.said if "decide" in line] == [
         "1 case: 4 pairs to decide",
-        "1 case: 4 more pairs, those so far did not decide",
+        "1 case: 4 more pairs to decide",
     ]
 
 
