@@ -85,6 +85,7 @@ class Round:
     stage_s: Mapping[str, float] | None = None  # seconds by stage, summed over the calls; None: see Record.stages
     # From here on: None where Environment.unknown says why, or Record.unread if it was known as the run began.
     machine_cpu_s: float | None = None  # of everything on the cores that this process may use; read for a CPU only
+    run_delay_s: float | None = None  # the longest that a thread which worked was ready and had no core; CPU only
     peak_allocated_bytes: int | None = None  # of torch's allocator: live tensors
     peak_reserved_bytes: int | None = None  # and its segments
     host_peak_bytes: int | None = None  # resident high-water mark of the process during this round

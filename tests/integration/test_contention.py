@@ -59,7 +59,8 @@ def test_a_busy_loop_on_the_core_is_noticed(run_benchmark: RunBenchmark) -> None
     result = run_benchmark("--sd-batch-sizes=1,2", "-o", "sd_rounds=5", device=CpuDevice(), source=SPIN)
 
     assert [record.contention is not None for record in result.records.values()] == [True, True]
-    assert "1 thread had 0" in str(next(iter(result.records.values())).contention)
+    said = str(next(iter(result.records.values())).contention)
+    assert "a thread was ready and had no core" in said or "1 thread had 0" in said  # where no scheduler tells
     text = " ".join(result.text.split())
     assert text.count("something else used its cores") == 1
     assert "none of its rows is to be relied on: measure again on a quiet machine" in text

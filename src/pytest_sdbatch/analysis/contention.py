@@ -11,7 +11,7 @@ from pytest_sdbatch.analysis.location import FEWEST_FOR_LOCATION
 from pytest_sdbatch.records import Round
 
 _DRIFT = 0.15  # of the cores in use, from one round to the others of the case
-_TAKEN = 0.10  # of a core that was not free for our threads
+_TAKEN = 0.10  # of a core that was not free for our threads, or of the time for which one waited
 _IDLE = 0.02  # cores, below which this process waits for a server or a GPU, and not for a core
 _TICK_S = 0.01  # in which systems count the time of a core
 _SHORTEST_S = 0.1  # of a case, below which a tick is too long to judge by
@@ -20,10 +20,11 @@ _SHORTEST_S = 0.1  # of a case, below which a tick is too long to judge by
 def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | None:
     """Return why the times of *rounds* include waiting for a processor, in words; None: nothing says so.
 
-    Two signs. Others used more than what this process left free: with as many free cores as there are threads, each
-    has its own. And the cores at work fell in some round, since work waits for its turn or does not, whatever the
-    system tells of others. A process that hardly uses the processor is not judged: its work is done by a server, say,
-    which would pass for something else.
+    Three signs. A thread that did the work was ready to run and had no core, as the scheduler tells it. Others used
+    more than what this process left free: with as many free cores as there are threads, each has its own; that counts
+    what a hypervisor took too, but in ticks, which tell little of a short case. And the cores at work fell in some
+    round, since work waits for its turn or does not, whatever the system tells of others. A process that hardly uses
+    the processor is not judged: its work is done by a server, say, which would pass for something else.
 
     Known answer: 2 threads on 2 cores beside a loop that keeps 1 core busy have 1 core free, and are marked; on 4
     cores they have 3 free, and are not.
@@ -43,7 +44,20 @@ def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | Non
         raise ValueError("a round lasts longer than 0 s")
     if not rounds or math.fsum(one.cpu_s for one in rounds) < _IDLE * math.fsum(one.wall_s for one in rounds):
         return None
-    return _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
+    if threads > cores:
+        return f"{threads} threads share {units.count(cores, 'core')}, and wait for each other"
+    return _waited(rounds) or _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
+
+
+def _waited(rounds: Sequence[Round]) -> str | None:
+    known = [(one.wall_s, one.run_delay_s) for one in rounds if one.run_delay_s is not None]
+    wall_s, waited_s = (math.fsum(column) for column in zip(*known, strict=True)) if known else (0.0, 0.0)
+    if waited_s <= _TAKEN * wall_s:
+        return None
+    return (
+        f"for {units.duration(waited_s)} of {units.duration(wall_s)} a thread was ready and had no core: "
+        "something else was running"
+    )
 
 
 def _crowded(rounds: Sequence[Round], *, threads: int, cores: int) -> str | None:

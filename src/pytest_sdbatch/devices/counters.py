@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pytest_sdbatch.devices.gpu import Xids
+from pytest_sdbatch.devices.run_queue import RunQueue, longest_wait
 from pytest_sdbatch.records import Reading
 
 _COUNTER_RANGE = 1 << 64
+_NO_CPU = Reading(reason="the device is no CPU")
+_NO_QUEUE = RunQueue(reason=_NO_CPU.reason)
 
 # NVML field numbers of the clock-event counters. Source: the comments of nvml.h (CUDA 12.9 to 13.3) say nanoseconds for
 # all four; that a device keeps to it has not been seen. NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP is number 74 in
@@ -54,7 +57,8 @@ class Boundary:
     sm_clock_mhz: Reading
     ecc_uncorrected: Reading  # memory errors since the driver was loaded
     xids: Xids  # since the boundary before
-    machine_cpu_ns: Reading = field(default_factory=lambda: Reading(reason="the device is no CPU"))  # since it started
+    machine_cpu_ns: Reading = _NO_CPU  # of the cores that this process may use, since the machine started
+    run_queue: RunQueue = _NO_QUEUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class Interval:
     ecc_uncorrected: Reading  # new errors
     xids: Xids
     machine_cpu_s: Reading
+    run_delay_s: Reading
 
 
 def between(before: Boundary, after: Boundary) -> Interval:
@@ -82,6 +87,7 @@ def between(before: Boundary, after: Boundary) -> Interval:
         ecc_uncorrected=counted(before.ecc_uncorrected, after.ecc_uncorrected),
         xids=after.xids,
         machine_cpu_s=counted(before.machine_cpu_ns, after.machine_cpu_ns, per_unit=1e9),
+        run_delay_s=longest_wait(before.run_queue, after.run_queue),
     )
 
 

@@ -13,6 +13,7 @@ from pytest_sdbatch.devices.counters import Boundary
 from pytest_sdbatch.devices.device import ContextMemory, Processes
 from pytest_sdbatch.devices.gpu import Xids
 from pytest_sdbatch.devices.out_of_memory import says_out_of_memory
+from pytest_sdbatch.devices.run_queue import run_queue
 from pytest_sdbatch.records import Fact, Reading
 
 _NO_ALLOCATOR = "torch keeps no account of memory on a CPU; see host_peak_bytes"
@@ -103,8 +104,8 @@ class CpuDevice:
         return Reading(reason="a CPU has no memory of its own")
 
     def boundary(self) -> Boundary:
-        """Return how long the cores worked, for whomever, and why nothing else is known."""
-        return replace(_SILENT, machine_cpu_ns=host.machine_cpu_ns())
+        """Return how long the cores worked, for whomever, and threads waited for one; why nothing else is known."""
+        return replace(_SILENT, machine_cpu_ns=host.machine_cpu_ns(), run_queue=run_queue())
 
     def energy_millijoules(self) -> Reading:
         """Return why it is not known."""

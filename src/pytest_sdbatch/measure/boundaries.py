@@ -58,6 +58,7 @@ def round_fields(before: Boundary, after: Boundary) -> dict[str, Any]:
     counts = between(before, after)
     names = (
         "energy_joules", "sw_power_cap_s", "sw_thermal_s", "hw_thermal_s", "hw_power_brake_s", "machine_cpu_s",
+        "run_delay_s",
     )  # fmt: skip
     return {
         **{name: getattr(counts, name).value for name in names},
@@ -77,6 +78,7 @@ def reasons(boundary: Boundary) -> dict[str, str]:
         "temperature": (boundary.temperature_celsius,),
         "ecc_errors": (boundary.ecc_uncorrected,),
         "machine_cpu": (boundary.machine_cpu_ns,),
+        "run_delay": (Reading(reason=boundary.run_queue.reason),) if boundary.run_queue.reason else (),
     }
     return _unread(figures, boundary.xids)
 
@@ -92,6 +94,7 @@ def _lacking(before: Boundary, after: Boundary) -> dict[str, str]:
         "temperature": (after.temperature_celsius,),
         "ecc_errors": (counts.ecc_uncorrected,),
         "machine_cpu": (counts.machine_cpu_s,),
+        "run_delay": (counts.run_delay_s,),
     }
     return _unread(figures, after.xids)
 

@@ -22,14 +22,15 @@ from pytest_sdbatch.records import Compilation, Environment, Reading, Record, Ro
 from pytest_sdbatch.storage.plain import LARGEST, convert, is_plain, join, to_plain
 from pytest_sdbatch.storage.possible import PEAKS, check_environment, check_record
 
-SCHEMA = 2  # 2: cases that train (case.training, trained); without them it is 1
-READABLE = (1, 2)
+SCHEMA = 3  # 2: cases that train (case.training, trained); 3: rounds.run_delay_ns. Without them it is 1
+READABLE = (1, 2, 3)
 
 _NS, _MJ = 1e9, 1e3  # parts of a second, of a joule
 _WHOLE = (*PEAKS, "sm_clock_mhz", "temperature_celsius")  # columns that keep the name of Round
 # Columns of whole numbers in a smaller unit: name there, name in Round, parts of a unit.
 _SCALED = (
     ("machine_cpu_ns", "machine_cpu_s", _NS),
+    ("run_delay_ns", "run_delay_s", _NS),
     ("energy_mj", "energy_joules", _MJ),
     ("sw_power_cap_ns", "sw_power_cap_s", _NS),
     ("sw_thermal_ns", "sw_thermal_s", _NS),
@@ -53,6 +54,7 @@ class _Columns:
     cpu_ns: list[_Count]
     call_ns: list[list[_Count]]
     machine_cpu_ns: list[_Count | None] | None = None
+    run_delay_ns: list[_Count | None] | None = None
     host_peak_bytes: list[_Count | None] | None = None
     peak_allocated_bytes: list[_Count | None] | None = None
     peak_reserved_bytes: list[_Count | None] | None = None

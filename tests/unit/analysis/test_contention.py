@@ -9,10 +9,10 @@ from pytest_sdbatch.analysis.contention import contended
 from pytest_sdbatch.records import Round
 
 
-def reading(wall_s: float, own_s: float, others_s: float | None = None) -> Round:
-    """Return a round in which this process and others used the processor for so long."""
+def reading(wall_s: float, own_s: float, others_s: float | None = None, *, delay_s: float | None = None) -> Round:
+    """Return a round in which this process and others used the processor for so long, and our threads waited."""
     machine_s = None if others_s is None else own_s + others_s
-    return Round(wall_s=wall_s, cpu_s=own_s, call_s=(wall_s,), machine_cpu_s=machine_s)
+    return Round(wall_s=wall_s, cpu_s=own_s, call_s=(wall_s,), machine_cpu_s=machine_s, run_delay_s=delay_s)
 
 
 def case(
@@ -53,8 +53,39 @@ def test_a_neighbour_that_leaves_enough_cores_is_none_of_ours() -> None:
 
 
 def test_more_threads_than_cores_are_marked() -> None:
-    """4 threads on 2 cores wait for each other."""
-    assert contended(case(), threads=4, cores=2) is not None
+    """4 threads on 2 cores wait for each other, and nothing else is blamed."""
+    assert contended(case(), threads=4, cores=2) == "4 threads share 2 cores, and wait for each other"
+
+
+def test_threads_that_waited_mark_a_case_that_ticks_tell_little_of() -> None:
+    """Five rounds of 20 ms, a third of the core taken: the system's steps of 10 ms on 2 cores could be as much."""
+    short = [reading(0.02, 0.0136, 0.02)] * 5
+    mark = contended([reading(0.02, 0.0136, 0.02, delay_s=0.0064)] * 5, threads=1, cores=2)
+
+    assert contended(short, threads=1, cores=2) is None
+    assert mark == "for 32.0 ms of 100 ms a thread was ready and had no core: something else was running"
+
+
+def test_a_case_of_a_millisecond_is_judged_by_what_its_threads_waited() -> None:
+    """The scheduler counts in nanoseconds."""
+    rounds = [reading(0.001, 0.0005, delay_s=0.0005)] * 3
+
+    assert contended(rounds, threads=1, cores=2) is not None
+
+
+def test_waiting_of_less_than_a_tenth_of_a_core_is_usual() -> None:
+    """A daemon takes a core for some milliseconds now and then."""
+    assert contended([reading(0.2, 0.19, 0.02, delay_s=0.019)] * 5, threads=1, cores=2) is None
+    assert contended([reading(0.2, 0.18, 0.02, delay_s=0.021)] * 5, threads=1, cores=2) is not None
+
+
+def test_rounds_that_lack_the_figure_are_left_out_of_it() -> None:
+    """Of the others the waiting is told over their own time."""
+    rounds = [reading(0.2, 0.19), reading(0.2, 0.17, delay_s=0.03)]
+
+    assert contended(rounds, threads=1, cores=2) == (
+        "for 30.0 ms of 200 ms a thread was ready and had no core: something else was running"
+    )
 
 
 def test_a_round_that_waited_stands_out_without_the_system_s_word() -> None:

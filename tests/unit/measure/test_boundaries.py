@@ -46,6 +46,7 @@ def test_a_round_gets_what_was_counted_in_it_and_what_is_read_after_it() -> None
         "hw_thermal_s": None,
         "hw_power_brake_s": None,
         "machine_cpu_s": None,
+        "run_delay_s": None,
         "sm_clock_mhz": 1755,
         "temperature_celsius": 71,
     }
@@ -86,7 +87,7 @@ def test_every_figure_that_a_device_does_not_tell_has_a_reason() -> None:
         "a CPU has no driver that tells it",
     )
     assert reasons(device.boundary()).keys() == {
-        "sw_power_cap", "throttling", "sm_clock", "ecc_errors", "machine_cpu",
+        "sw_power_cap", "throttling", "sm_clock", "ecc_errors", "machine_cpu", "run_delay",
     }  # fmt: skip
 
 

@@ -245,7 +245,7 @@ DAMAGE: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a run that is not there": (lambda d: d["sdbatch"].update(runs=[]), r"no run has the id 'run-1'"),
     "no record at all": (lambda d: d["benchmarks"][0]["sdbatch"].update(runs=[]), r"not of one test and case"),
-    "a later schema": (lambda d: d["sdbatch"].update(schema=3), r"sdbatch\.schema: 3, and this version reads up to 2"),
+    "a later schema": (lambda d: d["sdbatch"].update(schema=4), r"sdbatch\.schema: 4, and this version reads up to 3"),
     "no schema": (lambda d: d["sdbatch"].pop("schema"), r"sdbatch\.schema: None is no version"),
     "a schema of text": (lambda d: d["sdbatch"].update(schema="1"), r"sdbatch\.schema: '1' is no version"),
     "a schema that is true": (lambda d: d["sdbatch"].update(schema=True), r"sdbatch\.schema: True is no version"),
@@ -353,3 +353,16 @@ def test_schema_2_is_still_read() -> None:
     assert (trained.trained.objective, trained.trained.optimizer_bytes) == ("noise", 104_704)
     assert [r.stage_s for r in trained.rounds[:1]] == [{"forward": 0.125, "backward": 0.25, "optimizer": 0.0625}]
     assert (diverged.outcome, diverged.case.images) == (Outcome.DIVERGED, 4)
+
+
+def test_schema_3_is_still_read() -> None:
+    """It came with how long threads waited for a core in a round; before, that is unknown."""
+    (run,) = read_run_file(FROZEN / "schema-3.json")
+    (before,) = read_run_file(FROZEN / "schema-2.json")
+
+    assert [r.run_delay_s for r in run.records[0].rounds] == [0.0, 0.1875, 0.0]
+    assert (
+        run.records[0].contention
+        == "for 188 ms of 1.59 s a thread was ready and had no core: something else was running"
+    )
+    assert {r.run_delay_s for record in before.records for r in record.rounds} == {None}
