@@ -13,14 +13,15 @@ import itertools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, overload
+from typing import TYPE_CHECKING, Annotated, Any, overload
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Compilation, Environment, Reading, Record, Round, Run
-from pytest_sdbatch.storage.plain import LARGEST, convert, is_plain, join, to_plain
+from pytest_sdbatch.storage.plain import LARGEST, convert, fill, is_plain, join, to_plain
 from pytest_sdbatch.storage.possible import PEAKS, check_environment, check_record
+from pytest_sdbatch.storage.strict import struct_of
 
 SCHEMA = 3  # 2: cases that train (case.training, trained); 3: rounds.run_delay_ns. Without them it is 1
 READABLE = (1, 2, 3)
@@ -46,8 +47,7 @@ _Count = Annotated[int, Meta(ge=0, le=LARGEST - 1)]
 _Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST - 1)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Columns:
+class _Columns(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """The rounds of a record, one entry per round in each column. Nanoseconds and bytes."""
 
     wall_ns: list[_Count]
@@ -88,14 +88,21 @@ class _Times:
     warmup_ns: tuple[_Whole, ...]
     cold_start_ns: _ReadingNs
     load_ns: _ReadingNs
-    compilation: _CompilationNs | None = None
-    rounds: _Columns | None = None
+    compilation_ns: _CompilationNs | None = None
+    columns: _Columns | None = None
 
 
-_CLAIMS = ("test_outcome", "parallel")  # of a record; unlike other defaults, theirs do not mean unknown
-_TIMES = frozenset(field.name for field in dataclasses.fields(_Times))
 _IN_SECONDS = frozenset({"rounds", "warmup_s", "cold_start_s", "load_s", "compilation"})
-_NEVER_STORED = _IN_SECONDS - _TIMES
+if TYPE_CHECKING:
+    StoredRecord = Any
+else:  # a Record as it is stored, and the keys of its _Times
+    StoredRecord = struct_of(
+        Record,
+        leave_out=_IN_SECONDS,
+        beside=_Times,
+        names={"compilation_ns": "compilation", "columns": "rounds"},
+        claims=frozenset({"test_outcome", "parallel"}),  # unlike other defaults, theirs do not mean unknown
+    )
 
 
 def encode_record(record: Record) -> dict[str, Any]:
@@ -120,7 +127,10 @@ def encode_record(record: Record) -> dict[str, Any]:
         }
     plain = {name: _plain(value, join("record", name)) for name, value in body.items()}
     if record.rounds:
-        plain["rounds"] = _fields_of(_columns(record.rounds))
+        columns = _columns(record.rounds)
+        plain["rounds"] = {
+            name: found for name in columns.__struct_fields__ if (found := getattr(columns, name)) is not None
+        }
     return plain
 
 
@@ -135,24 +145,25 @@ def decode_record(value: object, path: str = "record") -> Record:
         RunFileError: for unknown or missing keys, wrong types, negative times, columns of unequal length.
 
     """
-    if not isinstance(value, dict):
-        raise RunFileError(f"{path}: Expected `object`, got `{type(value).__name__}`")
-    if not _NEVER_STORED.isdisjoint(value):
-        raise RunFileError(f"{join(path, min(_NEVER_STORED & value.keys()))}: unknown key")
-    for key in _CLAIMS:
-        if key not in value:
-            raise RunFileError(f"{join(path, key)}: missing")
-    rest = dict(value)
-    times = convert({key: rest.pop(key) for key in _TIMES if key in rest}, _Times, path)
-    record = convert(rest, Record, path)
-    if times.rounds is not None:
-        _check_lengths(times.rounds, join(path, "rounds"))
-    made = times.compilation
+    return record_of(convert(value, StoredRecord, path), path)
+
+
+def record_of(stored: StoredRecord, path: str) -> Record:
+    """Return the record that is *stored*, which was found at *path*.
+
+    Raises:
+        RunFileError: for columns of unequal length, and values that no measurement gives.
+
+    """
+    record = fill(stored, Record, path)
+    if stored.columns is not None:
+        _check_lengths(stored.columns, join(path, "rounds"))
+    made = stored.compilation_ns
     in_seconds: dict[str, Any] = {
-        "rounds": () if times.rounds is None else _StoredRounds(times.rounds),
-        "warmup_s": tuple([ns / _NS for ns in times.warmup_ns]),
-        "cold_start_s": _reading_s(times.cold_start_ns),
-        "load_s": _reading_s(times.load_ns),
+        "rounds": () if stored.columns is None else _StoredRounds(stored.columns),
+        "warmup_s": tuple([ns / _NS for ns in stored.warmup_ns]),
+        "cold_start_s": _reading_s(stored.cold_start_ns),
+        "load_s": _reading_s(stored.load_ns),
         "compilation": None
         if made is None
         else Compilation(seconds=made.ns / _NS, graphs=made.graphs, recompiles_in_rounds=made.recompiles_in_rounds),

@@ -7,16 +7,15 @@ what it leaves open is closed here.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import gc
 import itertools
 import json
 import math
 import numbers
-import types
+import re
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pytest_sdbatch.errors import RunFileError
@@ -25,6 +24,7 @@ T = TypeVar("T")
 
 LARGEST = 2**63  # what other readers of JSON hold in an integer; nanoseconds of 292 years
 _SCALARS = {int, bool, type(None)}
+_KEY = re.compile("Object (contains unknown|missing required) field `(.*)`", re.DOTALL)  # msgspec on a key
 _MANY = 100_000  # objects, to look at which takes the collector as long as moving them
 
 
@@ -71,12 +71,8 @@ def parse(text: bytes) -> Any:
     """
     if not text or text.isspace():
         raise RunFileError("it is empty", why="its writer was stopped, or the disk was full")
-    import msgspec
-
-    with contextlib.suppress(msgspec.DecodeError, RecursionError, ValueError):
-        value = msgspec.json.decode(text)
-        if _encoder().encode(value) == text.replace(b"\n", b""):
-            return value
+    if (value := parse_as_written(text, Any)) is not None:
+        return value
     try:
         value = json.loads(text.decode("utf-8"), object_pairs_hook=_object)
         _check(value, "")
@@ -85,6 +81,24 @@ def parse(text: bytes) -> Any:
     except ValueError as error:  # also UnicodeDecodeError, and integers of thousands of digits
         raise RunFileError("it is no JSON", why=_why_no_json(error)) from None
     return value
+
+
+def parse_as_written(text: bytes, kind: Any) -> Any:
+    """Return the JSON document *text* as *kind*, at the speed of msgspec, where it is as :func:`append_json` wrote it.
+
+    Written again it gives the same bytes, so that no key appeared twice, and none that the structs in *kind* lack.
+
+    Returns:
+        None for any other text, be anything wrong with it or not.
+
+    """
+    import msgspec
+
+    with contextlib.suppress(msgspec.DecodeError, RecursionError, ValueError):
+        value = msgspec.json.decode(text, type=kind)
+        if _encoder().encode(value) == text.replace(b"\n", b""):
+            return value
+    return None
 
 
 def _why_no_json(error: ValueError) -> str:
@@ -156,14 +170,30 @@ def convert(value: object, kind: type[T], path: str) -> T:
         RunFileError: for an unknown key, a missing key or a wrong type; names the key path below *path*.
 
     """
+    from pytest_sdbatch.storage.strict import strict
+
+    struct = strict(typing.cast("Any", kind))
+    found: Any = fill(value, struct, path)
+    return found if struct is kind else fill(found, kind, path)
+
+
+def fill(value: object, kind: type[T], path: str) -> T:
+    """Return *value*, parsed or a struct, as *kind*, be that a struct, which refuses unknown keys, or a dataclass.
+
+    Raises:
+        RunFileError: as :func:`convert`.
+
+    """
     import msgspec
 
-    _check_keys(value, kind, path)
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, kind, from_attributes=True)
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$")
-        raise RunFileError(f"{path}{place.rstrip('`')}: {problem}".removeprefix(".")) from None
+    place = f"{path}{place.rstrip('`')}".removeprefix(".")
+    if key := _KEY.fullmatch(problem):
+        place, problem = join(place, key[2]), "missing" if key[1].startswith("missing") else "unknown key"
+    raise RunFileError(f"{place}: {problem}")
 
 
 def join(path: str, key: str) -> str:
@@ -229,50 +259,3 @@ def _number(value: object, path: str) -> object:
     if type(value) is int and not -LARGEST <= value < LARGEST:
         raise RunFileError(f"{path}: a number beyond 2**63")
     return value
-
-
-_Check = Callable[[Any, str], None]
-
-
-def _check_keys(value: object, kind: Any, path: str) -> None:
-    """Raise for a key of *value* that no dataclass within *kind* has."""
-    check = _check_of(kind)
-    if check is not None:
-        check(value, path)
-
-
-@functools.cache
-def _check_of(kind: Any) -> _Check | None:
-    """Return what looks for unknown keys in a value of *kind*; None where no dataclass is in it."""
-    if dataclasses.is_dataclass(kind):
-        return _check_of_dataclass(kind)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        checks = [check for argument in arguments if (check := _check_of(argument)) is not None]
-        return checks[0] if checks else None
-    inner = _check_of(arguments[0]) if origin is tuple else None
-    if inner is None:
-        return None
-
-    def check_items(value: Any, path: str) -> None:
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                inner(item, f"{path}[{index}]")
-
-    return check_items
-
-
-def _check_of_dataclass(kind: Any) -> _Check:
-    hints = typing.get_type_hints(kind)
-    names = frozenset(field.name for field in dataclasses.fields(kind))
-    nested = [(name, check) for name in names if (check := _check_of(hints[name])) is not None]
-
-    def check_object(value: Any, path: str) -> None:
-        if isinstance(value, dict):
-            if not value.keys() <= names:
-                raise RunFileError(f"{join(path, next(key for key in value if key not in names))}: unknown key")
-            for name, check in nested:
-                if name in value:
-                    check(value[name], join(path, name))
-
-    return check_object

@@ -8,9 +8,11 @@ where tools that know only pytest-benchmark do not meet them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
@@ -18,29 +20,35 @@ from pytest_sdbatch.records import Record, Run, full_name
 from pytest_sdbatch.storage import benchmark_schema, codec
 from pytest_sdbatch.storage.exclusive import check_target, read_whole, reading, write_new
 from pytest_sdbatch.storage.foreign import STUDY_KIND, is_foreign
-from pytest_sdbatch.storage.plain import append_json, convert, is_plain, parse, to_plain, without_collector
+from pytest_sdbatch.storage.plain import (
+    append_json,
+    convert,
+    is_plain,
+    parse,
+    parse_as_written,
+    to_plain,
+    without_collector,
+)
 
 __all__ = ["MOST_BYTES", "check_target", "read_run_file", "runs_in", "runs_of", "text_of", "write_run"]
 
 MOST_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
+class _Stored(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """One record and where it stood."""
 
-    run: str  # Run.id
     order: int  # among the records of its run
-    record: Any
+    record: codec.StoredRecord
+    run: str  # Run.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Block:
+class _Block(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     runs: tuple[_Stored, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+# Here and above keys are in the order in which they are written, so that a file which was read is written the same.
+class _Entry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     extra_info: Mapping[str, Any]
     fullname: str
     group: str | None
@@ -48,19 +56,17 @@ class _Entry:
     options: Mapping[str, Any]
     param: str
     params: Mapping[str, Any]
-    sdbatch: _Block
     stats: Mapping[str, Any]  # of which data must agree with the records; the rest follows from it
+    sdbatch: _Block
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
+class _Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schema: int
     runs: tuple[Any, ...]
     without_numbers: tuple[_Block, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Document:
+class _Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     benchmarks: tuple[_Entry, ...]
     commit_info: Mapping[str, Any]
     datetime: str
@@ -128,7 +134,7 @@ def runs_in(data: bytes, file: str) -> tuple[Run, ...]:
 
     """
     with reading(file), without_collector():
-        return runs_of(parse(data))
+        return runs_as_written(data) or runs_of(parse(data))
 
 
 def is_ours(path: Path) -> bool:
@@ -206,7 +212,21 @@ def runs_of(value: Any) -> tuple[Run, ...]:
 
     """
     _check_schema(value)
-    document = convert(value, _Document, "")
+    return _runs_of(convert(value, _Document, ""))
+
+
+def runs_as_written(data: bytes) -> tuple[Run, ...] | None:
+    """Return the runs that *data* holds; None where it is not what this version writes, and :func:`runs_of` has to see.
+
+    Raises:
+        RunFileError: names the key that is wrong.
+
+    """
+    document = parse_as_written(data, _Document)
+    return None if document is None or document.sdbatch.schema != codec.SCHEMA else _runs_of(document)
+
+
+def _runs_of(document: _Document) -> tuple[Run, ...]:
     headers = [codec.decode_header(header, f"sdbatch.runs[{i}]") for i, header in enumerate(document.sdbatch.runs)]
     records: dict[str, dict[int, Record]] = {header.id: {} for header in headers}
     if len(records) < len(headers):
@@ -256,7 +276,7 @@ def _take(block: _Block, path: str, records: dict[str, dict[int, Record]]) -> li
             raise RunFileError(f"{place}.run: no run has the id {stored.run!r}")
         if stored.order in records[stored.run]:
             raise RunFileError(f"{place}.order: {stored.order} appears twice")
-        record = codec.decode_record(stored.record, f"{place}.record")
+        record = codec.record_of(stored.record, f"{place}.record")
         records[stored.run][stored.order] = record
         found.append(record)
     if not found or any((record.test, record.case) != (found[0].test, found[0].case) for record in found[1:]):

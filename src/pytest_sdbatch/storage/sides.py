@@ -15,7 +15,7 @@ from pytest_sdbatch.storage import codec
 from pytest_sdbatch.storage.exclusive import read_whole, reading
 from pytest_sdbatch.storage.foreign import foreign_run, is_foreign
 from pytest_sdbatch.storage.plain import parse, without_collector
-from pytest_sdbatch.storage.run_file import MOST_BYTES, runs_of
+from pytest_sdbatch.storage.run_file import MOST_BYTES, runs_as_written, runs_of
 
 # The one measure of memory that repeats nearly to the byte; what is resident depends on what ran before.
 _EXACT_MEMORY = "peak_allocated_bytes"
@@ -69,10 +69,13 @@ def side_runs_of(data: bytes, file: str) -> tuple[SideRun, ...]:
 
     """
     with reading(file), without_collector():
-        value = parse(data)
-        if is_foreign(value):
-            return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=file),)
-        return tuple(side_run(run, file) for run in runs_of(value))
+        runs = runs_as_written(data)
+        if runs is None:
+            value = parse(data)
+            if is_foreign(value):
+                return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=file),)
+            runs = runs_of(value)
+        return tuple(side_run(run, file) for run in runs)
 
 
 def _check_overlap(base: Sequence[SideRun], candidate: Sequence[SideRun]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,8 @@ from pytest_sdbatch.records import (
     StopReason,
     Weights,
 )
-from pytest_sdbatch.storage.codec import decode_header, decode_record, encode_header, encode_record
+from pytest_sdbatch.storage.codec import StoredRecord, decode_header, decode_record, encode_header, encode_record
+from pytest_sdbatch.storage.plain import parse_as_written
 
 SECONDS = st.floats(min_value=0, max_value=1e5)
 BYTES = st.none() | st.integers(min_value=0, max_value=2**50)
@@ -182,6 +184,15 @@ def test_encoding_again_changes_nothing(record: Record) -> None:
     once = encode_record(record)
 
     assert encode_record(decode_record(once)) == once
+
+
+@settings(max_examples=100, deadline=None)
+@given(record=RECORDS)
+def test_the_stored_form_is_written_as_it_was_read(record: Record) -> None:
+    """To the byte: so that a file is known to hold no key twice, and none that is unknown."""
+    text = msgspec.json.encode(encode_record(record))
+
+    assert parse_as_written(text, StoredRecord) is not None
 
 
 @settings(max_examples=50, deadline=None)
@@ -383,7 +394,7 @@ def test_a_missing_key_is_named(make_record: Callable[..., Record], key: str) ->
     encoded = encode_record(make_record(0.5))
     del encoded[key]
 
-    with pytest.raises(RunFileError, match=f"missing required field `{key}`"):
+    with pytest.raises(RunFileError, match=rf"^record\.{key}: missing"):
         decode_record(encoded)
 
 

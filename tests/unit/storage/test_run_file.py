@@ -19,7 +19,7 @@ from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.grid.training import Training
 from pytest_sdbatch.records import Compilation, Environment, Outcome, Record, Round, Run
-from pytest_sdbatch.storage.run_file import read_run_file, write_run
+from pytest_sdbatch.storage.run_file import read_run_file, runs_as_written, text_of, write_run
 
 MakeRecord = Callable[..., Record]
 MakeRun = Callable[..., Run]
@@ -366,3 +366,32 @@ def test_schema_3_is_still_read() -> None:
         == "for 188 ms of 1.59 s a thread was ready and had no core: something else was running"
     )
     assert {r.run_delay_s for record in before.records for r in record.rounds} == {None}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FROZEN.iterdir()))
+def test_what_is_written_is_read_in_one_go(name: str) -> None:
+    """Whatever it holds: a file of 10,000 cases would take twice the time."""
+    runs = read_run_file(FROZEN / name)
+
+    assert runs_as_written(bytes(text_of(runs, name))) == runs
+
+
+EDITS: dict[str, tuple[bytes, bytes]] = {
+    "a key twice": (b'"outcome":"ok"', b'"outcome":"ok","outcome":"ok"'),
+    "a key twice in the header": (b'"interrupted":false', b'"interrupted":true,"interrupted":false'),
+    "an unknown key": (b'"outcome":"ok"', b'"outcome":"ok","x":1'),
+    "an older schema": (b'"schema":3', b'"schema":2'),
+    "a space": (b'"outcome":"ok"', b'"outcome": "ok"'),
+    "a wrong type": (b'"outcome":"ok"', b'"outcome":7'),
+    "an end that is missing": (b"}\n}", b"}"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_what_was_edited_is_looked_at_closely(two_runs: tuple[Run, Run], name: str) -> None:
+    """Nothing that differs from what is written is believed at the first look."""
+    before, after = EDITS[name]
+    text = bytes(text_of(two_runs, "run.json"))
+
+    assert before in text
+    assert runs_as_written(text.replace(before, after)) is None

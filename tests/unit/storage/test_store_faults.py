@@ -46,7 +46,7 @@ NO_NAMES = ("", "../x", "x.json", f"/{NAME}")
         (json.dumps({**GOOD, "schema": "1"}).encode(), "schema: '1', and this version reads 1"),
         (json.dumps({**GOOD, "more": 1}).encode(), "pointer.more: unknown key"),
         (json.dumps({**GOOD, "object": None}).encode(), "pointer.object: "),
-        (json.dumps({"kind": "sdbatch-baseline", "schema": 1}).encode(), "pointer: Object missing"),
+        (json.dumps({"kind": "sdbatch-baseline", "schema": 1}).encode(), "pointer.object: missing"),
         (json.dumps(GOOD).encode()[:-1] + b', "object": "b"}', "object: appears twice"),
         *((json.dumps({**GOOD, "object": name}).encode(), "pointer.object: ") for name in NO_NAMES),
         (b" " * 5000, "is not read"),
