@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pytest
-
-from pytest_sdbatch.commands import compare, merge, report, study
-from pytest_sdbatch.commands.calibrate import calibrate
+from pytest_sdbatch.commands import compare, merge, models, report, study
 from pytest_sdbatch.commands.parser import Parser
-from pytest_sdbatch.commands.sweep import QUIET, SUITE, sweep
-from pytest_sdbatch.errors import SdbatchError
-
-if TYPE_CHECKING:
-    from pytest_sdbatch.pipelines.catalog import ModelCatalog
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,13 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
+    # pytest is not loaded for the others.
     if words[:1] == ["sweep"]:  # everything behind it belongs to pytest, -h and --help too
+        from pytest_sdbatch.commands.sweep import sweep
+
         return sweep(words[1:])
     if words[:1] == ["ab"]:  # a part of what is behind it does
         from pytest_sdbatch.commands.ab.job import ab
 
         return ab(words[1:])
     if words[:1] == ["calibrate"]:  # and of its words most
+        from pytest_sdbatch.commands.calibrate import calibrate
+
         return calibrate(words[1:])
     given = command_parser().parse_args(words)
     given.words = words
@@ -53,7 +46,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = Parser(
         prog="sdbatch", description="Batch size or batch count? Measure diffusers pipelines and see."
     )
-    parser.add_argument("--version", action="version", version=f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser(
         "sweep",
@@ -67,11 +60,7 @@ def command_parser() -> argparse.ArgumentParser:
         help="is this branch slower? runs base and candidate in turn: sdbatch ab --base origin/main -- benchmarks/ "
         "(sdbatch ab --help)",
     )
-    listing = commands.add_parser(
-        "models", help="list the models and variants that can be named, those of a conftest.py here too"
-    )
-    listing.add_argument("folders", nargs="*", type=_folder, help="folders whose conftest.py adds some (default: this)")
-    listing.set_defaults(run=lambda given: models(given.folders))
+    models.add_parser(commands)
     compare.add_parser(commands)
     report.add_parser(commands)
     merge.add_parser(commands)
@@ -84,48 +73,11 @@ def command_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def models(folders: Sequence[str] = ()) -> int:
-    """Print the models and variants that ship and those that the project adds; 0, or what pytest made of a failure.
+class _Version(argparse.Action):
+    """Looks the version up once it is asked for: that takes as long as all else before a command begins."""
 
-    Args:
-        folders: whose conftest files are asked, those above them too; none: the current one, as in :func:`sweep`.
-    """
-    from pytest_sdbatch.pipelines.catalog import ModelCatalog
-    from pytest_sdbatch.report.catalog import models_table, variants_table
-    from pytest_sdbatch.report.terminal import screen_width
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata
 
-    reader = _CatalogReader()
-    status = int(pytest.main([*(folders or SUITE), *QUIET], plugins=[reader]))
-    catalog = reader.catalog or ModelCatalog()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a pipe on Windows has no characters for lines
-    print(models_table(catalog.listing(), width=screen_width()))
-    print()
-    print(variants_table(catalog.variant_listing(), width=screen_width()))
-    if status:
-        sys.stdout.flush()
-        print("\nsdbatch: what the project adds is missing above: see the error", file=sys.stderr)
-    return status
-
-
-class _CatalogReader:
-    """Lets pytest read its configuration and its first conftest files, asks them, and ends there."""
-
-    def __init__(self) -> None:
-        self.catalog: ModelCatalog | None = None
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_cmdline_main(self, config: pytest.Config) -> int:
-        from pytest_sdbatch.host import catalog_of
-
-        try:
-            self.catalog = catalog_of(config)
-        except SdbatchError as error:
-            raise pytest.UsageError(str(error)) from None
-        return 0
-
-
-def _folder(text: str) -> str:
-    if not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"no such folder: {text}")
-    return text
+        print(f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")
+        parser.exit()

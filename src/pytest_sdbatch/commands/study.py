@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -224,6 +223,8 @@ def _plan(given: argparse.Namespace, data: LearningData, options: dict[str, int]
 
 def _facts(device: Device, threads: int) -> dict[str, Fact]:
     """Set the threads, and return where this process computes."""
+    from importlib import metadata
+
     from pytest_sdbatch.training.task import use_threads
 
     use_threads(threads)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import pytest
 
 from pytest_sdbatch.commands.children import one_process, promise, run_child, stopped_by_signals
-from pytest_sdbatch.commands.parser import OwnFlags, refuse_paths
+from pytest_sdbatch.commands.own_flags import OwnFlags
+from pytest_sdbatch.commands.parser import refuse_paths
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError, did_you_mean
 from pytest_sdbatch.options import Options, Origin
 

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Environment, Fact, Record, full_name, short_name
-from pytest_sdbatch.storage import codec
+from pytest_sdbatch.storage import columns
 
 SCHEMA_VERSION = "5.3.1"  # the release of pytest-benchmark whose schema this is
 
@@ -61,13 +61,13 @@ def _figures(seconds: Sequence[float], records: Sequence[Record]) -> dict[str, f
     if seconds and min(seconds) > 0:
         found["s_per_image"] = location_s(seconds) / records[0].case.images
         found["images_per_s"] = 1.0 / found["s_per_image"]
-    known = [peak for record in records for peak in codec.peaks(record)]
+    known = [peak for record in records for peak in columns.peaks(record)]
     if known:
         found["peak_memory_bytes"] = max(known)
     held = [peak for record in records if (peak := record.peak_device_bytes) is not None]
     if held:
         found["peak_device_bytes"] = max(held)
-    joules = [math.fsum(read) / len(read) for record in records if (read := codec.joules(record))]
+    joules = [math.fsum(read) / len(read) for record in records if (read := columns.joules(record))]
     if joules:
         found["joules_per_image"] = statistics.fmean(joules) / records[0].case.images
     return found
@@ -124,7 +124,7 @@ def commit_info(shown: Mapping[str, Fact]) -> dict[str, Fact]:
 
 
 def _seconds(records: Sequence[Record]) -> list[float]:
-    return [seconds for record in records for seconds in codec.wall_s(record)]
+    return [seconds for record in records for seconds in columns.wall_s(record)]
 
 
 def _beyond(data: Sequence[float], low: float, high: float) -> int:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Record, Run, full_name
-from pytest_sdbatch.storage import benchmark_schema, codec
+from pytest_sdbatch.storage import benchmark_schema, codec, columns
 from pytest_sdbatch.storage.exclusive import check_target, read_whole, reading, write_new
 from pytest_sdbatch.storage.foreign import STUDY_KIND, is_foreign
 from pytest_sdbatch.storage.plain import (
@@ -235,7 +235,7 @@ def _runs_of(document: _Document) -> tuple[Run, ...]:
         found = _take(item.sdbatch, f"benchmarks[{index}].sdbatch", records)
         if item.fullname != full_name(found[0].test, found[0].case):
             raise RunFileError(f"benchmarks[{index}].fullname: not the test and case of its records")
-        seconds = [wall_s for record in found if _counts(record) for wall_s in codec.wall_s(record)]
+        seconds = [wall_s for record in found if _counts(record) for wall_s in columns.wall_s(record)]
         if item.stats.get("data") != seconds:
             raise RunFileError(f"benchmarks[{index}].stats.data: not the rounds of its records")
     for index, block in enumerate(document.sdbatch.without_numbers):

@@ -11,7 +11,7 @@ from pytest_sdbatch.analysis.comparable import facts_of
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment, Outcome, Record, Run, full_name
-from pytest_sdbatch.storage import codec
+from pytest_sdbatch.storage import columns
 from pytest_sdbatch.storage.exclusive import read_whole, reading
 from pytest_sdbatch.storage.foreign import foreign_run, is_foreign
 from pytest_sdbatch.storage.plain import parse, without_collector
@@ -105,7 +105,7 @@ def side_run(run: Run, file: str) -> SideRun:
 def measured_of(record: Record, environment: Environment) -> Measured:
     """Return *record*, of a run in *environment*, as a side has it."""
     case = record.case
-    seconds = codec.wall_s(record) if record.outcome.has_numbers else ()
+    seconds = columns.wall_s(record) if record.outcome.has_numbers else ()
     if seconds and min(seconds) <= 0:
         raise RunFileError(f"{record.test} at {case.id}: a round of {min(seconds)} s is no measurement")
     return Measured(
@@ -120,9 +120,9 @@ def measured_of(record: Record, environment: Environment) -> Measured:
         state=_state(record),
         reason=record.reason,
         seconds=seconds,
-        peak_bytes=codec.peaks(record) if record.memory_source == _EXACT_MEMORY else (),
-        stages_ns=codec.stages_ns(record) if seconds else {},
-        clocks_mhz=codec.clocks_mhz(record) if seconds else (),
+        peak_bytes=columns.peaks(record) if record.memory_source == _EXACT_MEMORY else (),
+        stages_ns=columns.stages_ns(record) if seconds else {},
+        clocks_mhz=columns.clocks_mhz(record) if seconds else (),
         cold_start_s=record.cold_start_s.value,
         foreign_processes=record.foreign_processes,
         facts=facts_of(environment, record),

@@ -383,7 +383,7 @@ EDITS: dict[str, tuple[bytes, bytes]] = {
     "an older schema": (b'"schema":3', b'"schema":2'),
     "a space": (b'"outcome":"ok"', b'"outcome": "ok"'),
     "a wrong type": (b'"outcome":"ok"', b'"outcome":7'),
-    "an end that is missing": (b"}\n}", b"}"),
+    "an end that is missing": (b'"version":"5.3.1"\n}', b'"version":"5.3.1"'),
 }
 
 
