@@ -318,6 +318,9 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if comparison.pairs is not None or comparison.needs_rounds:
         yield f"{said}: see what each needs above", _STYLES[Verdict.INCONCLUSIVE]
         return
+    if all(any(fact.weight is Weight.DRIFT for fact in case.moved) for case in unclear):
+        yield f"{said}: more runs do not help where the sides differ as told above", _STYLES[Verdict.INCONCLUSIVE]
+        return
     if comparison.more_runs:
         runs = len(comparison.base) + len(comparison.candidate)
         yield (

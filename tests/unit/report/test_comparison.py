@@ -128,6 +128,17 @@ def test_where_rounds_alone_are_missing_no_more_runs_are_asked_for() -> None:
         assert last == "inconclusive: 1 case: see what each needs above"
 
 
+def test_where_the_sides_alone_differ_no_more_runs_are_asked_for() -> None:
+    """They would differ again, however many: it is said once what to look at."""
+    new = [measured(facts=facts(drift={"driver": "580.2"}))]
+
+    for runs in (1, 5):
+        text = shown(compare(side("base", *[[measured()]] * runs), side("new", new)), 200)
+        assert (
+            text.splitlines()[-1] == "inconclusive: 1 case: more runs do not help where the sides differ as told above"
+        )
+
+
 def test_what_moved_stands_above_the_table() -> None:
     """What it does to the comparison, and in how many cases where it is not in all."""
     new = [

@@ -48,7 +48,7 @@ class Cost:
 
     @property
     def longest_s(self) -> float:
-        """Seconds of a job in which every case takes all pairs."""
+        """Seconds of a job in which every case takes all pairs; more where memory varies and takes pairs of its own."""
         return 2 * LONGEST_PAIRS * self.process_s()
 
     def told(self, limit_s: float | None) -> str:
@@ -56,7 +56,7 @@ class Cost:
         expected = f"about {units.duration(self.expected_s)} where {FEWEST_PAIRS} more pairs of one case decide"
         if limit_s is None or self.longest_s <= limit_s:
             cases = units.count(len(self.cases), "case")
-            return f"in all {expected}, at most {units.duration(self.longest_s)} ({LONGEST_PAIRS} pairs of {cases})"
+            return f"in all {expected}, {units.duration(self.longest_s)} where {LONGEST_PAIRS} pairs of {cases} do"
         limit = f"the {units.duration(limit_s)} that --minutes leaves"
         if self.expected_s <= limit_s:
             return f"in all {expected}, at most {limit}"

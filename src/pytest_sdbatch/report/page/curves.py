@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.scaling import Scaling
 from pytest_sdbatch.records import Outcome
+from pytest_sdbatch.report.measured import doubted
 from pytest_sdbatch.report.page.figures import Block, Figure, Look, Mark, Series
 from pytest_sdbatch.report.page.markup import Section
 from pytest_sdbatch.report.page.subject import Group, Subject, View
@@ -98,8 +99,8 @@ def _marks(view: View) -> Iterator[Mark]:
 def _notes(view: View) -> Iterator[str]:
     for group in view.groups:
         where = f"{group.source}: " if len(view.groups) > 1 else ""
-        if any(row.unreliable for row in group.rows):
-            yield f"{where}some rows are not to be relied on: measure again on a quiet machine"
+        if (which := doubted(group.rows)) is not None:
+            yield f"{where}{which} to be relied on: measure again on a quiet machine"
         scaling = group.scaling
         if scaling is None:
             yield f"{where}it takes three batch sizes for a curve"

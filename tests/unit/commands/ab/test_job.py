@@ -26,7 +26,7 @@ def test_what_stored_runs_tell_of_the_time_has_the_start_of_each_process() -> No
     assert plan_of(collected, minutes=None) == (
         "2 cases: 2 pairs of all, up to 8 more of those that look slower, 4 of those that look faster; by stored runs "
         "in all about 3 min 40 s where "
-        "4 more pairs of one case decide, at most 8 min 20 s (10 pairs of 2 cases), without what loading takes"
+        "4 more pairs of one case decide, 8 min 20 s where 10 pairs of 2 cases do, without what loading takes"
     )
     assert plan_of(unknown, minutes=5).endswith("is known after the first pair; it ends within 5 min 0 s")
 

@@ -157,7 +157,7 @@ def test_progress_and_time_are_told(tmp_path: Path) -> None:
     assert job.said == [
         "pair 1, base: 2 cases in 10.0 s",
         "pair 1, candidate: 2 cases in 10.0 s",
-        "in all about 1 min 52 s where 4 more pairs of one case decide, at most 3 min 20 s (10 pairs of 2 cases)",
+        "in all about 1 min 52 s where 4 more pairs of one case decide, 3 min 20 s where 10 pairs of 2 cases do",
         "1 more pair of all cases: about 20 s left, then what looks slower or faster",
         "pair 2, candidate: 2 cases in 10.0 s",
         "pair 2, base: 2 cases in 10.0 s",

@@ -67,7 +67,7 @@ def test_the_time_of_a_job_is_one_sentence() -> None:
     """Expected and longest, or the limit where that comes before."""
     expected = "about 10 min 0 s where 4 more pairs of one case decide"
 
-    assert COST.told(None) == f"in all {expected}, at most 23 min 20 s (10 pairs of 2 cases)"
+    assert COST.told(None) == f"in all {expected}, 23 min 20 s where 10 pairs of 2 cases do"
     assert COST.told(1400.0) == COST.told(None)
     assert COST.told(900.0) == f"in all {expected}, at most the 15 min 0 s that --minutes leaves"
     assert COST.told(120.0) == f"in all the 2 min 0 s that --minutes leaves; it would take {expected}"

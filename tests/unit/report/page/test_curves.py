@@ -69,6 +69,16 @@ def test_two_sizes_make_no_curve_and_say_so() -> None:
     assert figure.note == "it takes three batch sizes for a curve"
 
 
+@pytest.mark.parametrize(("doubtful", "which"), [(1, "some of its rows are not"), (3, "none of its rows is")])
+def test_rows_that_cannot_be_relied_on_are_told_below_the_figure(doubtful: int, which: str) -> None:
+    """All of them is something else than some."""
+    records = [replace(record(size), contention="1 thread had 0.2 of 1 core free") for size in (1, 2, 4)[:doubtful]]
+    records += [record(size) for size in (1, 2, 4)[doubtful:]]
+    (figure,) = figures(throughput(subject_of(reported([run(*records)]))).blocks)
+
+    assert f"{which} to be relied on: measure again on a quiet machine" in (figure.note or "")
+
+
 def test_times_on_no_line_are_dashed_and_without_a_band() -> None:
     """A curve that was rejected decides nothing."""
     made = subject_of(reported([run(*(record(size, a_s=0.1 * size**2) for size in (1, 2, 4, 8, 16)))]))
