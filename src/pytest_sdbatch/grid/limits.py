@@ -63,6 +63,8 @@ def _parse(text: str, *, option: str, readers: Mapping[str, Reader], example: st
     for item in text.split(","):
         name, colon, value = item.strip().partition(":")
         metric = name.strip().replace("-", "_")
+        if not colon and "=" in name:
+            raise OptionError(f"{option}={text}: a colon parts metric and value", fix=f"write {text.replace('=', ':')}")
         if metric not in readers:
             what = f"{name!r} is no metric that it takes" if name else "a metric is missing"
             near = did_you_mean(metric, readers)

@@ -41,6 +41,7 @@ def test_budgets_are_shares() -> None:
         ("peak_memroy:20GiB", "'peak_memroy' is no metric", "did you mean peak_memory?"),
         ("energy:4", "'energy' is no metric", "latency, peak_memory, images_per_s"),
         ("time:4s", "'time' is no metric", "latency, peak_memory, images_per_s"),
+        ("latency=4s,peak_memory=8GiB", "a colon parts metric and value", "write latency:4s,peak_memory:8GiB"),
         ("latency:4s,", "a metric is missing", "use one of"),
         ("latency", "latency has no value", "peak-memory:20GiB"),
         ("latency:", "latency has no value", "peak-memory:20GiB"),
