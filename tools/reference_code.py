@@ -192,7 +192,7 @@ format has no place for:
 
 | key | what |
 |---|---|
-| `sdbatch.schema` | {" or ".join(map(str, codec.READABLE))}; another one is refused |
+| `sdbatch.schema` | {", ".join(map(str, codec.READABLE[:-1]))} or {codec.READABLE[-1]}; another one is refused |
 | `sdbatch.runs[]` | each run without its records: [`Run`](python.md#run) |
 | `benchmarks[].sdbatch.runs[].record` | the record of a case that has numbers: [`Record`](python.md#record) |
 | `sdbatch.without_numbers[].runs[].record` | the record of a case that has none: out of memory, skipped, failed ... |

@@ -79,5 +79,5 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib import metadata
 
-        print(f"pytest-sdbatch {metadata.version('pytest-sdbatch')}")
+        parser._print_message(f"pytest-sdbatch {metadata.version('pytest-sdbatch')}\n", sys.stdout)  # as its own does
         parser.exit()

@@ -287,7 +287,7 @@ class Run:
     started_at: str  # ISO 8601, UTC
     environment: Environment
     options: Mapping[str, str]  # text of each option that was not left at its default; of a shard its plan, too
-    records: tuple[Record, ...]
+    records: tuple[Record, ...] = ()
     interrupted: bool = False
     resumed_from: str | None = None  # id of an interrupted run, some of whose records are among these
     plugin_version: str = ""

@@ -49,6 +49,13 @@ def test_importing_loads_nothing_heavy(code: str, tmp_path: Path) -> None:
     assert loaded_by(code, tmp_path) == set()
 
 
+def test_commands_that_read_files_begin_without_pytest(tmp_path: Path) -> None:
+    """compare, report, merge, study and models parse their words without it, and without anything heavy."""
+    code = "from pytest_sdbatch.cli import command_parser\ncommand_parser()"
+
+    assert loaded_by(code, tmp_path, repr(("pytest", *HEAVY))) == set()
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["--collect-only"]], ids=lambda item: item[0])
 def test_a_run_without_benchmarks_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     """A project's plain ``pytest`` does not pay for torch because this plugin is installed."""

@@ -32,6 +32,17 @@ def why_unfit(run: Run) -> str | None:
     return None
 
 
+def beside_other_work(runs: Sequence[Run]) -> str | None:
+    """Return how many cases of *runs* have times that include waiting for a core, in words; None: none has.
+
+    What is compared with them looks faster than it is.
+    """
+    crowded = {r.key for run in runs for r in run.records if r.outcome is Outcome.OK and r.contention is not None}
+    if not crowded:
+        return None
+    return f"the times of {units.count(len(crowded), 'case')} include waiting for a core: better a quiet machine"
+
+
 def without_verdict(runs: Sequence[Run]) -> str | None:
     """Return how many cases of *runs* have too few rounds in each for a verdict on time, in words; None: none has.
 

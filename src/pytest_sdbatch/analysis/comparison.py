@@ -56,11 +56,15 @@ class CaseComparison:
         return {metric: part for metric, part in found.items() if part is not None}
 
     @property
+    def drifted(self) -> bool:
+        """Whether its surroundings are not those of the base, so that a change may not be the code's."""
+        return any(fact.weight is Weight.DRIFT for fact in self.moved)
+
+    @property
     def needs_rounds(self) -> bool:
         """Whether it is inconclusive for too few rounds alone: more runs like these say nothing."""
-        drifted = any(fact.weight is Weight.DRIFT for fact in self.moved)
         unclear = [part for part in self.parts.values() if part.verdict is Verdict.INCONCLUSIVE]
-        alone = bool(unclear) and not drifted and all(part.too_short for part in unclear)
+        alone = bool(unclear) and not self.drifted and all(part.too_short for part in unclear)
         return alone and self.verdict is Verdict.INCONCLUSIVE
 
     @property
@@ -208,13 +212,17 @@ def both_sides(base: Sequence[SideRun], candidate: Sequence[SideRun], name: str)
 
 
 def moved_among(there: _Side, here: _Side) -> tuple[Moved, ...]:
-    """Return what differs from the first run. Of a case that was not measured less is known, which is no difference."""
+    """Return what differs from the first run. Of a case that was not measured less is known, which is no difference.
+
+    Of what is only shown that alone which no run of the base has: it explains nothing where the base has it too.
+    """
     first, *others = [*there, *here]
     found: dict[Moved, None] = {}
     for other in others if there and here else ():
         whole = first.state == other.state == OK
         for fact in moved(first.facts, other.facts):
-            if whole or None not in (fact.before, fact.after):
+            is_new = fact.weight is not Weight.SHOWN or all(r.facts.shown.get(fact.key) != fact.after for r in there)
+            if is_new and (whole or None not in (fact.before, fact.after)):
                 found[fact] = None
     return tuple(found)
 

@@ -20,11 +20,12 @@ _SHORTEST_S = 0.1  # of a case, below which a tick is too long to judge by
 def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | None:
     """Return why the times of *rounds* include waiting for a processor, in words; None: nothing says so.
 
-    Three signs. A thread that did the work was ready to run and had no core, as the scheduler tells it. Others used
-    more than what this process left free: with as many free cores as there are threads, each has its own; that counts
-    what a hypervisor took too, but in ticks, which tell little of a short case. And the cores at work fell in some
-    round, since work waits for its turn or does not, whatever the system tells of others. A process that hardly uses
-    the processor is not judged: its work is done by a server, say, which would pass for something else.
+    Threads that are more than the cores wait for each other. Else there are three signs. A thread that did the work
+    was ready to run and had no core, as the scheduler tells it. Others used more than what this process left free: with
+    as many free cores as there are threads, each has its own; that counts what a hypervisor took too, but in ticks,
+    which tell little of a short case. And the cores at work fell in some round, since work waits for its turn or does
+    not, whatever the system tells of others. A process that hardly uses the processor is not judged: its work is done
+    by a server, say, which would pass for something else.
 
     Known answer: 2 threads on 2 cores beside a loop that keeps 1 core busy have 1 core free, and are marked; on 4
     cores they have 3 free, and are not.
@@ -46,11 +47,17 @@ def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | Non
         return None
     if threads > cores:
         return f"{threads} threads share {units.count(cores, 'core')}, and wait for each other"
-    return _waited(rounds) or _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
+    return _waited(rounds, threads=threads) or _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
 
 
-def _waited(rounds: Sequence[Round]) -> str | None:
-    known = [(one.wall_s, one.run_delay_s) for one in rounds if one.run_delay_s is not None]
+def _waited(rounds: Sequence[Round], *, threads: int) -> str | None:
+    # No longer than the threads did not run: of a short round more is waited while the clocks are read, and what the
+    # process itself runs besides takes cores from them too.
+    known = [
+        (one.wall_s, min(one.run_delay_s, one.wall_s, max(threads * one.wall_s - one.cpu_s, 0.0)))
+        for one in rounds
+        if one.run_delay_s is not None
+    ]
     wall_s, waited_s = (math.fsum(column) for column in zip(*known, strict=True)) if known else (0.0, 0.0)
     if waited_s <= _TAKEN * wall_s:
         return None

@@ -1,20 +1,27 @@
-"""Which runs of a comparison were so restless that none may rely on their times."""
+"""Which runs of a comparison were so restless, or so crowded, that none may rely on their times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pytest_sdbatch.analysis.location import interval
 from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
 
 
-def noisy_runs(side: Sequence[SideRun], names: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of each run of *side* (from 1) with those of the cases *names* whose rounds differ a lot."""
+def runs_with(
+    holds: Callable[[Measured], bool], side: Sequence[SideRun], names: Iterable[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each run of *side* (from 1) with those of the cases *names* of which *holds* is true."""
     wanted = tuple(names)
     for number, run in enumerate(side, start=1):
-        noisy = [name for name in wanted if name in run.cases and is_noisy(run.cases[name])]
-        if noisy:
-            yield number, noisy
+        found = [name for name in wanted if name in run.cases and holds(run.cases[name])]
+        if found:
+            yield number, found
+
+
+def is_contended(measured: Measured) -> bool:
+    """Return whether the times of a case include waiting for a core."""
+    return measured.state == OK and measured.contention is not None
 
 
 def is_noisy(measured: Measured) -> bool:

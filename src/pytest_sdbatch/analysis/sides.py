@@ -40,6 +40,7 @@ class Measured:
     stages_ns: Mapping[str, Sequence[int | None]] = field(default_factory=dict)  # by stage, of each round; as stored
     clocks_mhz: Sequence[int | None] = ()  # of the device, as each round ended
     cold_start_s: float | None = None
+    contention: str | None = None  # why its times include waiting for a core; None: nothing says so
     foreign_processes: int | None = None  # others on the device, at least so many; None: not known
     facts: Facts
 

@@ -15,10 +15,9 @@ _NS = 1e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQueue:
-    """What each thread has run and waited since it started, at one moment, in nanoseconds."""
+    """What each thread has run and waited since it started, at one moment."""
 
-    ran_ns: Mapping[str, int] = field(default_factory=dict)
-    waited_ns: Mapping[str, int] = field(default_factory=dict)
+    threads: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # ns on a core, ns ready to run without one
     reason: str | None = None  # why it is not known
 
 
@@ -33,19 +32,19 @@ def run_queue(*, proc: Path = PROC) -> RunQueue:
         proc: where the kernel's process files are mounted.
 
     """
-    ran_ns, waited_ns = {}, {}
+    threads = {}
     try:
         for task in (proc / "self" / "task").iterdir():
             try:
                 ran, waited = (task / "schedstat").read_text(encoding="ascii").split()[:2]
-                ran_ns[task.name], waited_ns[task.name] = int(ran), int(waited)
+                threads[task.name] = (int(ran), int(waited))
             except (OSError, ValueError):  # the thread ended meanwhile, or the file is none that we know
                 continue
     except OSError:
         pass
-    if not any(ran_ns.values()):  # a kernel that does not count has the file, and in it 0 0 0
+    if not any(ran for ran, _ in threads.values()):  # a kernel that does not count has the file, and in it 0 0 0
         return RunQueue(reason="the system does not tell how long threads wait for a core")
-    return RunQueue(ran_ns=ran_ns, waited_ns=waited_ns)
+    return RunQueue(threads=threads)
 
 
 def longest_wait(before: RunQueue, after: RunQueue) -> Reading:
@@ -56,9 +55,12 @@ def longest_wait(before: RunQueue, after: RunQueue) -> Reading:
     """
     if before.reason or after.reason:
         return Reading(reason=before.reason or after.reason)
-    # Of a thread that started meanwhile, or has the number of one that ended, everything is new.
-    old = {name for name, ran in before.ran_ns.items() if after.ran_ns.get(name, 0) >= ran}
-    ran = {name: ns - (before.ran_ns[name] if name in old else 0) for name, ns in after.ran_ns.items()}
-    waited = {name: ns - (before.waited_ns[name] if name in old else 0) for name, ns in after.waited_ns.items()}
-    most = max(ran.values())
-    return Reading(value=max(waited[name] for name, ns in ran.items() if ns >= _WORKS * most) / _NS)
+    spent = [_since(before.threads.get(name), now) for name, now in after.threads.items()]
+    most = max(ran for ran, _ in spent)
+    return Reading(value=max(waited for ran, waited in spent if ran >= _WORKS * most) / _NS)
+
+
+def _since(then: tuple[int, int] | None, now: tuple[int, int]) -> tuple[int, int]:
+    if then is None or now[0] < then[0] or now[1] < then[1]:  # started meanwhile, or has the number of one that ended
+        return now
+    return now[0] - then[0], now[1] - then[1]

@@ -73,7 +73,10 @@ def _parse(text: str, *, option: str, readers: Mapping[str, Reader], example: st
             raise OptionError(f"{option}={text}: {metric} has no value", fix=f"write it like {example}")
         if metric in found:
             raise OptionError(f"{option}={text}: {metric} appears twice", fix="give each metric once")
-        found[metric] = readers[metric](value.strip(), option=f"{option}: {metric}")
+        try:
+            found[metric] = readers[metric](value.strip(), option=f"{option}: {metric}")
+        except OptionError as error:  # as it was written: options have an equals sign, metrics a colon
+            raise OptionError(error.what.replace(f"{metric}=", f"{metric}:", 1), why=error.why, fix=error.fix) from None
     return found
 
 

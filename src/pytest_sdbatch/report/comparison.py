@@ -10,7 +10,8 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Moved, Weight
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
 from pytest_sdbatch.analysis.config import TOLERANCE, Config
-from pytest_sdbatch.analysis.restless import noisy_runs
+from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
+from pytest_sdbatch.analysis.restless import is_contended, is_noisy, runs_with
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict, worst_first
 from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.escape import plain, shortened
@@ -49,6 +50,10 @@ _COUNTED = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCO
 _BESIDE = (Verdict.NEW, Verdict.MISSING, Verdict.INCOMPARABLE)
 _ALARMING = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE)  # the first there is colours the count
 _EXPLAINED = (Verdict.ACCEPTED, Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
+_DOUBTS = (  # of a case in a run, and how they are told of several
+    (is_noisy, "noisy: the rounds of {cases} differ a lot in {which} (was the machine busy?)"),
+    (is_contended, "beside other work: the times of {cases} include waiting for a core in {which}"),
+)
 
 
 class Told(Protocol):
@@ -135,6 +140,8 @@ def note_of(case: CaseComparison, *, paired: bool) -> str:
     detectable = detectable_of(case)
     if not paired or case.verdict is not Verdict.INCONCLUSIVE or case.time is None or detectable is None:
         return case.reason
+    if case.time.pairs < FEWEST_PAIRS:  # that is what it lacks, whatever these few could find
+        return case.reason
     finds = f"{units.count(case.time.pairs, 'pair')} can find {change_text(detectable)}"
     needed = case.time.needs_more
     if not needed:
@@ -152,13 +159,14 @@ def heading(comparison: Comparison) -> Iterator[str]:
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
-        noisy: dict[str, list[str]] = {}  # numbers of runs by what is noisy in them
-        for number, names in noisy_runs(side, [case.name for case in _shown(comparison.cases)]):
-            cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
-            noisy.setdefault(cases, []).append(str(number))
-        for cases, numbers in noisy.items():
-            which = f"run{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
-            yield f"  noisy: the rounds of {cases} differ a lot in {which} (was the machine busy?)"
+        for holds, words in _DOUBTS:
+            doubted: dict[str, list[str]] = {}  # numbers of runs by what is to be doubted in them
+            for number, names in runs_with(holds, side, [case.name for case in _shown(comparison.cases)]):
+                cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
+                doubted.setdefault(cases, []).append(str(number))
+            for cases, numbers in doubted.items():
+                which = f"run{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
+                yield f"  {words.format(cases=cases, which=which)}"
     yield from moved_lines(comparison.moved().items(), cases=len(comparison.cases), paired=comparison.pairs is not None)
 
 
@@ -292,6 +300,10 @@ def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[s
         drift = f", and {units.share(config.drift)} of drift" if comparison.pairs is None else ""
         yield f"  budget: {units.share(config.tolerance_of(case.name))}{drift}"
         yield from (f"  {plain(cause)}" for cause in case.causes)
+        crowded = sum(map(is_contended, case.candidate))
+        if crowded:
+            which = f"{crowded} of {units.count(len(case.candidate), 'run')}"
+            yield f"  doubt: something else used the cores in {which} of the candidate: measure on a quiet machine"
     for explanation in comparison.explanations:
         if explanation.group in (case.place.group, f"{case.place.test} {case.place.group}"):
             yield f"  explanation: {plain(str(explanation))}"
@@ -318,7 +330,7 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if comparison.pairs is not None or comparison.needs_rounds:
         yield f"{said}: see what each needs above", _STYLES[Verdict.INCONCLUSIVE]
         return
-    if all(any(fact.weight is Weight.DRIFT for fact in case.moved) for case in unclear):
+    if all(case.drifted for case in unclear):
         yield f"{said}: more runs do not help where the sides differ as told above", _STYLES[Verdict.INCONCLUSIVE]
         return
     if comparison.more_runs:

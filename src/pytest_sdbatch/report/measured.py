@@ -128,13 +128,13 @@ def _timing(several: Sequence[Record]) -> Timing:
 
 def doubt(rows: Sequence[Row]) -> str:
     """Return what is to be added to a sentence that stands on *rows*; empty where all can be relied on."""
-    which = doubted(rows)
-    return "" if which is None else f"; {which} to be relied on: measure again on a quiet machine"
+    return f"; {said}" if (said := doubted(rows)) is not None else ""
 
 
 def doubted(rows: Sequence[Row]) -> str | None:
-    """Return how many of *rows* cannot be relied on, as the beginning of a sentence that says so; None: all can."""
+    """Return which of *rows* cannot be relied on, and what to do; None where all can."""
     doubtful = sum(row.unreliable for row in rows)
     if not doubtful:
         return None
-    return "none of its rows is" if doubtful == len(rows) else "some of its rows are not"
+    which = "none of its rows is" if doubtful == len(rows) else "some of its rows are not"
+    return f"{which} to be relied on: measure again on a quiet machine"

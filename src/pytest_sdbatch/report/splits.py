@@ -300,7 +300,8 @@ def _cells(plan: Plan, split: Split, question: Question) -> dict[str, Cell]:
         how += ", recommended"
     elif split in plan.beaten:
         how += _BEATEN
-    if plan.doubtful & {split.batch_size, split.rest}:
+    # What is predicted lies on the curve of all rows.
+    if plan.doubtful and (not split.measured or plan.doubtful & {split.batch_size, split.rest}):
         how += f", {DOUBTFUL}"
     texts = {
         "split": f"  {split.text}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pytest_sdbatch.analysis.baseline import why_unfit, without_verdict
+from pytest_sdbatch.analysis.baseline import beside_other_work, why_unfit, without_verdict
 from pytest_sdbatch.analysis.comparable import Weight, facts_of, moved
 from pytest_sdbatch.errors import RunFileError, UnfitError
 from pytest_sdbatch.records import Run
@@ -123,8 +123,7 @@ def save_baseline(
             fix=f"{mend}; -o sd_save_anyway=yes stores it all the same",
         )
     known = [f"no good one: {'; '.join(reasons)}"] if reasons else []
-    few = without_verdict(runs)
-    known += [few] if few is not None else []
+    known += [said for said in (beside_other_work(runs), without_verdict(runs)) if said is not None]
     return f"baseline: {baselines.write(key, runs)}" + (f" ({'; '.join(known)})" if known else "")
 
 

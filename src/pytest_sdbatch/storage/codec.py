@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Compilation, Environment, Reading, Record, Run
 from pytest_sdbatch.storage.columns import NS, Columns, StoredRounds, check_lengths, columns_of, to_ns
-from pytest_sdbatch.storage.plain import LARGEST, convert, fill, is_plain, join, to_plain
+from pytest_sdbatch.storage.plain import LARGEST, is_plain, join, to_plain
 from pytest_sdbatch.storage.possible import check_environment, check_record
-from pytest_sdbatch.storage.strict import struct_of
+from pytest_sdbatch.storage.strict import convert, fill, struct_of
 
 SCHEMA = 3  # 2: cases that train (case.training, trained); 3: rounds.run_delay_ns. Without them it is 1
 READABLE = (1, 2, 3)
@@ -54,7 +53,11 @@ class _Times:
 _IN_SECONDS = frozenset({"rounds", "warmup_s", "cold_start_s", "load_s", "compilation"})
 if TYPE_CHECKING:
     StoredRecord = Any
-else:  # a Record as it is stored, and the keys of its _Times
+    StoredRun = Any
+else:
+    StoredRun = struct_of(Run, leave_out=frozenset({"records"}), claims=frozenset({"interrupted"}))
+    # With the keys of its _Times. Two have other names as attributes: a Record is filled from those, and would take
+    # them for what it has in seconds.
     StoredRecord = struct_of(
         Record,
         leave_out=_IN_SECONDS,
@@ -152,11 +155,17 @@ def decode_header(value: object, path: str = "run") -> Run:
         RunFileError: for unknown or missing keys and wrong types.
 
     """
-    if isinstance(value, dict) and "records" in value:
-        raise RunFileError(f"{join(path, 'records')}: unknown key")
-    if isinstance(value, dict) and "interrupted" not in value:
-        raise RunFileError(f"{join(path, 'interrupted')}: missing")
-    run = convert({**value, "records": []} if isinstance(value, dict) else value, Run, path)
+    return header_of(convert(value, StoredRun, path), path)
+
+
+def header_of(stored: StoredRun, path: str) -> Run:
+    """Return the Run without records that is *stored*, which was found at *path*.
+
+    Raises:
+        RunFileError: for facts that no run has.
+
+    """
+    run = fill(stored, Run, path)
     check_environment(run.environment, path)
     return run
 

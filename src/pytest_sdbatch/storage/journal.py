@@ -24,7 +24,8 @@ from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Record, Run
 from pytest_sdbatch.storage import codec
 from pytest_sdbatch.storage.exclusive import failure, open_to_append, place_new, read_whole, write_all
-from pytest_sdbatch.storage.plain import convert, parse
+from pytest_sdbatch.storage.plain import parse
+from pytest_sdbatch.storage.strict import convert
 
 FOLDER = ".sdbatch"
 KEPT = 5  # journals of one selection of tests, the newest included

@@ -1,7 +1,7 @@
-"""JSON without its loose ends: plain finite values out; no unknown key, no key twice, no NaN and no wrong type in.
+"""JSON without its loose ends: plain finite values out; no key twice and no NaN in.
 
-``msgspec`` validates types, but it ignores unknown keys, takes the last of two equal keys and writes NaN as null:
-what it leaves open is closed here.
+``msgspec`` takes the last of two equal keys and writes NaN as null: what it leaves open is closed here, and in
+:mod:`pytest_sdbatch.storage.strict` that it takes keys which nobody knows.
 """
 
 from __future__ import annotations
@@ -13,18 +13,13 @@ import itertools
 import json
 import math
 import numbers
-import re
-import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from pytest_sdbatch.errors import RunFileError
 
-T = TypeVar("T")
-
 LARGEST = 2**63  # what other readers of JSON hold in an integer; nanoseconds of 292 years
 _SCALARS = {int, bool, type(None)}
-_KEY = re.compile("Object (contains unknown|missing required) field `(.*)`", re.DOTALL)  # msgspec on a key
 _MANY = 100_000  # objects, to look at which takes the collector as long as moving them
 
 
@@ -161,39 +156,6 @@ def is_plain(values: Iterable[object]) -> bool:
         elif kind is not bool and value is not None:
             return False
     return True
-
-
-def convert(value: object, kind: type[T], path: str) -> T:
-    """Return the parsed *value* as the dataclass *kind*.
-
-    Raises:
-        RunFileError: for an unknown key, a missing key or a wrong type; names the key path below *path*.
-
-    """
-    from pytest_sdbatch.storage.strict import strict
-
-    struct = strict(typing.cast("Any", kind))
-    found: Any = fill(value, struct, path)
-    return found if struct is kind else fill(found, kind, path)
-
-
-def fill(value: object, kind: type[T], path: str) -> T:
-    """Return *value*, parsed or a struct, as *kind*, be that a struct, which refuses unknown keys, or a dataclass.
-
-    Raises:
-        RunFileError: as :func:`convert`.
-
-    """
-    import msgspec
-
-    try:
-        return msgspec.convert(value, kind, from_attributes=True)
-    except msgspec.ValidationError as error:
-        problem, _, place = str(error).partition(" - at `$")
-    place = f"{path}{place.rstrip('`')}".removeprefix(".")
-    if key := _KEY.fullmatch(problem):
-        place, problem = join(place, key[2]), "missing" if key[1].startswith("missing") else "unknown key"
-    raise RunFileError(f"{place}: {problem}")
 
 
 def join(path: str, key: str) -> str:

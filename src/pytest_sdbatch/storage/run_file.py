@@ -22,17 +22,27 @@ from pytest_sdbatch.storage.exclusive import check_target, read_whole, reading, 
 from pytest_sdbatch.storage.foreign import STUDY_KIND, is_foreign
 from pytest_sdbatch.storage.plain import (
     append_json,
-    convert,
     is_plain,
     parse,
     parse_as_written,
     to_plain,
     without_collector,
 )
+from pytest_sdbatch.storage.strict import convert
 
-__all__ = ["MOST_BYTES", "check_target", "read_run_file", "runs_in", "runs_of", "text_of", "write_run"]
+__all__ = [
+    "MOST_BYTES",
+    "check_target",
+    "read_run_file",
+    "runs_as_written",
+    "runs_in",
+    "runs_of",
+    "text_of",
+    "write_run",
+]
 
 MOST_BYTES = 64 * 2**20
+_OF_THIS_SCHEMA = b'"schema":%d' % codec.SCHEMA
 
 
 class _Stored(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
@@ -62,7 +72,7 @@ class _Entry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=
 
 class _Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schema: int
-    runs: tuple[Any, ...]
+    runs: tuple[codec.StoredRun, ...]
     without_numbers: tuple[_Block, ...]
 
 
@@ -134,7 +144,8 @@ def runs_in(data: bytes, file: str) -> tuple[Run, ...]:
 
     """
     with reading(file), without_collector():
-        return runs_as_written(data) or runs_of(parse(data))
+        runs = runs_as_written(data)
+        return runs_of(parse(data)) if runs is None else runs
 
 
 def is_ours(path: Path) -> bool:
@@ -222,12 +233,14 @@ def runs_as_written(data: bytes) -> tuple[Run, ...] | None:
         RunFileError: names the key that is wrong.
 
     """
+    if data.rfind(_OF_THIS_SCHEMA) == -1:
+        return None
     document = parse_as_written(data, _Document)
     return None if document is None or document.sdbatch.schema != codec.SCHEMA else _runs_of(document)
 
 
 def _runs_of(document: _Document) -> tuple[Run, ...]:
-    headers = [codec.decode_header(header, f"sdbatch.runs[{i}]") for i, header in enumerate(document.sdbatch.runs)]
+    headers = [codec.header_of(header, f"sdbatch.runs[{i}]") for i, header in enumerate(document.sdbatch.runs)]
     records: dict[str, dict[int, Record]] = {header.id: {} for header in headers}
     if len(records) < len(headers):
         raise RunFileError("sdbatch.runs: two runs have the same id")

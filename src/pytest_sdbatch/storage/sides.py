@@ -124,6 +124,7 @@ def measured_of(record: Record, environment: Environment) -> Measured:
         stages_ns=columns.stages_ns(record) if seconds else {},
         clocks_mhz=columns.clocks_mhz(record) if seconds else (),
         cold_start_s=record.cold_start_s.value,
+        contention=record.contention,
         foreign_processes=record.foreign_processes,
         facts=facts_of(environment, record),
     )

@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 from pytest_sdbatch.errors import OptionError, RunFileError, SdbatchError, did_you_mean
 from pytest_sdbatch.records import Run
 from pytest_sdbatch.storage.baselines import Content
-from pytest_sdbatch.storage.plain import append_json, convert, parse
+from pytest_sdbatch.storage.plain import append_json, parse
 from pytest_sdbatch.storage.run_file import MOST_BYTES, text_of
+from pytest_sdbatch.storage.strict import convert
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Structs of msgspec made from dataclasses: they hold the same, and a key that they do not know is an error.
+"""Parsed values as dataclasses, by way of structs of msgspec that hold the same and refuse a key they do not know.
 
 msgspec reads dataclasses themselves, but takes no offence at a key that they have no field for, and writes every None.
 """
@@ -8,12 +8,51 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
+import re
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.storage.plain import join
+
+T = TypeVar("T")
+
+_KEY = re.compile("Object (contains unknown|missing required) field `(.*)`", re.DOTALL)  # msgspec on a key
+
+
+def convert(value: object, kind: type[T], path: str) -> T:
+    """Return the parsed *value* as *kind*, in which every object that was read becomes a dataclass again.
+
+    Raises:
+        RunFileError: for an unknown key, a missing key or a wrong type; names the key path below *path*.
+
+    """
+    struct = strict(typing.cast("Any", kind))
+    found: Any = fill(value, struct, path)
+    return found if struct is kind else fill(found, kind, path)
+
+
+def fill(value: object, kind: type[T], path: str) -> T:
+    """Return *value*, parsed, as the struct *kind*, or a struct as the dataclass *kind* with its attributes.
+
+    Raises:
+        RunFileError: as :func:`convert`.
+
+    """
+    try:
+        return msgspec.convert(value, kind, from_attributes=True)
+    except msgspec.ValidationError as error:
+        problem, at, place = str(error).rpartition(" - at `$")
+        if not at:
+            problem, place = place, ""
+    place = f"{path}{place.removesuffix('`')}".removeprefix(".")
+    if key := _KEY.fullmatch(problem):
+        place, problem = join(place, key[2]), "missing" if key[1].startswith("missing") else "unknown key"
+    raise RunFileError(f"{place}: {problem}")
 
 
 @functools.cache

@@ -21,7 +21,8 @@ from pytest_sdbatch.analysis.learning_runs import Part, Study, TrainingRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.storage.exclusive import check_target, failure, place_new, read_whole, reading, write_new
 from pytest_sdbatch.storage.journal import make_folder
-from pytest_sdbatch.storage.plain import convert, parse, to_plain
+from pytest_sdbatch.storage.plain import parse, to_plain
+from pytest_sdbatch.storage.strict import convert
 
 if TYPE_CHECKING:
     from pytest_sdbatch.training.study import NoisePart

@@ -153,6 +153,16 @@ def test_a_case_that_was_not_measured_knows_less_and_is_compared() -> None:
     assert [verdicts(found)["b1x1"] for found in (lost, other, sound)] == ["regressed", "incomparable", "incomparable"]
 
 
+def test_what_is_shown_differs_only_where_no_run_of_the_base_has_it() -> None:
+    """It explains nothing else: other benchmarks that ran beside a run of either side, say."""
+    quiet, crowded = facts(shown={"other_benchmarks": None}), facts(shown={"other_benchmarks": 1})
+    base = side("base", [measured(facts=crowded)], [measured(facts=quiet)])
+
+    assert compare(base, side("new", [measured(facts=quiet)], [measured(facts=crowded)])).moved() == {}
+    (fact,) = compare(base, side("new", [measured(facts=facts(shown={"other_benchmarks": 2}))])).moved()
+    assert str(fact) == "other benchmarks 1 -> 2"
+
+
 def test_what_moved_is_counted_over_the_cases() -> None:
     """The heaviest first; what is only shown changes no verdict."""
     new = [measured(1, facts=facts(shown={"commit": "def"}))]

@@ -66,6 +66,19 @@ def test_threads_that_waited_mark_a_case_that_ticks_tell_little_of() -> None:
     assert mark == "for 32.0 ms of 100 ms a thread was ready and had no core: something else was running"
 
 
+def test_what_was_waited_beside_the_work_does_not_count() -> None:
+    """While the clocks are read a thread may lose its core for longer than the round takes; the round has all of it."""
+    assert contended([reading(0.0003, 0.0003, delay_s=0.0012)] * 300, threads=1, cores=1) is None
+    assert contended([reading(0.001, 0.0006, delay_s=0.004)] * 5, threads=1, cores=1) == (
+        "for 2.00 ms of 5.00 ms a thread was ready and had no core: something else was running"
+    )
+
+
+def test_threads_that_are_in_each_others_way_blame_nothing_else() -> None:
+    """A pool beside torch's, say: all of the cores' time was this process's."""
+    assert contended([reading(1.0, 2.0, 0.0, delay_s=0.5)] * 5, threads=2, cores=2) is None
+
+
 def test_a_case_of_a_millisecond_is_judged_by_what_its_threads_waited() -> None:
     """The scheduler counts in nanoseconds."""
     rounds = [reading(0.001, 0.0005, delay_s=0.0005)] * 3
@@ -103,6 +116,7 @@ def test_a_process_that_waits_for_another_one_is_not_judged() -> None:
     client = [*[reading(0.2, 0.002, 0.38)] * 9, reading(0.2, 0.0, 0.38)]
 
     assert contended(client, threads=2, cores=2) is None
+    assert contended([reading(0.2, 0.002, delay_s=0.1)] * 9, threads=2, cores=2) is None
 
 
 def test_a_case_too_short_for_the_clock_is_not_judged() -> None:

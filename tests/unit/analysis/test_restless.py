@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from compared import ended, measured, side
 
-from pytest_sdbatch.analysis.restless import is_noisy, noisy_runs
+from pytest_sdbatch.analysis.restless import is_contended, is_noisy, runs_with
 
 BUSY = [1.0, 2.0, 0.5, 1.5, 3.0, 0.4]
 
@@ -30,6 +30,15 @@ def test_each_noisy_run_is_named_with_its_cases() -> None:
     runs = side("base", [measured(1), measured(4)], [measured(1, seconds=BUSY), measured(4, seconds=BUSY)])
     one, four = runs[0].cases
 
-    assert list(noisy_runs(runs, [one, four])) == [(2, [one, four])]
-    assert list(noisy_runs(runs, [one, "test_gone.py::test_it"])) == [(2, [one])]
-    assert list(noisy_runs(runs[:1], [one, four])) == []
+    assert list(runs_with(is_noisy, runs, [one, four])) == [(2, [one, four])]
+    assert list(runs_with(is_noisy, runs, [one, "test_gone.py::test_it"])) == [(2, [one])]
+    assert list(runs_with(is_noisy, runs[:1], [one, four])) == []
+
+
+def test_a_case_beside_other_work_is_known() -> None:
+    """Unless it has no times anyway."""
+    crowded = "1 thread had 0.4 of 1 core free: something else was running"
+
+    assert is_contended(measured(1, contention=crowded))
+    assert not is_contended(measured(1))
+    assert not is_contended(ended(1, "oom", contention=crowded))

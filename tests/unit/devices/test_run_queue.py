@@ -15,8 +15,7 @@ from pytest_sdbatch.devices.run_queue import RunQueue, longest_wait, run_queue
 
 def told(**threads: tuple[float, float]) -> RunQueue:
     """Return that these threads ran and waited for so many seconds."""
-    ran, waited = ({name: round(both[i] * 1e9) for name, both in threads.items()} for i in (0, 1))
-    return RunQueue(ran_ns=ran, waited_ns=waited)
+    return RunQueue(threads={name: (round(ran * 1e9), round(waited * 1e9)) for name, (ran, waited) in threads.items()})
 
 
 def write(proc: Path, **threads: str) -> None:
@@ -32,7 +31,7 @@ def test_what_each_thread_ran_and_waited_is_read(tmp_path: Path) -> None:
     write(tmp_path, t1="900 50 3\n", t2="100 7 1\n")
     (tmp_path / "self" / "task" / "gone").mkdir()
 
-    assert run_queue(proc=tmp_path) == RunQueue(ran_ns={"t1": 900, "t2": 100}, waited_ns={"t1": 50, "t2": 7})
+    assert run_queue(proc=tmp_path) == RunQueue(threads={"t1": (900, 50), "t2": (100, 7)})
 
 
 @pytest.mark.parametrize("text", ["0 0 0\n", "", "many few\n"])
@@ -59,13 +58,18 @@ def test_the_working_thread_that_waited_longest_holds_the_others_up() -> None:
 
 def test_a_thread_that_hardly_ran_holds_nobody_up() -> None:
     """One that wakes a thousand times waits for a core as often, beside others, and the work does not wait for it."""
-    assert longest_wait(told(a=(0, 0), b=(0, 0)), told(a=(0.9, 0.1), b=(0.001, 1))).value == pytest.approx(0.1)
+    before = told(a=(0, 0), b=(0, 0))
+
+    assert longest_wait(before, told(a=(0.9, 0.1), b=(0.001, 1))).value == pytest.approx(0.1)
+    assert longest_wait(before, told(a=(1.0, 0.1), b=(0.09, 1))).value == pytest.approx(0.1)
+    assert longest_wait(before, told(a=(1.0, 0.1), b=(0.11, 1))).value == pytest.approx(1)
 
 
 def test_a_thread_that_started_meanwhile_counts_whole() -> None:
     """Also where it has the number of one that ended; what ended is no longer there to be asked."""
     assert longest_wait(told(a=(5, 2)), told(b=(1, 0.25))).value == 0.25
     assert longest_wait(told(a=(5, 2)), told(a=(1, 0.25))).value == 0.25
+    assert longest_wait(told(a=(1, 2)), told(a=(5, 0.25))).value == 0.25
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system ties no process to a core")

@@ -46,7 +46,7 @@ def test_budgets_are_shares() -> None:
         ("latency", "latency has no value", "peak-memory:20GiB"),
         ("latency:", "latency has no value", "peak-memory:20GiB"),
         ("latency:4s,latency:5s", "latency appears twice", "once"),
-        ("latency:4", "no duration", "4s, 250ms or 2min"),
+        ("latency:4", "latency:4: no duration", "4s, 250ms or 2min"),
         ("latency:0s", "no duration", "above 0"),
         ("latency:nans", "no duration", "above 0"),
         ("peak_memory:20GB", "no amount of memory", "20GiB or 512MiB"),

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.devices.fake import FakeDevice
+from pytest_sdbatch.devices.run_queue import RunQueue
 from pytest_sdbatch.measure.boundaries import (
     Watch,
     missing_energy,
@@ -74,6 +75,16 @@ def test_faults_since_the_case_began_are_told() -> None:
     assert watch.fault() == (
         "the device had a fault meanwhile: 1 memory error that ECC could not correct and the driver reported XID 31, 43"
     )
+
+
+def test_a_scheduler_that_stops_telling_leaves_the_reason() -> None:
+    """As for every figure that was known when the run began: the record says why a round lacks it."""
+    watch = Watch(CpuDevice())
+    told = watch.read()
+    known = replace(told, run_queue=RunQueue(threads={"1": (5, 5)}))
+    watch.fields(known, replace(told, run_queue=RunQueue(reason="it is gone")))
+
+    assert watch.unread["run_delay"] == "it is gone"
 
 
 def test_every_figure_that_a_device_does_not_tell_has_a_reason() -> None:

@@ -139,6 +139,28 @@ def test_where_the_sides_alone_differ_no_more_runs_are_asked_for() -> None:
         )
 
 
+def test_where_only_some_cases_differ_more_runs_may_help_the_others() -> None:
+    """One case is inconclusive for what differs, another for noise."""
+    new = [measured(1, facts=facts(drift={"driver": "580.2"})), measured(2, call_s=1.03)]
+    text = shown(compare(quiet_side("base", 5, {1: 1.0, 2: 1.0}), side("new", new)), 200)
+
+    assert "inconclusive: 2 cases" in text
+    assert "more runs do not help" not in text
+
+
+def test_runs_beside_other_work_are_named_above_the_table_and_in_what_regressed() -> None:
+    """A reader of a red job is told before the table, and where it says why."""
+    crowded = measured(call_s=1.2, contention="1 thread had 0.4 of 1 core free: something else was running")
+    base = side("base", *[[measured()]] * 5)
+    text = shown(compare(base, side("new", [measured(call_s=1.2)], [crowded])), 200)
+    name = next(iter(base[0].cases))
+
+    assert f"  beside other work: the times of {name} include waiting for a core in run 2" in text.splitlines()
+    said = "  doubt: something else used the cores in 1 of 2 runs of the candidate: measure on a quiet machine"
+    assert said in text.splitlines()
+    assert "doubt" not in shown(compare(base, side("new", [measured(call_s=1.2)])), 200)
+
+
 def test_what_moved_stands_above_the_table() -> None:
     """What it does to the comparison, and in how many cases where it is not in all."""
     new = [

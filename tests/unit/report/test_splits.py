@@ -143,6 +143,19 @@ def test_sizes_that_were_not_measured_are_predicted_and_marked(sd15: Maker) -> N
     assert [row[0] for row in rows if row[-1] == "recommended"] == ["5x2"]
 
 
+def test_what_is_predicted_from_a_row_that_is_not_to_be_relied_on_is_doubtful(sd15: Maker) -> None:
+    """Wherever its size lies on the curve; a measured split only where its own row is."""
+    sizes = ((1, 10), (2, 5), (5, 2), (10, 1))
+    records = [record(sd15, size, count, call_s=0.1 + 0.2 * size, peak_gib=4 + size / 4) for size, count in sizes]
+    records[3] = replace(records[3], contention="1 thread had 0.4 of 1 core free: something else was running")
+
+    hows = {row[0]: " ".join(row[7:]) for row in table(records, Question(images=10))}
+
+    assert hows["4+4+2"] == hows["8+2"] == "predicted, doubtful"
+    assert hows["10x1"].endswith("doubtful")
+    assert hows["2x5"] == "measured"
+
+
 def test_a_predicted_peak_is_never_below_that_of_the_stages(sd15: Maker) -> None:
     """The VAE overtakes at 4: between 1 and 4 the line of the larger sizes would say too little."""
     peaks = {1: 4.0, 4: 4.5, 8: 6.5, 16: 10.5}

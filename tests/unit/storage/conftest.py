@@ -72,3 +72,22 @@ def make_run(make_record: MakeRecord) -> MakeRun:
         return Run(**{**usual, **fields})
 
     return make
+
+
+@pytest.fixture
+def two_runs(make_record: MakeRecord, make_run: MakeRun) -> tuple[Run, Run]:
+    """Two runs of the same cases: one with numbers in both, one that fits only once, one that never fits."""
+    first = make_run(
+        make_record(0.5, 0.25, 0.75, batch_size=4),
+        make_record(batch_size=16, outcome=Outcome.OOM, reason="asked for 3 GiB", test_outcome="skipped"),
+        make_record(1.0, 1.25, 1.5, batch_size=8),
+        id="run-1",
+    )
+    second = make_run(
+        make_record(0.5, 0.5, 0.5, batch_size=4),
+        make_record(batch_size=8, outcome=Outcome.OOM, test_outcome="skipped"),
+        make_record(batch_size=16, outcome=Outcome.SKIPPED, reason="larger than one that did not fit"),
+        id="run-2",
+        interrupted=True,
+    )
+    return first, second

@@ -46,6 +46,18 @@ def test_a_run_of_few_rounds_is_stored_and_said_to_give_no_verdict_on_time(
     )
 
 
+def test_a_run_beside_other_work_is_stored_and_said_to_include_waiting(
+    folder: BaselineFolder, make_record: MakeRecord, make_run: MakeRun
+) -> None:
+    """What is compared with it looks faster than it is."""
+    crowded = make_record(*[0.5] * 5, contention="1 thread had 0.4 of 1 core free: something else was running")
+    runs = [make_run(crowded, make_record(*[0.5] * 5, batch_size=2), id=id_) for id_ in "ab"]
+
+    assert save_baseline(folder, KEY, runs, anyway=False) == (
+        f"baseline: {folder.path / KEY} (the times of 1 case include waiting for a core: better a quiet machine)"
+    )
+
+
 def test_a_bad_run_is_stored_only_when_forced(
     folder: BaselineFolder, make_record: MakeRecord, make_run: MakeRun
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.storage.plain import convert, parse, to_plain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inner:
-    number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outer:
-    maybe: Inner | None = None
-    many: tuple[Inner, ...] = ()
-    one: Inner
+from pytest_sdbatch.storage.plain import parse, to_plain
 
 
 @pytest.mark.parametrize(
@@ -61,30 +48,6 @@ def test_a_file_that_is_no_json_may_be_the_wrong_one(text: bytes, place: str) ->
         parse(text)
 
     assert caught.value.why == f"it is another kind of file, or was cut short: {place}"
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ({"one": {"number": 1, "other": 2}}, r"^at\.one\.other: unknown key"),
-        ({"one": {"number": 1}, "maybe": {"number": 1, "other": 2}}, r"^at\.maybe\.other: unknown key"),
-        ({"one": {"number": 1}, "many": [{"number": 1}, {"other": 2}]}, r"^at\.many\[1\]\.other: unknown key"),
-        ({"one": {"number": 1.5}}, r"^at\.one\.number: Expected `int`, got `float`"),
-        ({"one": {"number": True}}, r"^at\.one\.number: Expected `int`, got `bool`"),
-        ({}, r"^at\.one: missing"),
-    ],
-)
-def test_values_of_another_shape_are_refused(value: object, message: str) -> None:
-    """Unknown keys at any depth and wrong types name their key path."""
-    with pytest.raises(RunFileError, match=message):
-        convert(value, Outer, "at")
-
-
-def test_a_value_of_the_right_shape_is_taken() -> None:
-    """The control of the test above."""
-    value = {"one": {"number": 1}, "maybe": {"number": 2}, "many": [{"number": 3}]}
-
-    assert convert(value, Outer, "at") == Outer(one=Inner(number=1), maybe=Inner(number=2), many=(Inner(number=3),))
 
 
 @given(

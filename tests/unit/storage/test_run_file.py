@@ -19,30 +19,11 @@ from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.grid.training import Training
 from pytest_sdbatch.records import Compilation, Environment, Outcome, Record, Round, Run
-from pytest_sdbatch.storage.run_file import read_run_file, runs_as_written, text_of, write_run
+from pytest_sdbatch.storage.run_file import read_run_file, write_run
 
 MakeRecord = Callable[..., Record]
 MakeRun = Callable[..., Run]
 FROZEN = Path(__file__).parent / "frozen"
-
-
-@pytest.fixture
-def two_runs(make_record: MakeRecord, make_run: MakeRun) -> tuple[Run, Run]:
-    """Two runs of the same cases: one with numbers in both, one that fits only once, one that never fits."""
-    first = make_run(
-        make_record(0.5, 0.25, 0.75, batch_size=4),
-        make_record(batch_size=16, outcome=Outcome.OOM, reason="asked for 3 GiB", test_outcome="skipped"),
-        make_record(1.0, 1.25, 1.5, batch_size=8),
-        id="run-1",
-    )
-    second = make_run(
-        make_record(0.5, 0.5, 0.5, batch_size=4),
-        make_record(batch_size=8, outcome=Outcome.OOM, test_outcome="skipped"),
-        make_record(batch_size=16, outcome=Outcome.SKIPPED, reason="larger than one that did not fit"),
-        id="run-2",
-        interrupted=True,
-    )
-    return first, second
 
 
 def test_what_is_written_is_read_again(tmp_path: Path, two_runs: tuple[Run, Run]) -> None:
@@ -366,32 +347,3 @@ def test_schema_3_is_still_read() -> None:
         == "for 188 ms of 1.59 s a thread was ready and had no core: something else was running"
     )
     assert {r.run_delay_s for record in before.records for r in record.rounds} == {None}
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in FROZEN.iterdir()))
-def test_what_is_written_is_read_in_one_go(name: str) -> None:
-    """Whatever it holds: a file of 10,000 cases would take twice the time."""
-    runs = read_run_file(FROZEN / name)
-
-    assert runs_as_written(bytes(text_of(runs, name))) == runs
-
-
-EDITS: dict[str, tuple[bytes, bytes]] = {
-    "a key twice": (b'"outcome":"ok"', b'"outcome":"ok","outcome":"ok"'),
-    "a key twice in the header": (b'"interrupted":false', b'"interrupted":true,"interrupted":false'),
-    "an unknown key": (b'"outcome":"ok"', b'"outcome":"ok","x":1'),
-    "an older schema": (b'"schema":3', b'"schema":2'),
-    "a space": (b'"outcome":"ok"', b'"outcome": "ok"'),
-    "a wrong type": (b'"outcome":"ok"', b'"outcome":7'),
-    "an end that is missing": (b'"version":"5.3.1"\n}', b'"version":"5.3.1"'),
-}
-
-
-@pytest.mark.parametrize("name", EDITS)
-def test_what_was_edited_is_looked_at_closely(two_runs: tuple[Run, Run], name: str) -> None:
-    """Nothing that differs from what is written is believed at the first look."""
-    before, after = EDITS[name]
-    text = bytes(text_of(two_runs, "run.json"))
-
-    assert before in text
-    assert runs_as_written(text.replace(before, after)) is None

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from pytest_sdbatch.storage.strict import strict, struct_of
+from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.storage.strict import convert, strict, struct_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +84,28 @@ def test_fields_may_be_left_out_added_renamed_and_asked_for() -> None:
     assert msgspec.json.encode(kind(seconds_ns=5, count=1)) == b'{"count":1,"ns":5}'
     with pytest.raises(msgspec.ValidationError, match="missing required field `count`"):
         msgspec.json.decode(b'{"ns":5}', type=kind)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"one": {"number": 1, "other": 2}}, r"^at\.one\.other: unknown key"),
+        ({"one": {"number": 1}, "maybe": {"number": 1, "other": 2}}, r"^at\.maybe\.other: unknown key"),
+        ({"one": {"number": 1}, "many": [{"number": 1}, {"other": 2}]}, r"^at\.many\[1\]\.other: unknown key"),
+        ({"one": {"number": 1, "a` - at `$.b": 2}}, r"^at\.one\.a` - at `\$\.b: unknown key"),
+        ({"one": {"number": 1.5}}, r"^at\.one\.number: Expected `int`, got `float`"),
+        ({"one": {"number": True}}, r"^at\.one\.number: Expected `int`, got `bool`"),
+        ({}, r"^at\.one: missing"),
+    ],
+)
+def test_values_of_another_shape_are_refused(value: object, message: str) -> None:
+    """Unknown keys at any depth and wrong types name their key path."""
+    with pytest.raises(RunFileError, match=message):
+        convert(value, Outer, "at")
+
+
+def test_a_value_of_the_right_shape_is_taken() -> None:
+    """The control of the test above."""
+    value = {"one": {"number": 1}, "maybe": {"number": 2}, "many": [{"number": 3}]}
+
+    assert convert(value, Outer, "at") == Outer(one=Inner(number=1), maybe=Inner(number=2), many=(Inner(number=3),))

@@ -223,10 +223,9 @@ def _collected(cluster: Cluster, task: Task, say: Say, pace: Pace) -> _Plan:
             why=_error_in(result.said),
             fix="run them once by hand: pytest BENCHMARKS --sd-plan" if nothing else "",
         )
-    from pytest_sdbatch.storage.plain import parse
-    from pytest_sdbatch.storage.run_file import runs_of
+    from pytest_sdbatch.storage.run_file import runs_in
 
-    (run,) = runs_of(parse(result.run))
+    (run,) = runs_in(result.run, f"what {one.node or 'a node'} collected")
     beside = json.loads(result.plan)
     return _Plan(run=run, seconds=tuple(beside["seconds"]), paths=tuple(beside["paths"]))
 

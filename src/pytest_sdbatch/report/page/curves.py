@@ -99,8 +99,8 @@ def _marks(view: View) -> Iterator[Mark]:
 def _notes(view: View) -> Iterator[str]:
     for group in view.groups:
         where = f"{group.source}: " if len(view.groups) > 1 else ""
-        if (which := doubted(group.rows)) is not None:
-            yield f"{where}{which} to be relied on: measure again on a quiet machine"
+        if (said := doubted(group.rows)) is not None:
+            yield f"{where}{said}"
         scaling = group.scaling
         if scaling is None:
             yield f"{where}it takes three batch sizes for a curve"
