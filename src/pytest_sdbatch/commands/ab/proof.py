@@ -113,7 +113,8 @@ def check_different(
         else "no module of the project was imported: the benchmarks use installed packages alone",
         fix="name another --base"
         if names
-        else "benchmark code of the project, or compare two environments: --base-python PYTHON",
+        else "benchmark code of the project, and name the benchmarks behind -- (without it those that ship are run); "
+        "or compare two environments: --base-python PYTHON",
     )
 
 
