@@ -15,11 +15,12 @@ from pytest_sdbatch.analysis.faster import found_faster
 from pytest_sdbatch.analysis.holm import holm
 from pytest_sdbatch.analysis.judge import judge
 from pytest_sdbatch.analysis.pairs import LocatedPair, PairSource, differences
+from pytest_sdbatch.analysis.screen import Spread
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
 
 def confirm(
-    source: PairSource, config: Config, *, suspects: Sequence[str], companions: Sequence[str], spread: float
+    source: PairSource, config: Config, *, suspects: Sequence[str], companions: Sequence[str], screened: Spread
 ) -> tuple[dict[str, CaseVerdict], dict[str, Estimate]]:
     """Return verdicts and estimates of the cases that ran on; a case without a single pair has neither.
 
@@ -29,7 +30,7 @@ def confirm(
         suspects: the family that is tested, the same at every look.
         companions: cases that run along until the first look and are judged then: never regressed, and they alone may
             be improved, so that no chance to be either is counted twice.
-        spread: stdev of a pair's ln-ratio by all cases of the screening. Of four pairs no case is surer than it allows.
+        screened: spread of a pair by all cases of the screening. Of four pairs no case is surer than it allows.
 
     """
     verdicts: dict[str, CaseVerdict] = {}
@@ -45,7 +46,7 @@ def confirm(
             break
         pairs += came
         now = _estimates(pairs, (*running, *along))
-        enough = {case: _no_surer(found, spread) for case, found in now.items() if found.pairs >= FEWEST_PAIRS}
+        enough = {case: _no_surer(found, screened) for case, found in now.items() if found.pairs >= FEWEST_PAIRS}
         p_values = {case: p_value(enough[case]) for case in running if case in enough}
         family = {case: p_values.get(case, 1.0) for case in suspects}
         rejected = holm(family, share * config.alpha, rejected=rejected)
@@ -77,14 +78,16 @@ def _estimates(pairs: Sequence[LocatedPair], cases: Sequence[str]) -> dict[str, 
     return {case: estimate_of(values) for case, values in found.items() if values}
 
 
-def _no_surer(estimate: Estimate, spread: float) -> Estimate:
-    """Return *estimate*, if it is of as few pairs as may be, with no less spread of a pair than *spread*.
+def _no_surer(estimate: Estimate, screened: Spread) -> Estimate:
+    """Return *estimate*, if it is of as few pairs as may be, with no less spread than it and the screening have.
 
     Where each process takes one of two speeds four differences are the same now and then, and would be beyond doubt.
+    Pooled, and not the larger of the two: the two screening pairs of an only case are far apart now and then as well.
     """
     if estimate.pairs > FEWEST_PAIRS:
         return estimate
-    widest = max(estimate.spread, spread)
+    squares = screened.freedom * screened.stdev**2 + estimate.freedom * estimate.spread**2
+    widest = max(estimate.spread, math.sqrt(squares / (screened.freedom + estimate.freedom)))
     return replace(estimate, spread=widest, error=widest / math.sqrt(estimate.pairs))
 
 

@@ -73,7 +73,7 @@ def _paired(source: PairSource, config: Config) -> Decision:
     unclear = [case for case in both if verdicts[case].verdict is Verdict.INCONCLUSIVE or case in faster]
     along = [case for case in unclear if case not in suspected]
     confirmed, later = confirm(
-        source, config, suspects=suspected, companions=along, spread=pooled_spread(estimates.values())
+        source, config, suspects=suspected, companions=along, screened=pooled_spread(estimates.values())
     )
     # That it looks faster took no doubt from a case: too few pairs to tell by how much leave it as it was.
     verdicts |= {case: v for case, v in confirmed.items() if v.pairs >= FEWEST_PAIRS or case not in faster}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.estimate import Estimate
@@ -41,9 +42,17 @@ def screening_estimates(differences: Mapping[str, Sequence[float]]) -> dict[str,
     return found
 
 
-def pooled_spread(estimates: Iterable[Estimate]) -> float:
-    """Return the stdev of a pair's ln-ratio by the screening of all cases; 0 where that is not known."""
-    return max((estimate.spread for estimate in estimates), default=0.0)
+class Spread(NamedTuple):
+    """How far pairs are apart, and how well that is known."""
+
+    stdev: float  # of a pair's ln-ratio
+    freedom: int  # degrees of it; 0: it is not known
+
+
+def pooled_spread(estimates: Iterable[Estimate]) -> Spread:
+    """Return the spread by the screening pairs of all cases."""
+    whole = [estimate.spread for estimate in estimates if estimate.pairs == SCREENING_PAIRS]
+    return Spread(stdev=max(whole, default=0.0), freedom=len(whole))
 
 
 def suspects(estimates: Mapping[str, Estimate], config: Config) -> tuple[str, ...]:

@@ -10,23 +10,30 @@ from gate_jobs import Replay, pairs_of
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.confirm import confirm
 from pytest_sdbatch.analysis.pairs import PairSource
+from pytest_sdbatch.analysis.screen import Spread
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
 NAN = math.nan
 CLEAR = [0.04, 0.05, 0.05, 0.06]  # t = 12.2, p = 0.0006
 VAGUE = [0.00, 0.02, 0.02, 0.04]  # t = 2.45, p = 0.046: not at the first look
 FLAT = [-0.001, 0.001, 0.001, -0.001]  # its upper limit is 0.0018, below ln 1.01
+NOTHING = Spread(stdev=0.0, freedom=0)
 WILD = [-0.2, 0.2, 0.2, -0.2]
 
 
 def confirmed(
-    suspects: dict[str, list[float]], *, companions: dict[str, list[float]] | None = None, spread: float = 0.0
+    suspects: dict[str, list[float]],
+    *,
+    companions: dict[str, list[float]] | None = None,
+    spread: float = 0.0,
+    freedom: int = 1000,
 ) -> tuple[dict[str, CaseVerdict], Replay]:
     """Run both looks on recorded ln-ratios."""
     companions = companions or {}
     replay = Replay(pairs_of(suspects | companions))
+    screened = Spread(stdev=spread, freedom=freedom)
     verdicts, _ = confirm(
-        PairSource(replay), Config(), suspects=tuple(suspects), companions=tuple(companions), spread=spread
+        PairSource(replay), Config(), suspects=tuple(suspects), companions=tuple(companions), screened=screened
     )
     return verdicts, replay
 
@@ -125,6 +132,14 @@ def test_four_values_that_are_alike_prove_no_more_than_the_spread_of_all_cases_a
     assert verdicts["a"].verdict is Verdict.REGRESSED
 
 
+def test_two_screening_pairs_of_an_only_case_count_as_little_as_they_are() -> None:
+    """By hand: 0.02 of 1 degree of freedom and 0 of 3 are 0.01 together, so that 0.05 / (0.01 / 2) = 10, p = 0.001."""
+    alike = {"a": [0.05, 0.05, 0.05, 0.05001] * 2}
+
+    assert confirmed(alike, spread=0.02, freedom=1)[1].asked == [(("a",), 4)]
+    assert len(confirmed(alike, spread=0.02, freedom=12)[1].asked) == 2
+
+
 def test_what_four_pairs_can_find_is_told_by_the_spread_that_they_were_tested_by() -> None:
     """Not by four values that are alike; the interval is that of the case."""
     alike = {"a": [0.001, 0.001, 0.001, 0.00101]}
@@ -172,7 +187,10 @@ def test_nobody_to_test_runs_nothing() -> None:
     """A clean job on a quiet machine costs its two pairs."""
     replay = Replay(pairs_of({"a": FLAT}))
 
-    assert confirm(PairSource(replay), Config(), suspects=(), companions=(), spread=0.0) == ({}, {})
+    assert confirm(PairSource(replay), Config(), suspects=(), companions=(), screened=NOTHING) == (
+        {},
+        {},
+    )
     assert replay.asked == []
 
 
@@ -198,5 +216,5 @@ def test_a_case_without_a_pair_has_no_verdict() -> None:
     """What the screening said of it stands."""
     source = PairSource(Replay([]))
 
-    assert confirm(source, Config(), suspects=("a",), companions=(), spread=0.0) == ({}, {})
+    assert confirm(source, Config(), suspects=("a",), companions=(), screened=NOTHING) == ({}, {})
     assert source.interrupted
