@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, trimmed_location
+from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, log_location
 from pytest_sdbatch.errors import TooFewSamples
 
 Run: TypeAlias = Mapping[str, Sequence[float]]  # case id -> seconds of the rounds of one process, all > 0
@@ -56,12 +56,9 @@ def _location(case: str, seconds: Sequence[float]) -> float:
     if len(seconds) < FEWEST_FOR_ERROR:
         raise TooFewSamples(f"{case}: {len(seconds)} rounds where at least {FEWEST_FOR_ERROR} are needed")
     try:
-        # A NaN may hide from min, not from isfinite.
-        if min(seconds) > 0 and all(map(math.isfinite, seconds)):
-            return trimmed_location([math.log(value) for value in seconds])
-    except (TypeError, OverflowError):  # no number, or one of hundreds of digits
-        pass
-    raise ValueError(f"{case}: seconds are finite and above 0: {list(seconds)!r}")
+        return log_location(seconds)
+    except (TypeError, OverflowError, ValueError):  # no number, one of hundreds of digits, or none of a time
+        raise ValueError(f"{case}: seconds are finite and above 0: {list(seconds)!r}") from None
 
 
 def estimate_of(values: Sequence[float]) -> Estimate:

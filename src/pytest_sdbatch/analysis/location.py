@@ -11,6 +11,7 @@ from pytest_sdbatch.errors import TooFewSamples
 
 FEWEST_FOR_LOCATION = 3
 FEWEST_FOR_ERROR = 5
+_CUT = 0.2
 _RESTLESS = 0.10  # half-width as a share, above which the rounds of a case are not to be relied on
 
 
@@ -33,7 +34,7 @@ class Interval:
         return self.half_width_ratio > _RESTLESS
 
 
-def trimmed_location(log_values: Sequence[float], *, cut: float = 0.2) -> float:
+def trimmed_location(log_values: Sequence[float], *, cut: float = _CUT) -> float:
     """Return the mean of *log_values* without the lowest and highest fifth.
 
     Args:
@@ -52,7 +53,26 @@ def trimmed_location(log_values: Sequence[float], *, cut: float = 0.2) -> float:
     return _mean(ordered[trimmed : len(ordered) - trimmed])
 
 
-def yuen_standard_error(log_values: Sequence[float], *, cut: float = 0.2) -> float:
+def log_location(seconds: Sequence[float]) -> float:
+    """Return :func:`trimmed_location` of the logs of *seconds*, to the last bit.
+
+    Logs are in the order of their values, so that only what is kept has to have one.
+
+    Args:
+        seconds: n readings above 0, n >= 3, any order.
+
+    Raises:
+        TooFewSamples: for n < 3.
+        ValueError: for a value that is not finite, or not above 0.
+
+    """
+    ordered, trimmed = _ordered(seconds, cut=_CUT, fewest=FEWEST_FOR_LOCATION)
+    if ordered[0] <= 0:
+        raise ValueError("a value is not above 0")
+    return _mean([math.log(value) for value in ordered[trimmed : len(ordered) - trimmed]])
+
+
+def yuen_standard_error(log_values: Sequence[float], *, cut: float = _CUT) -> float:
     """Return the standard error of :func:`trimmed_location`, from the winsorized variance.
 
     Args:
@@ -78,7 +98,7 @@ def yuen_standard_error(log_values: Sequence[float], *, cut: float = 0.2) -> flo
     return math.sqrt(squares / (kept * (kept - 1)))
 
 
-def half_width(log_values: Sequence[float], *, confidence: float = 0.95, cut: float = 0.2) -> float:
+def half_width(log_values: Sequence[float], *, confidence: float = 0.95, cut: float = _CUT) -> float:
     """Return half the width of the confidence interval of :func:`trimmed_location`, in logs.
 
     A small half-width h reads as a share: the readings' location is known to within 100 h %.
@@ -104,7 +124,7 @@ def half_width(log_values: Sequence[float], *, confidence: float = 0.95, cut: fl
     return float(stdtrit(yuen_freedom(len(log_values), cut=cut), (1 + confidence) / 2)) * error
 
 
-def yuen_freedom(count: int, *, cut: float = 0.2) -> int:
+def yuen_freedom(count: int, *, cut: float = _CUT) -> int:
     """Return the degrees of freedom of :func:`yuen_standard_error` of *count* values, 5 or more."""
     return count - 2 * _trimmed_count(count, cut=cut) - 1
 
@@ -133,12 +153,13 @@ def location_s(seconds: Sequence[float]) -> float:
         ValueError: for a value that is not finite or not above 0.
 
     """
-    logs = _logs(seconds)
-    if not logs:
+    count = len(seconds)
+    if count == 0:
         raise TooFewSamples("a location needs at least 1 value")
-    if len(logs) < FEWEST_FOR_LOCATION:
+    if count < FEWEST_FOR_LOCATION:
+        _logs(seconds)  # refuses what is none
         return statistics.median(seconds)
-    return math.exp(trimmed_location(logs))
+    return math.exp(log_location(seconds))
 
 
 def _logs(seconds: Sequence[float]) -> list[float]:
