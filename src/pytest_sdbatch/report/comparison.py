@@ -302,8 +302,8 @@ def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[s
         yield from (f"  {plain(cause)}" for cause in case.causes)
         crowded = sum(map(is_contended, case.candidate))
         if crowded:
-            which = f"{crowded} of {units.count(len(case.candidate), 'run')}"
-            yield f"  doubt: something else used the cores in {which} of the candidate: measure on a quiet machine"
+            where = f"{crowded} of {units.count(len(case.candidate), 'run')} of the candidate"
+            yield f"  doubt: its times include waiting for a core in {where}: measure on a quiet machine"
     for explanation in comparison.explanations:
         if explanation.group in (case.place.group, f"{case.place.test} {case.place.group}"):
             yield f"  explanation: {plain(str(explanation))}"

@@ -156,7 +156,7 @@ def test_runs_beside_other_work_are_named_above_the_table_and_in_what_regressed(
     name = next(iter(base[0].cases))
 
     assert f"  beside other work: the times of {name} include waiting for a core in run 2" in text.splitlines()
-    said = "  doubt: something else used the cores in 1 of 2 runs of the candidate: measure on a quiet machine"
+    said = "  doubt: its times include waiting for a core in 1 of 2 runs of the candidate: measure on a quiet machine"
     assert said in text.splitlines()
     assert "doubt" not in shown(compare(base, side("new", [measured(call_s=1.2)])), 200)
 
