@@ -95,7 +95,8 @@ def memory_round(batch_size: int, call_s: float, *, limit_gib: float = 76.0) -> 
         used_bytes=tuple(int(value * GIB) for value in shape),
         stage_peak_bytes={name: int(value * GIB) for name, value in peaks.items()},
         limit_bytes=int(limit_gib * GIB),
-        reserved_bytes=int((2.5 + 0.95 * batch_size) * GIB),
+        reserved_bytes=int((2.5 + 1.2 * batch_size) * GIB),
+        unreleasable_bytes=int((0.1 + 0.05 * batch_size) * GIB),
     )
 
 

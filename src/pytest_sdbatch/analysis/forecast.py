@@ -21,21 +21,29 @@ class Growth:
 
     measure: str  # MEMORY or ADDRESS_SPACE
     fit: MemoryFit
-    overhead: float = 1.0  # what the allocator holds for a byte of tensors
+    unreleasable: float | None = None  # what an allocator cannot give back for a byte of tensors; None: there is none
     limit_bytes: int | None = None  # what there was when the largest size was measured; None: no limit, or not known
 
     def needs(self, batch_size: int) -> Predicted:
         """Return the bytes that a case of *batch_size* takes in all, the pipeline included."""
         live = self.fit.predict(batch_size)
         return Predicted(
-            estimate=live.estimate * self.overhead - _ROUNDING_BYTES,
-            low=None if live.low is None else live.low * self.overhead,
-            high=None if live.high is None else live.high * self.overhead,
+            estimate=live.estimate - _ROUNDING_BYTES,
+            low=live.low,
+            high=None if live.high is None else live.high * (1 + (self.unreleasable or 0.0)),
         )
 
     def largest_batch(self, limit_bytes: float) -> Largest:
-        """Return the largest batch size that takes at most *limit_bytes*; a prediction."""
-        return self.fit.largest_batch(limit_bytes / self.overhead + _ROUNDING_BYTES)
+        """Return the largest batch size that takes at most *limit_bytes*; a prediction.
+
+        Where an allocator serves the pipeline no upper limit is known: the libraries below it take less workspace once
+        it is refused them. On an H200 (cuDNN, SD 1.5) that let 16 images run where 13 were predicted.
+        """
+        found = self.fit.largest_batch(limit_bytes + _ROUNDING_BYTES)
+        if self.unreleasable is None:
+            return found
+        sure = self.fit.largest_batch(limit_bytes / (1 + self.unreleasable) + _ROUNDING_BYTES)
+        return Largest(estimate=found.estimate, low=sure.low)
 
 
 def growths(records: Sequence[Record]) -> tuple[Growth, ...]:
@@ -56,7 +64,7 @@ def growths(records: Sequence[Record]) -> tuple[Growth, ...]:
     fitted = _fitted(stages or {WHOLE: _whole_peaks(sound)})
     if fitted is not None:
         limit = None if last is None else last.limit_bytes
-        found.append(Growth(measure=MEMORY, fit=fitted, overhead=_overhead(last), limit_bytes=limit))
+        found.append(Growth(measure=MEMORY, fit=fitted, unreleasable=_unreleasable(last), limit_bytes=limit))
     mapped = _fitted({WHOLE: [_peak(size, made.address_space_bytes) for size, made in rounds]})
     if mapped is not None and last is not None:
         found.append(Growth(measure=ADDRESS_SPACE, fit=mapped, limit_bytes=last.address_space_limit_bytes))
@@ -127,8 +135,8 @@ def _fitted(peaks: Mapping[str, Sequence[Peak | None]]) -> MemoryFit | None:
     return fit_memory(known)
 
 
-def _overhead(made: MemoryRound | None) -> float:
-    """Return what the allocator held of the device for a byte of tensors at the largest size."""
-    if made is None or made.reserved_bytes is None or not made.stage_peak_bytes:
-        return 1.0
-    return max(made.reserved_bytes / max(*made.stage_peak_bytes.values(), 1), 1.0)
+def _unreleasable(made: MemoryRound | None) -> float | None:
+    """Return what lay unused between the tensors at the largest size, for a byte of them."""
+    if made is None or made.unreleasable_bytes is None or not made.stage_peak_bytes:
+        return None
+    return made.unreleasable_bytes / max(*made.stage_peak_bytes.values(), 1)

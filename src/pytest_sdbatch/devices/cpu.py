@@ -87,6 +87,10 @@ class CpuDevice:
         """Return why there is no such figure."""
         return Reading(reason=_NO_ALLOCATOR)
 
+    def peak_unreleasable(self) -> Reading:
+        """Return why there is no such figure."""
+        return Reading(reason=_NO_ALLOCATOR)
+
     def host_peak(self) -> Reading:
         """Return the resident high-water mark since the reset, bytes."""
         return self._memory.peak()

@@ -150,6 +150,15 @@ class CudaDevice:
         """Return the peak of allocator segments since the reset, bytes; it depends on history."""
         return Reading(value=int(self._torch.cuda.max_memory_reserved(self._index)))
 
+    def peak_unreleasable(self) -> Reading:
+        """Return the peak since the reset of unused bytes in segments that hold live tensors too.
+
+        torch calls them inactive splits, and "non-releasable" in its summary: all else of a segment that no tensor uses
+        is given back to the driver before a request fails.
+        """
+        found = self._torch.cuda.memory_stats(self._index).get("inactive_split_bytes.all.peak")
+        return Reading(reason="this allocator does not tell") if found is None else Reading(value=int(found))
+
     def host_peak(self) -> Reading:
         """Return the host's resident high-water mark since the reset, bytes."""
         return self._memory.peak()

@@ -106,6 +106,10 @@ class Device(Protocol):
         """Return the peak of allocator segments in bytes since the reset."""
         ...
 
+    def peak_unreleasable(self) -> Reading:
+        """Return the peak since the reset of bytes between live tensors, which the allocator cannot give back."""
+        ...
+
     def host_peak(self) -> Reading:
         """Return the resident high-water mark of this process in bytes since the reset."""
         ...

@@ -216,6 +216,10 @@ class FakeDevice:
         """Return what is held: the most since it was last released."""
         return Reading(value=self._held_bytes)
 
+    def peak_unreleasable(self) -> Reading:
+        """Return 0: a fake allocator has no segments to split."""
+        return Reading(value=0)
+
     def host_peak(self) -> Reading:
         """Return why there is no such figure."""
         return Reading(reason="a fake device has no host memory")

@@ -20,6 +20,7 @@ PERIOD_S = 0.015
 MOST_POINTS = 250  # of a time line: what a plot can show; more would make files of many cases too large to read
 # What libraries take on the device beside torch's allocator after the context was made: their code is loaded when used.
 _LIBRARIES_BYTES = 512 << 20
+_UNLOADED = Reading(reason="the plugin did not load the pipeline")
 
 
 class Loading(Protocol):
@@ -77,13 +78,12 @@ def measure_memory(
     after = sampler.read()  # a point of the time line too: no figure of the round lies above its peak
     time_s, used_bytes = thinned(sampler.points, MOST_POINTS)
     peak = Reading(value=max(used_bytes)) if used_bytes else Reading(reason=sampler.reason)
-    unloaded = Reading(reason="the plugin did not load the pipeline")
     return MemoryRound(
         scope=device.memory_scope,
         before_context=context.before,
         context=context.after,
-        before_load=unloaded if loading is None else loading.before_load,
-        loaded=unloaded if loading is None else loading.after_load,
+        before_load=_UNLOADED if loading is None else loading.before_load,
+        loaded=_UNLOADED if loading is None else loading.after_load,
         peak=peak,
         after=after,
         time_s=time_s,
@@ -94,6 +94,7 @@ def measure_memory(
         stage_peak_reason=peaks.reason,
         limit_bytes=limit_bytes,
         reserved_bytes=peaks.reserved_bytes,
+        unreleasable_bytes=peaks.unreleasable_bytes,
         **_address_space(),
     ), reason
 

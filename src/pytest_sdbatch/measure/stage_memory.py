@@ -31,6 +31,7 @@ class StagePeaks:
         self._peaks: dict[str, int] = {}
         self._inside = OTHER
         self._reserved = 0
+        self._unreleasable: int | None = None
         self.reason: str | None = None  # why the peaks are not known; None where they are
 
     @contextmanager
@@ -55,6 +56,11 @@ class StagePeaks:
         """The most that the allocator held; None on a device without one."""
         return self._reserved or None
 
+    @property
+    def unreleasable_bytes(self) -> int | None:
+        """The most that lay unused between live tensors; None on a device that does not tell."""
+        return self._unreleasable
+
     def _cross(self, stage: str | None) -> None:
         self._read()
         self._device.reset_peaks()
@@ -67,3 +73,6 @@ class StagePeaks:
         else:
             self._peaks[self._inside] = max(self._peaks.get(self._inside, 0), int(peak.value))
         self._reserved = max(self._reserved, int(self._device.peak_reserved().value or 0))
+        between = self._device.peak_unreleasable().value
+        if between is not None:
+            self._unreleasable = max(self._unreleasable or 0, int(between))

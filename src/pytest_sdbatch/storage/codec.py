@@ -20,8 +20,9 @@ from pytest_sdbatch.storage.plain import LARGEST, is_plain, join, to_plain
 from pytest_sdbatch.storage.possible import check_environment, check_record
 from pytest_sdbatch.storage.strict import convert, fill, struct_of
 
-SCHEMA = 3  # 2: cases that train (case.training, trained); 3: rounds.run_delay_ns. Without them it is 1
-READABLE = (1, 2, 3)
+# 2: cases that train (case.training, trained); 3: rounds.run_delay_ns; 4: memory_round.unreleasable_bytes
+SCHEMA = 4
+READABLE = (1, 2, 3, 4)
 
 _Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST - 1)]
 

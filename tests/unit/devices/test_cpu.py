@@ -40,7 +40,7 @@ def test_there_is_no_allocator_account_and_it_says_so() -> None:
     """Peaks of an allocator are None with a reason; memory means the resident peak."""
     device = CpuDevice()
 
-    for reading in (device.peak_allocated(), device.peak_reserved()):
+    for reading in (device.peak_allocated(), device.peak_reserved(), device.peak_unreleasable()):
         assert reading.value is None
         assert reading.reason
     assert device.memory_source == "host_peak_bytes"

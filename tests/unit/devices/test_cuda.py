@@ -196,7 +196,7 @@ def test_peaks_are_those_of_the_allocator() -> None:
     peak = device.peak_allocated().value or 0
 
     assert peak - before == 64 << 20
-    assert (device.peak_reserved().value or 0) >= peak
+    assert (device.peak_reserved().value or 0) >= max(peak, device.peak_unreleasable().value or 0)
     device.reset_peaks()
     assert (device.peak_allocated().value or 0) < peak
 

@@ -77,6 +77,7 @@ def test_each_stage_has_its_own_peak(device: FakeDevice) -> None:
     assert made.stage_peak_bytes == {"other": 1_020, "text_encoder": 1_010, "denoiser": 1_070}
     assert made.stage_peak_reason is None
     assert made.reserved_bytes == 1_070
+    assert made.unreleasable_bytes == 0
     assert made.limit_bytes == 1_000 + 100 * 10
 
 
@@ -136,3 +137,4 @@ def test_a_real_cpu_tells_the_stage_that_touched_the_memory() -> None:
 
     assert made.stage_peak_bytes["denoiser"] - made.stage_peak_bytes["text_encoder"] > 60 * MIB
     assert made.reserved_bytes is None
+    assert made.unreleasable_bytes is None

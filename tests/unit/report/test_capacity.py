@@ -203,7 +203,7 @@ def test_a_limit_that_was_never_there_is_predicted_for() -> None:
     """Another card, in numbers: with an interval where two slopes agree, and a prediction all the same."""
     sizes = [reported.record(size) for size in (1, 2, 4, 8, 16)]
 
-    said = "with 24.0 GiB: about 22 of sd15-random-bf16-512x512-s20 fit, a prediction"
+    said = "with 24.0 GiB: about 24 (22 or more) of sd15-random-bf16-512x512-s20 fit, a prediction"
     assert fits_within(sizes, 24 * 2**30) == [said]
     assert "not one image" in fits_within(sizes, 2**30)[0]
     assert "needs a batch size more" in fits_within(sizes[:2], 24 * 2**30)[0]

@@ -90,6 +90,8 @@ MEMORY_ROUNDS = st.lists(st.tuples(SECONDS, st.integers(0, 2**40)), max_size=4).
         used_bytes=st.just(tuple(used for _, used in points)),
         energy_updates=BYTES,
         mark=st.none() | TEXT,
+        reserved_bytes=BYTES,
+        unreleasable_bytes=BYTES,
     )
 )
 RECORDS = st.builds(

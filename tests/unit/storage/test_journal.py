@@ -153,7 +153,7 @@ def test_options_of_another_form_are_refused(tmp_path: Path, run: Run, entries: 
 def test_another_schema_is_refused(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
     """A journal of a version that writes another form is not guessed at."""
     path = write(tmp_path, run, entries)
-    path.write_bytes(path.read_bytes().replace(b'"schema":3', b'"schema":99', 1))
+    path.write_bytes(path.read_bytes().replace(b'"schema":4', b'"schema":99', 1))
 
     with pytest.raises(RunFileError, match="schema is 99"):
         read_journal(path)

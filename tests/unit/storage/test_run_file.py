@@ -226,7 +226,7 @@ DAMAGE: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a run that is not there": (lambda d: d["sdbatch"].update(runs=[]), r"no run has the id 'run-1'"),
     "no record at all": (lambda d: d["benchmarks"][0]["sdbatch"].update(runs=[]), r"not of one test and case"),
-    "a later schema": (lambda d: d["sdbatch"].update(schema=4), r"sdbatch\.schema: 4, and this version reads up to 3"),
+    "a later schema": (lambda d: d["sdbatch"].update(schema=5), r"sdbatch\.schema: 5, and this version reads up to 4"),
     "no schema": (lambda d: d["sdbatch"].pop("schema"), r"sdbatch\.schema: None is no version"),
     "a schema of text": (lambda d: d["sdbatch"].update(schema="1"), r"sdbatch\.schema: '1' is no version"),
     "a schema that is true": (lambda d: d["sdbatch"].update(schema=True), r"sdbatch\.schema: True is no version"),
@@ -347,3 +347,17 @@ def test_schema_3_is_still_read() -> None:
         == "for 188 ms of 1.59 s a thread was ready and had no core: something else was running"
     )
     assert {r.run_delay_s for record in before.records for r in record.rounds} == {None}
+
+
+def test_schema_4_is_still_read() -> None:
+    """It came with what a GPU's allocator cannot give back; before, that is unknown. The record is of a real card."""
+    (run,) = read_run_file(FROZEN / "schema-4.json")
+    (before,) = read_run_file(FROZEN / "schema-3.json")
+    (record,) = run.records
+
+    assert run.environment.must_match["device_name"] == "NVIDIA H200"
+    assert record.memory_round is not None
+    assert record.memory_round.unreleasable_bytes == 198_180_864
+    assert record.memory_round.reserved_bytes == 3_495_952_384
+    assert record.rounds[0].energy_joules == pytest.approx(2816, rel=0.1)
+    assert before.records[0].memory_round is None

@@ -25,7 +25,7 @@ EDITS: dict[str, tuple[bytes, bytes]] = {
     "a key twice": (b'"outcome":"ok"', b'"outcome":"ok","outcome":"ok"'),
     "a key twice in the header": (b'"interrupted":false', b'"interrupted":true,"interrupted":false'),
     "an unknown key": (b'"outcome":"ok"', b'"outcome":"ok","x":1'),
-    "an older schema": (b'"schema":3', b'"schema":2'),
+    "an older schema": (b'"schema":4', b'"schema":3'),
     "a space": (b'"outcome":"ok"', b'"outcome": "ok"'),
     "a wrong type": (b'"outcome":"ok"', b'"outcome":7'),
     "an end that is missing": (b'"version":"5.3.1"\n}', b'"version":"5.3.1"'),

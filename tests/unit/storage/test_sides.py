@@ -149,7 +149,7 @@ def changed(old: str, new: str) -> Callable[[str], str]:
         (changed('"wall_ns":[500000000', '"wall_ns":["5"'), r"benchmarks\[0\].*wall_ns"),
         (changed('"wall_ns":[500000000', '"wall_ns":[-5'), r"benchmarks\[0\].*wall_ns.*0"),
         (changed('"outcome":"ok"', '"outcome":"ok","speed":3'), r"benchmarks\[0\].*speed: unknown key"),
-        (changed('"schema":3', '"schema":99'), "sdbatch.schema: 99"),
+        (changed('"schema":4', '"schema":99'), "sdbatch.schema: 99"),
         (changed('"outcome":"ok"', '"outcome":"ok","outcome":"ok"'), r"benchmarks\[0\].*outcome: appears twice"),
         (changed('"wall_ns":[500000000', '"wall_ns":[0'), "cannot be read"),
     ],

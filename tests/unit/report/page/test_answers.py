@@ -122,5 +122,5 @@ def test_what_fits_was_measured_or_predicted(two: Subject) -> None:
     """For the memory there was, and for another card."""
     text = text_of(what_fits(two).content)
 
-    assert "at least 16 fit, about 77" in text
-    assert "with 24.0 GiB: about 22" in text
+    assert "at least 16 fit, about 81 (77 or more)" in text
+    assert "with 24.0 GiB: about 24 (22 or more)" in text

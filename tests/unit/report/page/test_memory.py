@@ -26,7 +26,7 @@ def test_each_stage_has_points_a_line_and_the_limit_that_it_meets(two: Subject) 
     assert lines[2].y[-1] == pytest.approx(2.4 + 0.9 * lines[2].x[-1])
     names = [mark.name for mark in first.marks]
     assert "asked for: 24.0 GiB" in names
-    assert any(name.startswith("predicted: 22") for name in names)
+    assert any(name.startswith("predicted: 24") for name in names)
 
 
 def test_the_size_that_ran_out_is_marked(one: Subject) -> None:

@@ -1,0 +1,116 @@
+"""Find which batch sizes of sd15 run in how much memory of a GPU: ``python tools/memory_limits.py limits.json``.
+
+First without a limit, for what the predictions are made from; then, under each of several limits that torch grants the
+process, sizes downwards from above the predicted one until one runs. A minute on one GPU; other work on it does no
+harm, as long as the limits are free. What came of it on one card is in docs/results/limits, and tests hold the
+predictions against that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pytest_sdbatch.devices.cuda import CudaDevice
+from pytest_sdbatch.grid.case import Case
+from pytest_sdbatch.pipelines.anatomy import hide_progress
+from pytest_sdbatch.pipelines.catalog import ModelCatalog
+from pytest_sdbatch.pipelines.generation import GenerationWorkload
+from pytest_sdbatch.pipelines.pool import PipelinePool
+
+CASE = Case(model="sd15", dtype="fp16", device="cuda:0", height=512, width=512, steps=1, batch_size=1, batch_count=1)
+PROBES = (1, 2, 3, 4, 6, 8, 16)
+LIMITS_GIB = (9, 11, 12, 13, 15, 18, 20)
+_ABOVE = 1.5  # times what the memory beside the parameters holds by the slope of the probes: more than ever ran
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="is made, or written over")
+    given = parser.parse_args(arguments)
+    import torch
+
+    if not torch.cuda.is_available():
+        print("there is no GPU here, and it is one whose memory is looked into", file=sys.stderr)
+        return 1
+    device = CudaDevice(0)
+    device.start()
+    pipeline = PipelinePool(device, ModelCatalog()).acquire(CASE).pipeline
+    hide_progress(pipeline)
+    found = {
+        "made_by": "python tools/memory_limits.py",
+        "model": f"{CASE.model}, {CASE.dtype}, {CASE.width}x{CASE.height}, 1 step, guidance, random weights",
+        "device": torch.cuda.get_device_properties(0).name,
+        "torch": torch.__version__,
+        "cudnn": torch.backends.cudnn.version(),
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "calls": calls(device, pipeline),
+    }
+    given.file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def calls(device: CudaDevice, pipeline: Any) -> list[dict[str, Any]]:
+    """Return what came of each call, in the order in which they were made."""
+    import torch
+
+    total = torch.cuda.mem_get_info(0)[1]
+    found = [call(device, pipeline, size) for size in PROBES]
+    first, last = found[1], found[-1]
+    slope = (last["allocated_bytes"] - first["allocated_bytes"]) / (last["batch_size"] - first["batch_size"])
+    held = first["allocated_bytes"] - first["batch_size"] * slope
+    for limit_gib in LIMITS_GIB:
+        granted = limit_gib * 2**30
+        torch.cuda.set_per_process_memory_fraction(granted / total, 0)
+        size = int(_ABOVE * (granted - held) / slope)
+        while size > 1:
+            found.append(call(device, pipeline, size, granted))
+            if found[-1]["ran"]:
+                break
+            size -= 1
+    torch.cuda.set_per_process_memory_fraction(1.0, 0)
+    return found
+
+
+def call(device: CudaDevice, pipeline: Any, batch_size: int, granted_bytes: int | None = None) -> dict[str, Any]:
+    """Make *batch_size* images with an empty allocator; return whether they were made, and the peaks.
+
+    Raises:
+        RuntimeError: what a call raised, unless memory ran out.
+
+    """
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(0)
+    ran = True
+    try:
+        for action in GenerationWorkload(pipeline, replace(CASE, batch_size=batch_size)).prepare():
+            action()
+        torch.cuda.synchronize(0)
+    except RuntimeError as error:
+        if not device.is_out_of_memory(error):
+            raise
+        ran = False
+    stats = torch.cuda.memory_stats(0)
+    return {
+        "batch_size": batch_size,
+        "granted_bytes": granted_bytes,
+        "ran": ran,
+        "allocated_bytes": stats["allocated_bytes.all.peak"],
+        "reserved_bytes": stats["reserved_bytes.all.peak"],
+        "unreleasable_bytes": stats["inactive_split_bytes.all.peak"],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
