@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
@@ -19,13 +19,15 @@ from pytest_sdbatch.storage.foreign import STUDY_KIND
 from pytest_sdbatch.storage.plain import parse_as_written
 from pytest_sdbatch.storage.strict import convert
 
-E = TypeVar("E")
 T = TypeVar("T")
 # Makes of a record what is kept of it; given its run, without records, and its node id with the parameters.
 Keep: TypeAlias = Callable[[Run, str, Record], T]
 Kept: TypeAlias = tuple[Run, tuple[T, ...]]  # a run without records, and what was kept of each, in their order
 
 _OF_THIS_SCHEMA = b'"schema":%d' % codec.SCHEMA
+# Between these two the entries stand, each on a line of its own.
+_HEAD, _TAIL = b'{\n"benchmarks":[\n', b'\n],\n"commit_info":'
+_COMMA = ord(",")
 
 
 class _Stored(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
@@ -59,8 +61,8 @@ class _Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     without_numbers: tuple[_Block, ...]
 
 
-class _Document(Struct, Generic[E], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    benchmarks: tuple[E, ...]
+class _Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    benchmarks: tuple[_Entry, ...]
     commit_info: Mapping[str, Any]
     datetime: str
     machine_info: Mapping[str, Any]
@@ -115,7 +117,7 @@ def kept_of(value: Any, keep: Keep[T]) -> tuple[Kept[T], ...]:
 
     """
     _check_schema(value)
-    document: _Document[_Entry] = convert(value, _Document[_Entry], "")
+    document = convert(value, _Document, "")
     return _kept(document.sdbatch, document.benchmarks, keep)
 
 
@@ -128,22 +130,32 @@ def kept_as_written(data: bytes, keep: Keep[T]) -> tuple[Kept[T], ...] | None:
     """
     if data.rfind(_OF_THIS_SCHEMA) == -1:
         return None
-    document: _Document[Raw] | None = parse_as_written(data, _Document[Raw])
+    start, end = len(_HEAD), data.rfind(_TAIL)
+    in_lines = data.startswith(_HEAD) and end != -1
+    document = parse_as_written(data[:start] + data[end + 1 :] if in_lines else data, _Document)
     if document is None or document.sdbatch.schema != codec.SCHEMA:
         return None
+    entries = _entries_as_written(data, start, end) if in_lines else document.benchmarks
     try:
-        return _kept(document.sdbatch, _entries_as_written(document.benchmarks), keep)
+        return _kept(document.sdbatch, entries, keep)
     except _EditedError:
         return None
 
 
-def _entries_as_written(parts: Iterable[Raw]) -> Iterator[_Entry]:
-    """Yield the entries one by one: what was made of one is in the processor's cache when it is looked at."""
-    for part in parts:
-        entry = parse_as_written(bytes(part), _Entry)
+def _entries_as_written(data: bytes, start: int, end: int) -> Iterator[_Entry]:
+    """Yield the entries in the lines from *start* to the end of a line at *end*, one by one.
+
+    What is made of one is still in the processor's cache when it is checked.
+    """
+    while start < end:
+        stop = data.find(b"\n", start)
+        if stop < end and data[stop - 1] != _COMMA:
+            raise _EditedError
+        entry = parse_as_written(data[start : stop - 1 if stop < end else stop], _Entry)
         if entry is None:
             raise _EditedError
         yield entry
+        start = stop + 1
 
 
 def _kept(stored: _Header, entries: Iterable[_Entry], keep: Keep[T]) -> tuple[Kept[T], ...]:
