@@ -219,6 +219,8 @@ def moved_among(there: _Side, here: _Side) -> tuple[Moved, ...]:
     first, *others = [*there, *here]
     found: dict[Moved, None] = {}
     for other in others if there and here else ():
+        if other.facts == first.facts:  # nearly always
+            continue
         whole = first.state == other.state == OK
         for fact in moved(first.facts, other.facts):
             is_new = fact.weight is not Weight.SHOWN or all(r.facts.shown.get(fact.key) != fact.after for r in there)

@@ -22,7 +22,8 @@ def holm(p_values: Mapping[str, float], alpha: float, *, rejected: Set[str] = fr
 
     """
     found = set(rejected)
-    for name in sorted(p_values.keys() - found, key=lambda name: (p_values[name], name)):
+    possible = [name for name in p_values.keys() - found if p_values[name] <= alpha]  # of thousands, few
+    for name in sorted(possible, key=lambda name: (p_values[name], name)):
         if p_values[name] > alpha / (len(p_values) - len(found)):
             break
         found.add(name)

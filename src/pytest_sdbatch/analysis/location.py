@@ -69,7 +69,7 @@ def log_location(seconds: Sequence[float]) -> float:
     ordered, trimmed = _ordered(seconds, cut=_CUT, fewest=FEWEST_FOR_LOCATION)
     if ordered[0] <= 0:
         raise ValueError("a value is not above 0")
-    return _mean([math.log(value) for value in ordered[trimmed : len(ordered) - trimmed]])
+    return _mean(list(map(math.log, ordered[trimmed : len(ordered) - trimmed])))
 
 
 def yuen_standard_error(log_values: Sequence[float], *, cut: float = _CUT) -> float:

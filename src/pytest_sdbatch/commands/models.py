@@ -30,7 +30,7 @@ def models(folders: Sequence[str] = ()) -> int:
     from pytest_sdbatch.commands.sweep import QUIET, SUITE
     from pytest_sdbatch.pipelines.catalog import ModelCatalog
     from pytest_sdbatch.report.catalog import models_table, variants_table
-    from pytest_sdbatch.report.terminal import screen_width
+    from pytest_sdbatch.report.layout import screen_width
 
     reader = CatalogReader()
     status = int(pytest.main([*(folders or SUITE), *QUIET], plugins=[reader]))

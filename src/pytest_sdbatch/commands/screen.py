@@ -17,7 +17,7 @@ class Screen(TypedDict):
 
 def screen() -> Screen:
     """Return what stdout is; no colours where it is no terminal, or where ``NO_COLOR`` is set."""
-    from pytest_sdbatch.report.terminal import screen_width
+    from pytest_sdbatch.report.layout import screen_width
 
     return Screen(
         width=screen_width(),

@@ -152,6 +152,7 @@ def note_of(case: CaseComparison, *, paired: bool) -> str:
 
 def heading(comparison: Comparison) -> Iterator[str]:
     """Yield what was compared, and what moved between the sides."""
+    shown = [case.name for case in _shown(comparison.cases)]
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
         files = ", ".join(dict.fromkeys(run.file for run in side))
         where = f" {'in' if comparison.pairs is None else 'of'} {plain(files)}" if side else ""
@@ -161,7 +162,7 @@ def heading(comparison: Comparison) -> Iterator[str]:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
         for holds, words in _DOUBTS:
             doubted: dict[str, list[str]] = {}  # numbers of runs by what is to be doubted in them
-            for number, names in runs_with(holds, side, [case.name for case in _shown(comparison.cases)]):
+            for number, names in runs_with(holds, side, shown):
                 cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
                 doubted.setdefault(cases, []).append(str(number))
             for cases, numbers in doubted.items():

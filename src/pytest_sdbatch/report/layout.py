@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,11 @@ def blocks_by_test(cases: Iterable[P], row: Callable[[P], Mapping[str, Cell]], *
         shown = test
         heading = tuple(Cell(line, style) for title, style in titles for line in wrapped(title, width))
         yield Block(heading, tuple(map(row, members)))
+
+
+def screen_width() -> int:
+    """Return the columns of the terminal, or what the environment's ``COLUMNS`` says; 80 where nobody knows."""
+    return shutil.get_terminal_size().columns
 
 
 def wrapped(text: str, width: int) -> list[str]:

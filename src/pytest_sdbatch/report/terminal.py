@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -27,7 +26,7 @@ from pytest_sdbatch.report.training import (
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "render_table", "screen_width"]
+__all__ = ["answer_sentences", "case_line", "header_lines", "plan_lines", "render_table"]
 
 _PREFIX = "sdbatch: "
 _VERSIONS = ("torch", "diffusers", "transformers")
@@ -45,11 +44,6 @@ _SENSED = {
 _REASON_LENGTH, _SHORTEST_REASON = 100, 30
 _GOOD, _NOTABLE, _BAD = "green", "yellow", "red"
 _NOTABLE_OUTCOMES = (Outcome.OOM, Outcome.SPILLED, Outcome.OVER_LIMIT, Outcome.THROTTLED, Outcome.SKIPPED)
-
-
-def screen_width() -> int:
-    """Return the columns of the terminal, or what the environment's ``COLUMNS`` says; 80 where nobody knows."""
-    return shutil.get_terminal_size().columns
 
 
 def header_lines(environment: Environment, options: Options, cases: Sequence[Case]) -> list[str]:

@@ -89,11 +89,11 @@ def parse_as_written(text: bytes, kind: Any) -> Any:
     """
     import msgspec
 
-    with contextlib.suppress(msgspec.DecodeError, RecursionError, ValueError):
+    try:
         value = msgspec.json.decode(text, type=kind)
-        if _encoder().encode(value) == text.replace(b"\n", b""):
-            return value
-    return None
+        return value if _encoder().encode(value) == text.replace(b"\n", b"") else None
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
 
 
 def _why_no_json(error: ValueError) -> str:

@@ -8,27 +8,23 @@ where tools that know only pytest-benchmark do not meet them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.grid.case import Case
-from pytest_sdbatch.records import Record, Run, full_name
-from pytest_sdbatch.storage import benchmark_schema, codec, columns
+from pytest_sdbatch.records import Record, Run
+from pytest_sdbatch.storage import benchmark_schema, codec
 from pytest_sdbatch.storage.exclusive import check_target, read_whole, reading, write_new
-from pytest_sdbatch.storage.foreign import STUDY_KIND, is_foreign
+from pytest_sdbatch.storage.foreign import is_foreign
 from pytest_sdbatch.storage.plain import (
     append_json,
     is_plain,
     parse,
-    parse_as_written,
     to_plain,
     without_collector,
 )
-from pytest_sdbatch.storage.strict import convert
+from pytest_sdbatch.storage.stored_runs import counts, runs_as_written, runs_of
 
 __all__ = [
     "MOST_BYTES",
@@ -42,47 +38,6 @@ __all__ = [
 ]
 
 MOST_BYTES = 64 * 2**20
-_OF_THIS_SCHEMA = b'"schema":%d' % codec.SCHEMA
-
-
-class _Stored(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """One record and where it stood."""
-
-    order: int  # among the records of its run
-    record: codec.StoredRecord
-    run: str  # Run.id
-
-
-class _Block(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
-    runs: tuple[_Stored, ...]
-
-
-# Here and above keys are in the order in which they are written, so that a file which was read is written the same.
-class _Entry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
-    extra_info: Mapping[str, Any]
-    fullname: str
-    group: str | None
-    name: str
-    options: Mapping[str, Any]
-    param: str
-    params: Mapping[str, Any]
-    stats: Mapping[str, Any]  # of which data must agree with the records; the rest follows from it
-    sdbatch: _Block
-
-
-class _Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    schema: int
-    runs: tuple[codec.StoredRun, ...]
-    without_numbers: tuple[_Block, ...]
-
-
-class _Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    benchmarks: tuple[_Entry, ...]
-    commit_info: Mapping[str, Any]
-    datetime: str
-    machine_info: Mapping[str, Any]
-    sdbatch: _Header
-    version: str
 
 
 def write_run(path: Path, runs: Sequence[Run], *, create_parents: bool = False, over: bool = False) -> Path:
@@ -171,7 +126,7 @@ def _document(runs: Sequence[Run]) -> dict[str, Any]:
                 {"order": order, "record": codec.encode_record(record), "run": run} for run, order, record in found
             ]
         }
-        counted = [record for _, _, record in found if _counts(record)]
+        counted = [record for _, _, record in found if counts(record)]
         if counted:
             entry = benchmark_schema.entry(test, case, counted)
             if not is_plain((test, *entry["params"].values())):
@@ -209,101 +164,6 @@ def _by_case(runs: Sequence[Run]) -> dict[tuple[str, Case], list[tuple[str, int,
             seen.add(key)
             found.setdefault((record.test, record.case), []).append((run.id, order, record))
     return found
-
-
-def _counts(record: Record) -> bool:
-    return record.outcome.has_numbers and bool(record.rounds)
-
-
-def runs_of(value: Any) -> tuple[Run, ...]:
-    """Return the runs of a parsed run file.
-
-    Raises:
-        RunFileError: names the key that is wrong.
-
-    """
-    _check_schema(value)
-    return _runs_of(convert(value, _Document, ""))
-
-
-def runs_as_written(data: bytes) -> tuple[Run, ...] | None:
-    """Return the runs that *data* holds; None where it is not what this version writes, and :func:`runs_of` has to see.
-
-    Raises:
-        RunFileError: names the key that is wrong.
-
-    """
-    if data.rfind(_OF_THIS_SCHEMA) == -1:
-        return None
-    document = parse_as_written(data, _Document)
-    return None if document is None or document.sdbatch.schema != codec.SCHEMA else _runs_of(document)
-
-
-def _runs_of(document: _Document) -> tuple[Run, ...]:
-    headers = [codec.header_of(header, f"sdbatch.runs[{i}]") for i, header in enumerate(document.sdbatch.runs)]
-    records: dict[str, dict[int, Record]] = {header.id: {} for header in headers}
-    if len(records) < len(headers):
-        raise RunFileError("sdbatch.runs: two runs have the same id")
-    for index, item in enumerate(document.benchmarks):
-        found = _take(item.sdbatch, f"benchmarks[{index}].sdbatch", records)
-        if item.fullname != full_name(found[0].test, found[0].case):
-            raise RunFileError(f"benchmarks[{index}].fullname: not the test and case of its records")
-        seconds = [wall_s for record in found if _counts(record) for wall_s in columns.wall_s(record)]
-        if item.stats.get("data") != seconds:
-            raise RunFileError(f"benchmarks[{index}].stats.data: not the rounds of its records")
-    for index, block in enumerate(document.sdbatch.without_numbers):
-        _take(block, f"sdbatch.without_numbers[{index}]", records)
-    return tuple(_complete(header, records[header.id]) for header in headers)
-
-
-def _check_schema(value: Any) -> None:
-    if not isinstance(value, dict):
-        raise RunFileError("it is no JSON object")
-    if value.get("kind") == STUDY_KIND:
-        raise RunFileError(
-            "it is a study of sdbatch study, and no run file",
-            why="it holds training runs to a loss, and no case that could be compared",
-            fix="sdbatch report STUDY.json shows it",
-        )
-    block = value.get("sdbatch")
-    if not isinstance(block, dict):
-        raise RunFileError(
-            "sdbatch: missing", why="it may be pytest-benchmark's, but it holds no run of pytest-sdbatch"
-        )
-    schema = block.get("schema")
-    if type(schema) is int and schema > codec.SCHEMA:
-        raise RunFileError(
-            f"sdbatch.schema: {schema}, and this version reads up to {codec.SCHEMA}",
-            why="a newer pytest-sdbatch wrote it",
-            fix="pip install --upgrade pytest-sdbatch",
-        )
-    if type(schema) is not int or schema not in codec.READABLE:
-        raise RunFileError(f"sdbatch.schema: {schema!r} is no version")
-
-
-def _take(block: _Block, path: str, records: dict[str, dict[int, Record]]) -> list[Record]:
-    found = []
-    for index, stored in enumerate(block.runs):
-        place = f"{path}.runs[{index}]"
-        if stored.run not in records:
-            raise RunFileError(f"{place}.run: no run has the id {stored.run!r}")
-        if stored.order in records[stored.run]:
-            raise RunFileError(f"{place}.order: {stored.order} appears twice")
-        record = codec.record_of(stored.record, f"{place}.record")
-        records[stored.run][stored.order] = record
-        found.append(record)
-    if not found or any((record.test, record.case) != (found[0].test, found[0].case) for record in found[1:]):
-        raise RunFileError(f"{path}.runs: not of one test and case")
-    return found
-
-
-def _complete(header: Run, found: Mapping[int, Record]) -> Run:
-    if sorted(found) != list(range(len(found))):
-        raise RunFileError(f"run {header.id} lacks records: their order has gaps")
-    records = tuple(found[order] for order in range(len(found)))
-    if len({(record.test, record.case) for record in records}) < len(records):
-        raise RunFileError(f"run {header.id} has two records of one test and case")
-    return replace(header, records=records)
 
 
 def _text(document: Mapping[str, Any]) -> bytearray:

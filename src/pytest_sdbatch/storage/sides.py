@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from pytest_sdbatch.storage import columns
 from pytest_sdbatch.storage.exclusive import read_whole, reading
 from pytest_sdbatch.storage.foreign import foreign_run, is_foreign
 from pytest_sdbatch.storage.plain import parse, without_collector
-from pytest_sdbatch.storage.run_file import MOST_BYTES, runs_as_written, runs_of
+from pytest_sdbatch.storage.run_file import MOST_BYTES
+from pytest_sdbatch.storage.stored_runs import kept_as_written, kept_of
 
 # The one measure of memory that repeats nearly to the byte; what is resident depends on what ran before.
 _EXACT_MEMORY = "peak_allocated_bytes"
@@ -69,13 +70,13 @@ def side_runs_of(data: bytes, file: str) -> tuple[SideRun, ...]:
 
     """
     with reading(file), without_collector():
-        runs = runs_as_written(data)
-        if runs is None:
+        found = kept_as_written(data, _measured)
+        if found is None:
             value = parse(data)
             if is_foreign(value):
                 return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=file),)
-            runs = runs_of(value)
-        return tuple(side_run(run, file) for run in runs)
+            found = kept_of(value, _measured)
+        return tuple(_side_run(run, file, measured) for run, measured in found)
 
 
 def _check_overlap(base: Sequence[SideRun], candidate: Sequence[SideRun]) -> None:
@@ -93,13 +94,15 @@ def _check_overlap(base: Sequence[SideRun], candidate: Sequence[SideRun]) -> Non
 
 def side_run(run: Run, file: str) -> SideRun:
     """Return *run* as one of a side; *file* says where it is from."""
-    return SideRun(
-        id=run.id,
-        file=file,
-        started_at=run.started_at,
-        interrupted=run.interrupted,
-        cases={full_name(r.test, r.case): measured_of(r, run.environment) for r in run.records},
-    )
+    return _side_run(run, file, (_measured(run, full_name(r.test, r.case), r) for r in run.records))
+
+
+def _measured(run: Run, name: str, record: Record) -> tuple[str, Measured]:
+    return name, measured_of(record, run.environment)
+
+
+def _side_run(run: Run, file: str, cases: Iterable[tuple[str, Measured]]) -> SideRun:
+    return SideRun(id=run.id, file=file, started_at=run.started_at, interrupted=run.interrupted, cases=dict(cases))
 
 
 def measured_of(record: Record, environment: Environment) -> Measured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 
 import pytest
@@ -40,3 +41,14 @@ def test_a_pipe_gets_no_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
 
     assert (screen()["color"], screen()["encoding"]) == (False, "utf-8")
+
+
+def test_to_know_the_screen_loads_no_numpy() -> None:
+    """Nor what fits curves, which the table of a sweep needs: a comparison would begin a fifth of a second later."""
+    code = (
+        "import sys; from pytest_sdbatch.commands.screen import screen; screen(); "
+        "print([m for m in ('numpy', 'scipy', 'pytest_sdbatch.analysis.scaling') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.strip() == "[]"

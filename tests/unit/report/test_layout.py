@@ -8,7 +8,17 @@ import pytest
 from compared import measured
 
 from pytest_sdbatch.analysis.sides import Place
-from pytest_sdbatch.report.layout import Block, Cell, Column, blocks_by_test, encodable, fitting, lay_out, to_string
+from pytest_sdbatch.report.layout import (
+    Block,
+    Cell,
+    Column,
+    blocks_by_test,
+    encodable,
+    fitting,
+    lay_out,
+    screen_width,
+    to_string,
+)
 
 COLUMNS = (
     Column("name", "name", left=True),
@@ -128,3 +138,10 @@ def test_the_environment_has_no_say(variable: str, monkeypatch: pytest.MonkeyPat
 def test_any_encoding_can_write_the_text(encoding: str) -> None:
     """Printing never fails for a character."""
     assert encodable("── ±1 % 猫 ö", encoding).encode(encoding)
+
+
+def test_the_width_of_the_screen_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CI logs have no terminal; COLUMNS says how wide they may be."""
+    monkeypatch.setenv("COLUMNS", "123")
+
+    assert screen_width() == 123

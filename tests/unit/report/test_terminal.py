@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from pytest_sdbatch.options import resolve
 from pytest_sdbatch.records import Environment, Outcome, Record, StopReason
-from pytest_sdbatch.report.terminal import case_line, header_lines, plan_lines, render_table, screen_width
+from pytest_sdbatch.report.terminal import case_line, header_lines, plan_lines, render_table
 
 if TYPE_CHECKING:
     from tests.unit.report.conftest import Maker
@@ -310,13 +310,6 @@ def test_the_plan_names_the_tests_where_there_are_several(sd15: Maker) -> None:
 def test_a_plan_without_cases_says_so() -> None:
     """An empty selection is a plan too."""
     assert plan_lines([]) == ["0 cases"]
-
-
-def test_the_width_of_the_screen_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CI logs have no terminal; COLUMNS says how wide they may be."""
-    monkeypatch.setenv("COLUMNS", "123")
-
-    assert screen_width() == 123
 
 
 def test_videos_show_their_frames(sd15: Maker) -> None:

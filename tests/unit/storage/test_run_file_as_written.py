@@ -28,6 +28,12 @@ EDITS: dict[str, tuple[bytes, bytes]] = {
     "an older schema": (b'"schema":4', b'"schema":3'),
     "a space": (b'"outcome":"ok"', b'"outcome": "ok"'),
     "a wrong type": (b'"outcome":"ok"', b'"outcome":7'),
+    "an unknown key beside the cases": (b'"machine_info":', b'"x":1,\n"machine_info":'),
+    "cases twice": (b'"commit_info":', b'"benchmarks":[],\n"commit_info":'),
+    "no comma after a case": (b"},\n{", b"} \n{"),
+    "a comma after the last case": (b'}\n],\n"commit_info"', b'},\n],\n"commit_info"'),
+    "a line that is empty": (b'{\n"benchmarks":[\n', b'{\n"benchmarks":[\n\n'),
+    "two cases on a line": (b"},\n{", b"},{"),
     "an end that is missing": (b'"version":"5.3.1"\n}', b'"version":"5.3.1"'),
 }
 

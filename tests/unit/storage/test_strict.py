@@ -86,6 +86,18 @@ def test_fields_may_be_left_out_added_renamed_and_asked_for() -> None:
         msgspec.json.decode(b'{"ns":5}', type=kind)
 
 
+def test_what_is_left_out_is_an_attribute_and_not_stored() -> None:
+    """Who fills a dataclass from the struct finds its default, which no file can change."""
+    kind = struct_of(Outer, leave_out=frozenset({"maybe", "many"}))
+    text = b'{"one":{"number":1},"named":{},"count":1}'
+    made = msgspec.json.decode(text, type=kind)
+
+    assert (made.maybe, made.many) == (None, ())
+    assert msgspec.json.encode(made) == text
+    with pytest.raises(msgspec.ValidationError, match="unknown field `many`"):
+        msgspec.json.decode(b'{"one":{"number":1},"many":[]}', type=kind)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
