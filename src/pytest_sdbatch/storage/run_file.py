@@ -77,7 +77,7 @@ def is_begun_file(path: Path, run_id: str) -> bool:
     return [(run.id, run.interrupted) for run in runs] == [(run_id, True)]
 
 
-def read_run_file(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...]:
+def read_run_file(path: Path | str, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...]:
     """Return the runs that *path* holds, as they were written, or nothing: a file that is damaged is refused.
 
     Args:
@@ -88,7 +88,7 @@ def read_run_file(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[Run, ...
         RunFileError: names the file, and the key where one is wrong.
 
     """
-    return runs_in(read_whole(path, most_bytes=most_bytes), str(path))
+    return runs_in(read_whole(Path(path), most_bytes=most_bytes), str(path))
 
 
 def runs_in(data: bytes, file: str) -> tuple[Run, ...]:

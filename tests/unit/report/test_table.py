@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sdbatch.analysis.contention import contended
 from pytest_sdbatch.records import Compilation, Outcome, Reading, Record
 from pytest_sdbatch.report.table import COLUMNS, cells, columns, numbered_notes, rows
 
@@ -320,6 +321,14 @@ def test_a_row_over_a_limit_says_what_ran_beside_it(sd15: Maker) -> None:
 
     assert row.notes[0] == "too slow"
     assert row.notes[1].startswith("something else used its cores")
+
+
+def test_threads_without_a_core_each_blame_nobody(sd15: Maker) -> None:
+    """They are the run's own: the note is what the record says."""
+    said = contended(sd15.rounds((1.0, 1.1, 1.2)), threads=4, cores=2)
+    (row,) = rows([sd15.record(1, contention=said)])
+
+    assert "4 threads share 2 cores, and wait for each other. Do not rely on it" in row.notes
 
 
 def test_videos_are_told_in_frames_per_second(sd15: Maker) -> None:
