@@ -1,8 +1,8 @@
 """Measure on a GPU machine all that the project wants to know of it: ``python tools/gpu_report.py results/``.
 
 One command, a quarter of an hour, no network. Parts run one after the other, the most wanted first, each in processes
-of its own with a time limit; what a part has written when its time is up is kept. Six flat files come out, written as
-the parts end: environment.json, report.md (what ran, how it ended, what it printed at the end), gpu_tests.txt,
+of its own with a time limit; what a part has written when its time is up is kept. Seven flat files come out, written as
+the parts end: environment.json, report.md (what ran, how it ended, what it printed at the end), two files of tests,
 traces.tar (A/A runs), sweeps.tar (what fits in how much memory; run files of the sweeps, NVML time lines in them) and
 log.txt. On a rented virtual machine a process took 17 to 28 s before it measured anything: hence one for each sweep.
 
@@ -29,7 +29,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "nvidia-ml-py", "pytest", "pytest-benchmark", "numpy")
+PACKAGES = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "nvidia-ml-py",
+    "pytest",
+    "pytest-benchmark",
+    "pytest-xdist",
+    "numpy",
+)
 # Traces of the gate: what this machine does when nothing changed.
 TRACE_PROCESSES, TRACE_ROUNDS = 10, 10
 _TAIL_LINES = 40
@@ -44,6 +54,15 @@ class Part:
     share: float  # of the whole time, at most
     commands: tuple[tuple[str, ...], ...]
     archive: str | None = None  # the tar that takes the .json files it wrote
+
+
+LIMITS = Part(
+    name="limits",
+    why="which batch sizes run in how much memory",
+    share=0.12,
+    archive="sweeps.tar",
+    commands=((str(ROOT / "tools" / "memory_limits.py"), "limits.json"),),
+)
 
 
 def parts(*, device: str, full: bool) -> tuple[Part, ...]:
@@ -72,21 +91,18 @@ def _claims(device: str, full: bool) -> tuple[Part, ...]:
     """Return what the project says of GPUs, and what the promise of the gate rests on."""
     return (
         Part(
-            name="gpu tests",
-            why="claims about the device: pytest -m gpu",
-            share=0.25,
-            commands=(
-                _tests("gpu/test_driver.py", "unit/devices/test_cuda.py"),
-                _tests("gpu/test_sweeps.py", "-n6"),  # nothing in there is timed
-            ),
+            name="driver tests",
+            why="claims about the device and its driver",
+            share=0.05,
+            commands=(_tests("gpu/test_driver.py", "unit/devices/test_cuda.py"),),
         ),
         Part(
-            name="limits",
-            why="which batch sizes run in how much memory",
-            share=0.1,
-            archive="sweeps.tar",
-            commands=((str(ROOT / "tools" / "memory_limits.py"), "limits.json"),),
+            name="model tests",
+            why="claims about full-size models on the card; nothing of them is timed",
+            share=0.25,
+            commands=(_tests("gpu/test_sweeps.py", "-n4"),),  # they take turns at the card, and import meanwhile
         ),
+        *((LIMITS,) if full else ()),
         Part(
             name="traces",
             why=f"A/A: {TRACE_PROCESSES} processes of {TRACE_ROUNDS} rounds of the same code",

@@ -1,9 +1,9 @@
 """Find which batch sizes of sd15 run in how much memory of a GPU: ``python tools/memory_limits.py limits.json``.
 
 First without a limit, for what the predictions are made from; then, under each of several limits that torch grants the
-process, sizes downwards from above the predicted one until one runs. A minute on one GPU; other work on it does no
-harm, as long as the limits are free. What came of it on one card is in docs/results/limits, and tests hold the
-predictions against that.
+process, the largest size that runs is searched for between the predicted one and half as many again. About a minute on
+one GPU, whatever else runs there as long as it leaves the limits free. The file is written after each limit. What came
+of it on one card is in docs/results/limits, and tests hold the predictions against that.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import argparse
 import gc
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from pytest_sdbatch.pipelines.pool import PipelinePool
 CASE = Case(model="sd15", dtype="fp16", device="cuda:0", height=512, width=512, steps=1, batch_size=1, batch_count=1)
 PROBES = (1, 2, 3, 4, 6, 8, 16)
 LIMITS_GIB = (9, 11, 12, 13, 15, 18, 20)
-_ABOVE = 1.5  # times what the memory beside the parameters holds by the slope of the probes: more than ever ran
+_ABOVE = 1.5  # times what live tensors predict: more than ever ran
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,39 +46,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device.start()
     pipeline = PipelinePool(device, ModelCatalog()).acquire(CASE).pipeline
     hide_progress(pipeline)
-    found = {
+    head = {
         "made_by": "python tools/memory_limits.py",
         "model": f"{CASE.model}, {CASE.dtype}, {CASE.width}x{CASE.height}, 1 step, guidance, random weights",
         "device": torch.cuda.get_device_properties(0).name,
         "torch": torch.__version__,
         "cudnn": torch.backends.cudnn.version(),
+        "diffusers": metadata.version("diffusers"),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "calls": calls(device, pipeline),
     }
-    given.file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    found: list[dict[str, Any]] = []
+    for more in series(device, pipeline):
+        found += more
+        lines = ",\n".join(map(json.dumps, found))
+        text = "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items())
+        given.file.write_text(f'{{\n{text}"calls": [\n{lines}\n]\n}}\n', encoding="utf-8")
     return 0
 
 
-def calls(device: CudaDevice, pipeline: Any) -> list[dict[str, Any]]:
-    """Return what came of each call, in the order in which they were made."""
+def series(device: CudaDevice, pipeline: Any) -> Iterator[list[dict[str, Any]]]:
+    """Yield what came of the calls without a limit, and of those under each limit that the card has room for."""
     import torch
 
-    total = torch.cuda.mem_get_info(0)[1]
-    found = [call(device, pipeline, size) for size in PROBES]
-    first, last = found[1], found[-1]
+    free, total = torch.cuda.mem_get_info(0)
+    probes = [call(device, pipeline, size) for size in PROBES]
+    yield probes
+    first, *_, last = [one for one in probes if one["ran"] and one["batch_size"] > 1]
     slope = (last["allocated_bytes"] - first["allocated_bytes"]) / (last["batch_size"] - first["batch_size"])
     held = first["allocated_bytes"] - first["batch_size"] * slope
-    for limit_gib in LIMITS_GIB:
-        granted = limit_gib * 2**30
+    for granted in (limit * 2**30 for limit in LIMITS_GIB if limit * 2**30 < free):
         torch.cuda.set_per_process_memory_fraction(granted / total, 0)
-        size = int(_ABOVE * (granted - held) / slope)
-        while size > 1:
-            found.append(call(device, pipeline, size, granted))
-            if found[-1]["ran"]:
-                break
-            size -= 1
-    torch.cuda.set_per_process_memory_fraction(1.0, 0)
-    return found
+        predicted = int((granted - held) / slope)
+        yield list(largest(device, pipeline, granted, predicted, int(_ABOVE * predicted)))
+
+
+def largest(device: CudaDevice, pipeline: Any, granted_bytes: int, least: int, most: int) -> Iterator[dict[str, Any]]:
+    """Yield the calls of a search by halves for the largest size that runs, from *least* to *most*."""
+    while least <= most:
+        size = (least + most + 1) // 2
+        made = call(device, pipeline, size, granted_bytes)
+        yield made
+        least, most = (size + 1, most) if made["ran"] else (least, size - 1)
 
 
 def call(device: CudaDevice, pipeline: Any, batch_size: int, granted_bytes: int | None = None) -> dict[str, Any]:
@@ -92,6 +101,7 @@ def call(device: CudaDevice, pipeline: Any, batch_size: int, granted_bytes: int 
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(0)
+    before = torch.cuda.memory_stats(0)["num_alloc_retries"]
     ran = True
     try:
         for action in GenerationWorkload(pipeline, replace(CASE, batch_size=batch_size)).prepare():
@@ -109,6 +119,7 @@ def call(device: CudaDevice, pipeline: Any, batch_size: int, granted_bytes: int 
         "allocated_bytes": stats["allocated_bytes.all.peak"],
         "reserved_bytes": stats["reserved_bytes.all.peak"],
         "unreleasable_bytes": stats["inactive_split_bytes.all.peak"],
+        "refusals": stats["num_alloc_retries"] - before,  # of the driver, upon which the cache was emptied
     }
 
 

@@ -125,7 +125,7 @@ class MemoryRound:
     stage_peak_reason: str | None = None  # why that is not known
     limit_bytes: int | None = None  # in the same measure: what was in use before the round and what was free
     reserved_bytes: int | None = None  # the most that torch's allocator held for the tensors of this round
-    unreleasable_bytes: int | None = None  # the most of that which lay unused beside live tensors: never given back
+    unreleasable_bytes: int | None = None  # the most that lay unused between tensors and could not be given back
     address_space_bytes: int | None = None  # high-water mark of this process so far, where it is limited
     address_space_limit_bytes: int | None = None  # what the system grants it; None: no limit, or none is known
 

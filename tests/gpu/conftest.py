@@ -30,6 +30,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {name} = {value}")
 
 
+@pytest.fixture(autouse=True)
+def _own_leases(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Let benchmarks within tests take turns at the card, in all workers: one of them wants all of its memory."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+    monkeypatch.setenv("SDBATCH_LEASES", str(shared / "leases"))
+
+
 @pytest.fixture
 def device() -> CudaDevice:
     """Return the first GPU, with nothing of earlier tests in its allocator."""

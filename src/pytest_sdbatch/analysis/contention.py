@@ -11,7 +11,7 @@ from pytest_sdbatch.analysis.location import FEWEST_FOR_LOCATION
 from pytest_sdbatch.records import Round
 
 _DRIFT = 0.15  # of the cores in use, from one round to the others of the case
-AMONG_THEMSELVES = "and wait for each other"  # how a reason ends that blames nobody else
+_AMONG_THEMSELVES = "and wait for each other"  # how a reason ends that blames nobody else
 _TAKEN = 0.10  # of a core that was not free for our threads, or of the time for which one waited
 _IDLE = 0.02  # cores, below which this process waits for a server or a GPU, and not for a core
 _TICK_S = 0.01  # in which systems count the time of a core
@@ -47,8 +47,15 @@ def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | Non
     if not rounds or math.fsum(one.cpu_s for one in rounds) < _IDLE * math.fsum(one.wall_s for one in rounds):
         return None
     if threads > cores:
-        return f"{threads} threads share {units.count(cores, 'core')}, {AMONG_THEMSELVES}"
+        return f"{threads} threads share {units.count(cores, 'core')}, {_AMONG_THEMSELVES}"
     return _waited(rounds, threads=threads) or _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
+
+
+def row_note(reason: str) -> str:
+    """Return what the note on a row says of *reason*; how much others took differs, and one note is for all rows."""
+    if reason.endswith(_AMONG_THEMSELVES):
+        return f"{reason}. Do not rely on it"
+    return "something else used its cores, so that the times of this row include waiting for them. Do not rely on it"
 
 
 def _waited(rounds: Sequence[Round], *, threads: int) -> str | None:

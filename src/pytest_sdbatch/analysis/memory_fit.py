@@ -76,7 +76,7 @@ class Line:
 class Largest:
     """The largest batch size under a limit; 0: none fits.
 
-    None: there is no end in sight; of low and high also where a slope was seen once only.
+    None: there is no end in sight; of low and high also where a slope was seen once only, or they cannot be told.
     """
 
     estimate: int | None

@@ -107,7 +107,7 @@ class Device(Protocol):
         ...
 
     def peak_unreleasable(self) -> Reading:
-        """Return the peak since the reset of bytes between live tensors, which the allocator cannot give back."""
+        """Return the peak since the reset of unused bytes that torch's allocator could not give back."""
         ...
 
     def host_peak(self) -> Reading:

@@ -18,14 +18,14 @@ class Room:
 
     used_bytes: int
     free_bytes: int
-    final: bool  # whether beyond its end the process is killed, and not told
+    final: bool  # whether beyond its end the process is not told: it is killed, or goes on in slower memory
 
 
 def too_large(records: Sequence[Record], batch_size: int, device: Device) -> str | None:
     """Return why a case of *batch_size* is predicted not to fit; None where it is, or where nothing can be predicted.
 
-    Where running out would end the process, the upper limit of the prediction must fit; elsewhere it is a result like
-    any other, and the likeliest figure must.
+    Where running out would end the process, or only slow it down, the upper limit of the prediction must fit; elsewhere
+    it is a result like any other, and the likeliest figure must.
 
     Args:
         records: of the smaller sizes of its test and group.
@@ -58,8 +58,9 @@ def _rooms(device: Device) -> Iterator[tuple[str, Room]]:
     """Yield each memory that has an end, by its measure."""
     used, free = device.used_bytes().value, device.free_bytes().value
     if used is not None and free is not None:
-        # On a GPU the allocator fails; a host that runs out ends a process.
-        yield MEMORY, Room(used_bytes=int(used), free_bytes=int(free), final=device.memory_scope == "process")
+        # On a GPU the allocator fails, unless its driver spills; a host that runs out ends a process.
+        final = device.memory_scope == "process" or device.spills_beyond_bytes().value is not None
+        yield MEMORY, Room(used_bytes=int(used), free_bytes=int(free), final=final)
     space = host.HostMemory().address_space()
     if space.limit.value is not None and space.used.value is not None:
         left = max(int(space.limit.value) - int(space.used.value), 0)

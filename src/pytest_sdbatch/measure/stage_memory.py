@@ -58,7 +58,7 @@ class StagePeaks:
 
     @property
     def unreleasable_bytes(self) -> int | None:
-        """The most that lay unused between live tensors; None on a device that does not tell."""
+        """The most that lay unused and could not be given back; None on a device that does not tell."""
         return self._unreleasable
 
     def _cross(self, stage: str | None) -> None:

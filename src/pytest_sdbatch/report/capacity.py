@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, WHOLE, Growth, end_of_memory, growths
@@ -19,7 +20,7 @@ _EXACT = 100  # batch sizes from here on are told with two digits
 def capacity(records: Sequence[Record]) -> str:
     """Return the largest batch size that was measured, and the one that is predicted to fit; empty where neither ends.
 
-    ``at least 16 fit, about 41 (36 to 44) would in the 24.0 GiB there were, vae_decode runs out first``,
+    ``at least 16 fit, about 41 (36 or more) would in the 24.0 GiB there were, vae_decode runs out first``,
     ``12 is the largest measured that fits``, ``at least 16 fit, more than 128 would in the 16.5 GiB there were``,
     ``at least 4 fit; measure 8 as well to learn where memory ends: so far it does not grow evenly``
 
@@ -37,7 +38,8 @@ def capacity(records: Sequence[Record]) -> str:
     failed = min((record.case.batch_size for record in larger if record.outcome.did_not_fit), default=None)
     would = ""
     if end is not None and most is not None and most > measured:
-        said, there = predicted(end.largest, measured), _there(end.growth)
+        low = None if end.largest.low is None else max(end.largest.low, measured)  # so many ran
+        said, there = predicted(replace(end.largest, low=low), measured), _there(end.growth)
         if not end.growth.fit.grows:
             would = _flat(end.growth) if failed is None else ""
         elif failed is not None and failed <= most:
@@ -74,7 +76,7 @@ def predicted(largest: Largest, measured: int) -> str:
             return f"more than {end}"
         return f"{_rounded(low, down=True)} or more" if low > measured else ""
     about = f"about {_rounded(largest.estimate)}"
-    if largest.low is None or largest.low == largest.high == largest.estimate:
+    if not largest.low or (largest.low == largest.estimate and largest.high in (None, largest.estimate)):
         return about
     low_text = _rounded(largest.low, down=True)
     if largest.high is None or largest.high > end:

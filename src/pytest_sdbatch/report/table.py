@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.contention import AMONG_THEMSELVES
+from pytest_sdbatch.analysis.contention import row_note
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval, location_s
 from pytest_sdbatch.measure.boundaries import slowing
 from pytest_sdbatch.measure.validity import other_processes
@@ -319,10 +319,7 @@ def _notes_on_neighbours(record: Record) -> Iterator[str]:
         yield other_processes(record.foreign_processes)
     timed = record.outcome.has_numbers or record.outcome is Outcome.OVER_LIMIT  # its times may be the reason
     if record.contention is not None and timed:
-        if record.contention.endswith(AMONG_THEMSELVES):
-            yield f"{record.contention}. Do not rely on it"
-        else:  # how much was taken differs: one note for all rows
-            yield "something else used its cores, so that the times of this row include waiting for them. Do not rely on it"
+        yield row_note(record.contention)
 
 
 def _notes_on_device(record: Record) -> Iterator[str]:

@@ -11,7 +11,7 @@ import operator
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -104,7 +104,7 @@ def struct_of(
         module=kind.__module__,
         kw_only=True,
         frozen=True,
-        namespace={field.name: _default(field) for field in dataclasses.fields(kind) if field.name in leave_out},
+        namespace={name: default for name, default in _defaults(kind) if name in leave_out},
         gc=False,  # no cycle can be made of them, and there are many
         omit_defaults=True,
         forbid_unknown_fields=True,
@@ -116,8 +116,11 @@ def _fields(kind: type) -> list[tuple[dataclasses.Field[Any], Any]]:
     return [(field, hints[field.name]) for field in dataclasses.fields(kind)]
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+def _defaults(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield the defaults of *kind* that may be shared."""
+    for field in dataclasses.fields(kind):
+        if field.default is not dataclasses.MISSING:
+            yield field.name, field.default
 
 
 def _stored(field: dataclasses.Field[Any], name: str | None) -> Any:

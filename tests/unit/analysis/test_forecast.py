@@ -84,7 +84,7 @@ def test_without_stages_of_every_case_the_whole_is_fitted() -> None:
 
 
 def test_what_lies_unused_between_tensors_makes_fewer_fit_surely() -> None:
-    """Its share at the largest size is expected to stay; what else the allocator held is given back when it is asked.
+    """By its share at the largest size; what else the allocator held is given back when it is asked.
 
     No upper limit is told then: libraries make do with less workspace once it is refused them.
     """
@@ -92,10 +92,41 @@ def test_what_lies_unused_between_tensors_makes_fewer_fit_surely() -> None:
 
     (growth,) = growths(records)
 
-    assert growth.unreleasable == pytest.approx(0.25)  # 125 MiB for the 500 of the VAE at 4
+    assert growth.margin == pytest.approx(0.25)  # 125 MiB for the 500 of the VAE at 4
     assert growth.needs(8).estimate == pytest.approx(900 * 2**20)
     assert growth.needs(8).high == pytest.approx(1.25 * 905 * 2**20, rel=0.01)
     assert growth.largest_batch(900 * 2**20) == Largest(estimate=8, low=6)
+
+
+def test_without_stages_the_share_is_that_of_the_whole() -> None:
+    """A function of one's own: its allocator is torch's all the same."""
+    records = [record(size, (1 + size) * GIB, limit_bytes=9 * GIB, unreleasable_bytes=size * GIB) for size in (1, 2, 4)]
+
+    (growth,) = growths(records)
+
+    # 4 GiB for the 5 of 4 images: of 9 GiB 5 are for tensors, and half a percent may be amiss.
+    assert growth.largest_batch(9 * GIB) == Largest(estimate=8, low=3)
+
+
+def test_of_an_allocator_that_does_not_tell_nothing_fits_surely() -> None:
+    """An older file, another allocator, no memory round: neither limit is known."""
+    plain = [replace(one, memory_round=None) for one in staged(1, 2, 4)]
+
+    for records in (staged(1, 2, 4, limit_bytes=10 * GIB), plain):
+        (growth,) = growths(records)
+        largest = growth.largest_batch(900 * 2**20)
+
+        assert largest.estimate
+        assert (largest.low, largest.high) == (None, None)
+
+
+def test_memory_of_a_host_has_both_limits() -> None:
+    """Nobody below makes do with less of it, and nothing is held back."""
+    records = [replace(one, memory_source="host_peak_bytes") for one in staged(1, 2, 4, limit_bytes=10 * GIB)]
+
+    (growth,) = growths(records)
+
+    assert growth.largest_batch(900 * 2**20) == Largest(estimate=8, low=7, high=8)
 
 
 def limits_that_were_tried() -> Iterator[tuple[list[Record], int, int]]:
@@ -127,7 +158,12 @@ def test_what_is_predicted_of_a_real_card_ran_there(records: list[Record], limit
     assert largest is not None
     assert largest.estimate is not None
     assert largest.low is not None
-    assert 10 <= largest.low <= largest.estimate <= ran <= 1.35 * largest.estimate
+    assert largest.low <= largest.estimate <= ran < 1.5 * largest.estimate
+
+
+def test_there_are_cards_that_were_measured() -> None:
+    """Else the test above would test nothing."""
+    assert len(list(limits_that_were_tried())) >= 7
 
 
 def test_a_limit_is_predicted_in_its_own_measure() -> None:

@@ -77,8 +77,22 @@ def test_each_stage_has_its_own_peak(device: FakeDevice) -> None:
     assert made.stage_peak_bytes == {"other": 1_020, "text_encoder": 1_010, "denoiser": 1_070}
     assert made.stage_peak_reason is None
     assert made.reserved_bytes == 1_070
-    assert made.unreleasable_bytes == 0
     assert made.limit_bytes == 1_000 + 100 * 10
+
+
+def test_what_cannot_be_given_back_is_that_of_the_worst_stage() -> None:
+    """Its peak is read at every border, as that of the tensors is."""
+
+    class Split(FakeDevice):
+        def peak_unreleasable(self) -> Reading:
+            return Reading(value=(self.peak_allocated().value or 0) - 1_000)
+
+    device = Split(model_bytes=1_000, bytes_per_image=10, capacity_images=100)
+    parts = pipeline(lambda: device.generate(7), lambda: device.generate(3))
+    with StageClock(parts, device) as stages:
+        made, _ = measure_memory(Work(parts, lambda: device.generate(2)), device, loading=None, stages=stages)
+
+    assert made.unreleasable_bytes == 70
 
 
 def test_borders_are_watched_in_the_memory_round_only(device: FakeDevice) -> None:

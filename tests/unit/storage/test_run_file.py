@@ -350,7 +350,7 @@ def test_schema_3_is_still_read() -> None:
 
 
 def test_schema_4_is_still_read() -> None:
-    """It came with what a GPU's allocator cannot give back; before, that is unknown. The record is of a real card."""
+    """It came with what a GPU's allocator cannot give back; before, that is unknown. Made from what a card gave."""
     (run,) = read_run_file(FROZEN / "schema-4.json")
     (before,) = read_run_file(FROZEN / "schema-3.json")
     (record,) = run.records

@@ -68,8 +68,8 @@ def _doubts(subject: Subject) -> Iterator[str]:
     doubtful = sum(row.unreliable for row in rows)
     if doubtful:
         yield (
-            f"Do not rely on {doubtful} of {units.count(len(rows), 'case')}, marked {DOUBTFUL}: something else used the"
-            " machine, or their rounds differ a lot. Measure again on a quiet machine."
+            f"Do not rely on {doubtful} of {units.count(len(rows), 'case')}, marked {DOUBTFUL}: their times"
+            " include waiting for a core, or their rounds differ a lot. Measure again on a quiet machine."
         )
     beside = [source.name for source in subject.sources if source.environment.shown.get(OTHER_BENCHMARKS)]
     if beside:

@@ -136,14 +136,14 @@ def _lines(growth: Growth, colors: Mapping[str, int], end: int, factor: float) -
             x=(1, end),
             y=tuple(one.estimate / factor for one in known),
         )
-    if growth.fit.agreed and (growth.unreleasable or 0.0) > 0.001:
+    if growth.margin is not None and growth.margin > 0.001:
         sizes = sorted({1, end, *range(1, end, max(end // 16, 1))})
         yield Series(
-            name="with what lies unused between tensors",
+            name="with what cannot be given back",
             look=Look.DASHED,
             color=ALLOCATOR_COLOR,
             x=tuple(sizes),
-            y=tuple((growth.needs(size).high or 0.0) / factor for size in sizes),
+            y=tuple(growth.needs(size).estimate * (1 + growth.margin) / factor for size in sizes),
         )
 
 
