@@ -38,6 +38,8 @@ PACKAGES = (
     "pytest",
     "pytest-benchmark",
     "pytest-xdist",
+    "pytest-timeout",
+    "hypothesis",
     "numpy",
 )
 # Traces of the gate: what this machine does when nothing changed.
@@ -167,24 +169,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where the files go; made where it is missing")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu for the rehearsal")
     parser.add_argument("--minutes", type=float, default=14.0, help="of all parts together")
-    parser.add_argument("--only", action="append", help="the name of a part (again: several)")
+    names = [part.name for part in parts(device="cuda", full=True)]
+    parser.add_argument(
+        "--only", action="append", choices=names, help="a part, which has all the time (again: several)"
+    )
     given = parser.parse_args(arguments)
+    refused = _refused(given.device)
+    if refused:
+        print(refused, file=sys.stderr)
+        return 2
     folder: Path = given.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * given.minutes
     (folder / "environment.json").write_text(json.dumps(environment(given.device), indent=2) + "\n", encoding="utf-8")
-    report = [f"# {given.device}\n", f"`python tools/gpu_report.py {given.folder} --device={given.device}`\n"]
+    words = " ".join(arguments if arguments is not None else sys.argv[1:])
+    report = [f"# {given.device}\n", f"`python tools/gpu_report.py {words}`\n"]
     failed = 0
     for part in parts(device=given.device, full=given.device != "cpu"):
         if given.only and part.name not in given.only:
             continue
-        seconds = min(60 * given.minutes * part.share, end - time.monotonic())
+        share = 1.0 if given.only else part.share
+        seconds = min(60 * given.minutes * share, end - time.monotonic())
         ended, said = run(part, folder, seconds)
         failed += ended != "done"
-        print(f"{part.name}: {ended}", flush=True)
+        print(f"{part.name}: {ended} (of {seconds:.0f} s; see {given.folder / 'report.md'})", flush=True)
         report.append(f"## {part.name}: {ended}\n\n{part.why}\n\n```\n{said}\n```\n")
         (folder / "report.md").write_text("\n".join(report), encoding="utf-8")
     return 1 if failed else 0
+
+
+def _refused(device: str) -> str:
+    """Return why nothing could be measured; empty where it can."""
+    missing = [name for name in PACKAGES if _version(name) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}; pip install {' '.join(missing)}"
+    if device == "cpu":
+        return ""
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"no CUDA GPU here (torch {torch.__version__}); --device=cpu rehearses it"
+    return ""
 
 
 def environment(device: str) -> dict[str, object]:

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import torch
 
     if not torch.cuda.is_available():
-        print("there is no GPU here, and it is one whose memory is looked into", file=sys.stderr)
+        print(f"no CUDA GPU here (torch {torch.__version__}): this tool looks into the memory of one", file=sys.stderr)
         return 1
     device = CudaDevice(0)
     device.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_sdbatch.analysis.memory_fit import Largest, MemoryFit, Peak, Predicted, fit_memory
 from pytest_sdbatch.records import MemoryRound, Outcome, Record
@@ -28,17 +28,18 @@ class Growth:
     def needs(self, batch_size: int) -> Predicted:
         """Return the bytes that a case of *batch_size* takes in all, the pipeline included."""
         live = self.fit.predict(batch_size)
-        return Predicted(
-            estimate=live.estimate - _ROUNDING_BYTES,
-            low=live.low,
-            high=None if live.high is None else live.high * (1 + (self.margin or 0.0)),
-        )
+        return replace(live, estimate=live.estimate - _ROUNDING_BYTES)
+
+    def needs_at_most(self, batch_size: int) -> float:
+        """Return the bytes that surely hold a case of *batch_size*, as far as its lines and its margin are known."""
+        found = self.needs(batch_size)
+        return (found.estimate if found.high is None else found.high) * (1 + (self.margin or 0.0))
 
     def largest_batch(self, limit_bytes: float) -> Largest:
         """Return the largest batch size that takes at most *limit_bytes*; a prediction.
 
         Where torch's allocator serves the pipeline no upper limit is known: on an H200 (cuDNN, SD 1.5) 16 images ran
-        where 13 were predicted.
+        where 13 were predicted. What ran in no more memory fits surely.
         """
         found = self.fit.largest_batch(limit_bytes + _ROUNDING_BYTES)
         if not self.is_torchs:
@@ -46,7 +47,12 @@ class Growth:
         if self.margin is None:
             return Largest(estimate=found.estimate)
         sure = self.fit.largest_batch(limit_bytes / (1 + self.margin) + _ROUNDING_BYTES)
-        return Largest(estimate=found.estimate, low=sure.low)
+        low = sure.low
+        if low is not None and self.limit_bytes is not None and limit_bytes >= self.limit_bytes:
+            low = max(low, self.fit.last_probe)
+        if low is not None and found.estimate is not None:
+            low = min(low, found.estimate)
+        return Largest(estimate=found.estimate, low=low)
 
 
 def growths(records: Sequence[Record]) -> tuple[Growth, ...]:
@@ -67,7 +73,7 @@ def growths(records: Sequence[Record]) -> tuple[Growth, ...]:
     fitted = _fitted(stages or {WHOLE: _whole_peaks(sound)})
     if fitted is not None:
         limit = None if last is None else last.limit_bytes
-        is_torchs = sound[-1].memory_source == "peak_allocated_bytes"
+        is_torchs = any(one.memory_source == "peak_allocated_bytes" for one in sound)
         margin = _margin(sound[-1]) if is_torchs else 0.0
         found.append(Growth(measure=MEMORY, fit=fitted, is_torchs=is_torchs, margin=margin, limit_bytes=limit))
     mapped = _fitted({WHOLE: [_peak(size, made.address_space_bytes) for size, made in rounds]})
@@ -146,4 +152,4 @@ def _margin(record: Record) -> float | None:
     if made is None or made.unreleasable_bytes is None:
         return None
     peaks = list((made.stage_peak_bytes or {}).values()) or [one.peak_allocated_bytes or 0 for one in record.rounds]
-    return made.unreleasable_bytes / max(*peaks, 1)
+    return made.unreleasable_bytes / max(peaks) if any(peaks) else None

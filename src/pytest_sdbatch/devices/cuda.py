@@ -154,12 +154,9 @@ class CudaDevice:
         """Return the peak since the reset of unused bytes in segments that hold live tensors too.
 
         torch calls them inactive splits, and "non-releasable" in its summary: what else it holds unused it gives back
-        before a request fails. Where the driver goes on in the host's memory none fails, and it keeps all of that.
+        before a request fails.
         """
         cuda = self._torch.cuda
-        if host.drivers_spill():
-            kept = cuda.max_memory_reserved(self._index) - cuda.max_memory_allocated(self._index)
-            return Reading(value=max(int(kept), 0))
         if cuda.get_allocator_backend() != "native":  # the driver's own keeps no such count: torch would tell 0
             return Reading(reason=f"the allocator {cuda.get_allocator_backend()} does not tell it")
         return Reading(value=int(cuda.memory_stats(self._index).get("inactive_split_bytes.all.peak", 0)))

@@ -38,9 +38,8 @@ def too_large(records: Sequence[Record], batch_size: int, device: Device) -> str
         room = rooms.get(growth.measure)
         if room is None:
             continue
-        needs = growth.needs(batch_size)
-        bound = needs.high if room.final and needs.high is not None else needs.estimate
-        more = bound - room.used_bytes
+        needs = growth.needs_at_most(batch_size) if room.final else growth.needs(batch_size).estimate
+        more = needs - room.used_bytes
         if more > room.free_bytes:
             of = "" if growth.measure == MEMORY else f" of {growth.measure}"
             return (

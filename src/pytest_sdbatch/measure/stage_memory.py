@@ -58,7 +58,12 @@ class StagePeaks:
 
     @property
     def unreleasable_bytes(self) -> int | None:
-        """The most that lay unused and could not be given back; None on a device that does not tell."""
+        """The most that lay unused and could not be given back; None on a device that does not tell.
+
+        Where the driver goes on in the host's memory no request fails, so that all which the allocator holds is kept.
+        """
+        if self._unreleasable is not None and self._device.spills_beyond_bytes().value is not None:
+            return max(self._reserved - max(self._peaks.values(), default=0), 0)
         return self._unreleasable
 
     def _cross(self, stage: str | None) -> None:

@@ -19,7 +19,8 @@ from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.front import front_of_rows, worth_choosing
 from pytest_sdbatch.report.measured import Measured, doubt, of_records, of_runs
 from pytest_sdbatch.report.splits import Plan, Question, plan_of, split_sentence, split_table
-from pytest_sdbatch.report.table import Row, rows, throughput
+from pytest_sdbatch.report.table import Row, rows
+from pytest_sdbatch.report.throughput import throughput
 from pytest_sdbatch.report.tiny import is_tiny
 from pytest_sdbatch.report.training import training_sentences
 

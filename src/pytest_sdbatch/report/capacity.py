@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.forecast import MEMORY, WHOLE, Growth, end_of_memory, growths
@@ -38,8 +37,7 @@ def capacity(records: Sequence[Record]) -> str:
     failed = min((record.case.batch_size for record in larger if record.outcome.did_not_fit), default=None)
     would = ""
     if end is not None and most is not None and most > measured:
-        low = None if end.largest.low is None else max(end.largest.low, measured)  # so many ran
-        said, there = predicted(replace(end.largest, low=low), measured), _there(end.growth)
+        said, there = predicted(end.largest, measured), _there(end.growth)
         if not end.growth.fit.grows:
             would = _flat(end.growth) if failed is None else ""
         elif failed is not None and failed <= most:
@@ -62,7 +60,7 @@ def capacity(records: Sequence[Record]) -> str:
 def predicted(largest: Largest, measured: int) -> str:
     """Return how many are predicted to fit, no farther than was shown to hold; empty where nothing can be said.
 
-    ``about 41 (36 to 44)``, ``about 120 (110 or more)``, ``more than 128``
+    ``about 41 (36 to 44)``, ``about 120 (110 or more)``, ``more than 128``, ``perhaps more than 128``
 
     Args:
         largest: as the lines have it.
@@ -71,7 +69,9 @@ def predicted(largest: Largest, measured: int) -> str:
     """
     end = _FARTHEST * measured
     if largest.estimate is None or largest.estimate > end:
-        low = end if largest.low is None else min(largest.low, end)
+        if largest.low is None:
+            return f"more than {end}" if largest.estimate is None else f"perhaps more than {end}"
+        low = min(largest.low, end)
         if low == end:
             return f"more than {end}"
         return f"{_rounded(low, down=True)} or more" if low > measured else ""

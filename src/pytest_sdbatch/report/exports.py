@@ -143,7 +143,8 @@ def _value(one: _Figures, name: str, value: float, unit: str, *, spread: bool = 
     """Return one entry as github-action-benchmark takes it; ``range`` and ``extra`` are text for its tooltips."""
     entry: dict[str, Any] = {"name": name, "value": value, "unit": unit}
     if spread and one.row.call_interval is not None:
-        entry["range"] = f"{units.spread(one.row.call_interval.half_width_ratio)} within this run"
+        scope = "within this run" if one.row.runs == 1 else f"between {one.row.runs} runs"
+        entry["range"] = f"{units.spread(one.row.call_interval.half_width_ratio)} {scope}"
     return {
         **entry,
         "extra": f"{units.duration(one.call_s)} {one.row.nouns.per_call}\n{units.count(one.row.rounds, 'round')}",

@@ -9,6 +9,7 @@ from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.analysis.spread import Timing
 from pytest_sdbatch.analysis.sweet_spot import Point
 from pytest_sdbatch.records import Outcome, Reading, Record, Run
+from pytest_sdbatch.report.several import RoundsOfRuns
 from pytest_sdbatch.report.table import Row
 
 Key = tuple[str, str]  # Record.key
@@ -90,7 +91,7 @@ def _together(several: Sequence[Record]) -> Record:
         reason=said.reason,
         memory_round=fullest.memory_round,
         memory_round_reason=fullest.memory_round_reason,
-        rounds=tuple(reading for record in several for reading in record.rounds),
+        rounds=RoundsOfRuns(record.rounds for record in several),
         contention=next((record.contention for record in several if record.contention is not None), None),
         parallel=max(record.parallel for record in several),
         foreign_processes=max(

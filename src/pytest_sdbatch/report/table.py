@@ -10,12 +10,14 @@ from types import MappingProxyType
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.contention import row_note
-from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval, location_s
+from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval
 from pytest_sdbatch.measure.boundaries import slowing
 from pytest_sdbatch.measure.validity import other_processes
 from pytest_sdbatch.nouns import GENERATION, TRAINING, Nouns
 from pytest_sdbatch.records import Outcome, Record, Round
 from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.several import BETWEEN_RUNS, times_of
+from pytest_sdbatch.report.throughput import throughput
 
 UNKNOWN = "-"
 PHASES = ("forward", "backward", "optimizer")  # of a training step
@@ -43,7 +45,8 @@ class Row:
     test_outcome: str
     rounds: int
     call_s: float | None = None  # seconds per call
-    call_interval: Interval | None = None  # 95 %, within this run, in seconds per call
+    call_interval: Interval | None = None  # 95 %, in seconds per call: within the run, or between several
+    runs: int = 1
     images_per_s: float | None = None
     s_per_image: float | None = None
     all_s: float | None = None  # seconds for all images, where every row splits the same number of them
@@ -136,6 +139,8 @@ def columns(table: Sequence[Row]) -> tuple[Column, ...]:
     of_videos = bool(table) and all(row.frames is not None for row in table)
     videos = {"rate": "throughput", "image": "per video", "energy": "energy\nper video"}
     headers = videos if of_videos else _headers({row.nouns for row in table})
+    if any(row.runs > 1 for row in table):
+        headers = headers | {"spread": BETWEEN_RUNS}
     if "all" not in empty:
         headers = headers | {"all": f"all {table[0].images}\n{'videos' if of_videos else 'images'}"}
     shown = (column for column in COLUMNS if column.key not in empty)
@@ -156,13 +161,6 @@ def _headers(kinds: Set[Nouns]) -> dict[str, str]:
         "energy": f"energy\nper {one.image}",
     }
     return alone if len(kinds) == 1 else both
-
-
-def throughput(images_per_s: float, frames: int | None, nouns: Nouns = GENERATION) -> str:
-    """Return images per second, or for videos of so many *frames* the frames per second, with the unit."""
-    if frames is not None:
-        return units.rate(images_per_s * frames, "frames")
-    return units.rate(images_per_s, nouns.images)
 
 
 def rows(records: Iterable[Record], kept: Mapping[tuple[str, str], str] = NOTHING_KEPT) -> tuple[Row, ...]:
@@ -253,23 +251,22 @@ def _row(record: Record, kept: str) -> Row:
     )
     if not record.outcome.has_numbers or not record.rounds:
         return bare
-    per_call = [reading.wall_s / case.calls for reading in record.rounds]
     try:
-        call_s, call_interval = location_s(per_call), interval(per_call)
+        times = times_of(record)
     except (ValueError, OverflowError) as error:  # a file from elsewhere, or a clock that stood still
         return replace(bare, notes=(*notes, f"times cannot be used: {error}"))
-    restless = call_interval is not None and call_interval.restless
     crowded = record.parallel > 1 or bool(record.foreign_processes) or record.contention is not None
-    if restless and record.contention is None:
+    if times.restless and record.contention is None:
         notes = (*notes, "its rounds differ a lot: was the machine busy? Do not rely on this row")
     return replace(
         bare,
         notes=notes,
-        unreliable=restless or crowded,
-        call_s=call_s,
-        call_interval=call_interval,
-        images_per_s=case.images / case.calls / call_s,
-        s_per_image=call_s * case.calls / case.images,
+        unreliable=times.restless or crowded,
+        call_s=times.call_s,
+        call_interval=times.interval,
+        runs=times.runs,
+        images_per_s=case.images / case.calls / times.call_s,
+        s_per_image=times.call_s * case.calls / case.images,
         cold_start_s=None if _counted_inside(record) else record.cold_start_s.value,
         peak_bytes=_peak_bytes(record),
         device_bytes=record.peak_device_bytes,

@@ -14,6 +14,7 @@ from pytest_sdbatch.records import Environment, Outcome, Record, short_name
 from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, Column, fitting, lay_out, to_string
+from pytest_sdbatch.report.several import runs_of
 from pytest_sdbatch.report.table import MEMORY_SOURCES, NOTHING_KEPT, UNKNOWN, Row, cells, columns, numbered_notes, rows
 from pytest_sdbatch.report.training import (
     is_training,
@@ -349,8 +350,11 @@ def legend(records: Sequence[Record], shown: Container[str]) -> list[str]:
     )
     if not meanings:
         return []
+    most = max(len(runs_of(record.rounds)) for record in records)
     first = {
-        "spread": "within this run: 95 % interval of one process",
+        "spread": "within this run: 95 % interval of one process"
+        if most == 1
+        else f"between runs: 95 % interval by how {most} processes differ",
         "peak": f"peak memory: {' or '.join(meanings)}",
     }
     lines = ["; ".join(text for key, text in first.items() if key in shown)]

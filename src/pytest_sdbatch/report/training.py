@@ -14,7 +14,9 @@ from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.capacity import predicted
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.measured import doubt
-from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows, throughput
+from pytest_sdbatch.report.several import BETWEEN_RUNS
+from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows
+from pytest_sdbatch.report.throughput import throughput
 
 COLUMNS = (
     Column("batch", "batch", left=True),
@@ -87,7 +89,12 @@ def training_columns(table: Sequence[TrainingRow]) -> tuple[Column, ...]:
             empty.add(key)
     if {"accumulation", "processes"} <= empty:
         empty.add("effective")
-    return tuple(column for column in COLUMNS if column.key not in empty)
+    several = any(one.row.runs > 1 for one in table)
+    return tuple(
+        replace(column, header=BETWEEN_RUNS) if several and column.key == "spread" else column
+        for column in COLUMNS
+        if column.key not in empty
+    )
 
 
 def training_cells(one: TrainingRow, notes: Mapping[str, int]) -> dict[str, str]:

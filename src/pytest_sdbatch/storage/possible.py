@@ -6,6 +6,9 @@ from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment, MemoryRound, Record
 from pytest_sdbatch.storage.plain import LARGEST, join
 
+_AMOUNTS = (  # of a MemoryRound, each a number of bytes
+    "limit_bytes", "reserved_bytes", "unreleasable_bytes", "address_space_bytes", "address_space_limit_bytes",
+)  # fmt: skip
 PEAKS = ("peak_allocated_bytes", "peak_reserved_bytes", "host_peak_bytes")  # of Round: what peak memory may mean
 
 _TEST_OUTCOMES = ("passed", "failed", "skipped", "regressed")
@@ -70,6 +73,8 @@ def _check_time_line(made: MemoryRound, path: str) -> None:
     if len(made.time_s) != len(made.used_bytes):
         raise RunFileError(f"{join(path, 'used_bytes')}: {len(made.used_bytes)} entries for {len(made.time_s)} times")
     stages = tuple((made.stage_peak_bytes or {}).values())
-    for name, column in (("time_s", made.time_s), ("used_bytes", made.used_bytes), ("stage_peak_bytes", stages)):
+    amounts = {name: (value,) for name in _AMOUNTS if (value := getattr(made, name)) is not None}
+    columns = {"time_s": made.time_s, "used_bytes": made.used_bytes, "stage_peak_bytes": stages, **amounts}
+    for name, column in columns.items():
         if min(column, default=0) < 0:
             raise RunFileError(f"{join(path, name)}: {min(column)} is below 0")

@@ -147,7 +147,7 @@ def _entries_as_written(data: bytes, start: int, end: int) -> Iterator[_Entry]:
 
     What is made of one is still in the processor's cache when it is checked.
     """
-    while start < end:
+    while start <= end:  # at the end itself behind a comma that nothing follows
         stop = data.find(b"\n", start)
         if stop < end and data[stop - 1] != _COMMA:
             raise _EditedError

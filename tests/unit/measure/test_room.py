@@ -9,7 +9,7 @@ import pytest
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.measure.room import free_now, too_large
-from pytest_sdbatch.records import Outcome, Record, Round
+from pytest_sdbatch.records import MemoryRound, Outcome, Reading, Record, Round
 
 MIB = 2**20
 
@@ -70,3 +70,25 @@ def test_what_is_free_is_named() -> None:
     """By the memory; one that does not tell is left out."""
     assert free_now(FakeDevice(bytes_per_image=MIB, capacity_images=3)) == {"memory": 3 * MIB}
     assert free_now(FakeDevice()) == {}
+
+
+def test_where_a_driver_spills_there_must_be_room_for_what_is_kept() -> None:
+    """Beyond its end the device is slower and says nothing; the likeliest figure alone would lead there."""
+    measured = FakeDevice(model_bytes=0, bytes_per_image=100 * MIB, capacity_images=16)
+    unknown = Reading(reason="not read here")
+    kept = MemoryRound(
+        scope="device",
+        before_context=unknown,
+        context=unknown,
+        before_load=unknown,
+        loaded=unknown,
+        peak=unknown,
+        after=unknown,
+        unreleasable_bytes=400 * MIB,
+    )
+    known = [replace(one, memory_round=kept) for one in records(measured, 2, 4)]
+    spilling = FakeDevice(model_bytes=0, bytes_per_image=100 * MIB, capacity_images=16, spills_beyond_bytes=10**12)
+
+    assert too_large(known, 16, measured) is None
+    assert too_large(known, 8, spilling) is None  # 400 MiB more are kept for the 400 of 4 images: twice the tensors
+    assert too_large(known, 9, spilling) is not None

@@ -95,6 +95,22 @@ def test_what_cannot_be_given_back_is_that_of_the_worst_stage() -> None:
     assert made.unreleasable_bytes == 70
 
 
+def test_where_the_driver_spills_all_that_is_held_is_kept() -> None:
+    """No request fails there, so that nothing is given back: 30 images were held for the 20 of the peak, say."""
+
+    class Holding(FakeDevice):
+        def peak_reserved(self) -> Reading:
+            return Reading(value=1_300)
+
+    device = Holding(model_bytes=1_000, bytes_per_image=10, capacity_images=100, spills_beyond_bytes=10**6)
+    parts = pipeline(lambda: device.generate(20), lambda: device.generate(3))
+    with StageClock(parts, device) as stages:
+        made, _ = measure_memory(Work(parts, lambda: None), device, loading=None, stages=stages)
+
+    assert made.reserved_bytes == 1_300
+    assert made.unreleasable_bytes == 100
+
+
 def test_borders_are_watched_in_the_memory_round_only(device: FakeDevice) -> None:
     """Resetting a peak in a timed round would cost time, and the round its own peak."""
     parts = pipeline(lambda: device.generate(1), lambda: device.generate(2))

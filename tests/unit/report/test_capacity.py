@@ -223,3 +223,19 @@ def test_no_fewer_than_ran_are_predicted_to_fit_surely() -> None:
     assert capacity(sizes) == (
         "at least 16 fit, about 17 (16 or more) would in the 17.8 GiB there were, vae_decode runs out first"
     )
+
+
+@pytest.mark.parametrize(
+    ("largest", "said"),
+    [
+        (Largest(estimate=500), "perhaps more than 128"),
+        (Largest(estimate=500, low=200), "more than 128"),
+        (Largest(estimate=500, low=60), "60 or more"),
+        (Largest(estimate=None), "more than 128"),
+        (Largest(estimate=40), "about 40"),
+        (Largest(estimate=40, low=0), "about 40"),
+    ],
+)
+def test_a_margin_that_is_not_known_makes_nothing_surer(largest: Largest, said: str) -> None:
+    """Far away the likeliest figure alone is no more than likely."""
+    assert predicted(largest, 16) == said

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -359,3 +359,15 @@ def test_a_record_that_is_no_object_is_refused(value: object) -> None:
         decode_record(value)
     with pytest.raises(RunFileError, match="run"):
         decode_header(value)
+
+
+@pytest.mark.parametrize("name", ["limit_bytes", "reserved_bytes", "unreleasable_bytes", "address_space_bytes"])
+def test_memory_below_0_is_neither_written_nor_read(make_record: Callable[..., Record], name: str) -> None:
+    """A prediction would be made of it."""
+    encoded = encode_record(make_record(0.5, memory_round=MEMORY_ROUND))
+    encoded["memory_round"][name] = -1
+
+    with pytest.raises(RunFileError, match=rf"record\.memory_round\.{name}: -1 is below 0"):
+        decode_record(encoded)
+    with pytest.raises(RunFileError, match=rf"record\.memory_round\.{name}: -1 is below 0"):
+        encode_record(make_record(0.5, memory_round=replace(MEMORY_ROUND, **cast("Any", {name: -1}))))

@@ -32,6 +32,7 @@ EDITS: dict[str, tuple[bytes, bytes]] = {
     "cases twice": (b'"commit_info":', b'"benchmarks":[],\n"commit_info":'),
     "no comma after a case": (b"},\n{", b"} \n{"),
     "a comma after the last case": (b'}\n],\n"commit_info"', b'},\n],\n"commit_info"'),
+    "a last case that was emptied": (b'\n],\n"commit_info"', b',\n\n],\n"commit_info"'),
     "a line that is empty": (b'{\n"benchmarks":[\n', b'{\n"benchmarks":[\n\n'),
     "two cases on a line": (b"},\n{", b"},{"),
     "an end that is missing": (b'"version":"5.3.1"\n}', b'"version":"5.3.1"'),

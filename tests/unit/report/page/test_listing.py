@@ -13,7 +13,7 @@ def test_all_cases_are_columns_of_the_terminals_texts(two: Subject) -> None:
     assert data["source"] == [0] * 5 + [1] * 4
     assert data["groups"] == ["sd15-random-bf16-512x512-s20"]
     titles = [column["title"] for column in data["columns"]]
-    assert titles[:4] == ["case", "outcome", "per call", "within this run"]
+    assert titles[:4] == ["case", "outcome", "per call", "between runs"]
     call = data["columns"][2]
     assert call["texts"][0] == "301 ms"
     assert 0.3 < call["by"][0] < 0.31
