@@ -50,7 +50,7 @@ def test_what_is_free_is_said_once_and_the_largest_at_the_end(run_benchmark: Run
     result = run_benchmark("--sd-batch-sizes=auto:64", device=device(27))
 
     assert words(result).count("predicted to fit: 2.64 GiB of memory free now") == 1
-    assert "; 24 is the largest measured that fits, about 27 (26 to 27) would" in words(result)
+    assert "; 24 is the largest measured that fits, about 27 (26 or more) would" in words(result)
 
 
 @pytest.mark.parametrize("images", [1, 3, 9, 12, 16])
@@ -85,8 +85,8 @@ def test_sizes_that_are_written_out_are_all_tried(run_benchmark: RunBenchmark) -
     smaller = run_benchmark("--sd-batch-sizes=1,2,4", device=device(6))
 
     assert result.outcomes["b8x1"] == "oom"
-    assert "4 is the largest measured that fits, about 6 (5 to 6) would" in words(result)
-    assert "at least 4 fit, about 6 (5 to 6) would" in words(smaller)
+    assert "4 is the largest measured that fits, about 6 (5 or more) would" in words(result)
+    assert "at least 4 fit, about 6 (5 or more) would" in words(smaller)
 
 
 def test_a_marker_may_ask_for_it(run_benchmark: RunBenchmark) -> None:

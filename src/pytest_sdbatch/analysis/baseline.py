@@ -40,7 +40,7 @@ def beside_other_work(runs: Sequence[Run]) -> str | None:
     crowded = {r.key for run in runs for r in run.records if r.outcome is Outcome.OK and r.contention is not None}
     if not crowded:
         return None
-    return f"the times of {units.count(len(crowded), 'case')} include waiting for a core: better a quiet machine"
+    return f"the times of {units.count(len(crowded), 'case')} include waiting for a core: slowdowns hide behind them"
 
 
 def without_verdict(runs: Sequence[Run]) -> str | None:

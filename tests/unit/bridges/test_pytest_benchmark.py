@@ -157,7 +157,7 @@ def test_a_row_carries_our_record_and_figures(run: Any, pytester: pytest.Pyteste
     run(TEST, "--benchmark-json=out.json").assert_outcomes(passed=1)
 
     row = stored(pytester.path / "out.json")
-    assert row["sdbatch"]["schema"] == 3
+    assert row["sdbatch"]["schema"] == 4
     assert row["sdbatch"]["record"]["rounds"]["wall_ns"] == [500_000_000, 250_000_000, 750_000_000]
     assert row["stats"]["images_per_s"] == pytest.approx(4.0)
     assert row["extra_info"] == {"images": 2, "sd_case": "tiny-sd-fp32-8x8-s1-b2x1", "sd_test": row["fullname"]}

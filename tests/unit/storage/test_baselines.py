@@ -54,7 +54,7 @@ def test_a_run_beside_other_work_is_stored_and_said_to_include_waiting(
     runs = [make_run(crowded, make_record(*[0.5] * 5, batch_size=2), id=id_) for id_ in "ab"]
 
     assert save_baseline(folder, KEY, runs, anyway=False) == (
-        f"baseline: {folder.path / KEY} (the times of 1 case include waiting for a core: better a quiet machine)"
+        f"baseline: {folder.path / KEY} (the times of 1 case include waiting for a core: slowdowns hide behind them)"
     )
 
 
