@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sdbatch.bridges import arguments
-from pytest_sdbatch.errors import BaselineError, RunFileError
+from pytest_sdbatch.errors import BaselineError, RunFileError, did_you_mean
 from pytest_sdbatch.options import Origin, is_url
 
 if TYPE_CHECKING:
@@ -175,8 +175,10 @@ def _missing(host: Host, name: str, where: str) -> BaselineError:
         return BaselineError(f"no baseline {where}", why="there is no such file", fix=fix)
     stored = _names(host)
     others = f"; stored for some device: {', '.join(stored)}" if stored else ""
+    meant = "" if name in stored else did_you_mean(name, stored)
+    record = f"record one: sdbatch sweep --processes=5 --sd-save={name} -- {arguments.to_measure(host.config)}"
     return BaselineError(
         f"no baseline {name} of this device",
         why=f"{where} does not exist{others}",
-        fix=f"record one: sdbatch sweep --processes=5 --sd-save={name} -- {arguments.to_measure(host.config)}",
+        fix=f"{meant} Else {record}" if meant else record,
     )

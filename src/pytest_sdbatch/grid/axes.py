@@ -57,8 +57,10 @@ def parse_sizes(text: str, *, option: str) -> tuple[int, ...]:
         if AUTO in (item.strip().partition(":")[0] for item in text.split(",")):
             raise OptionError(f"{option}={text}: {AUTO} stands alone", fix=f"write {AUTO}, or {AUTO}:64")
         return parse_integers(text, option=option)
-    word, colon, bound = text.strip().partition(":")
-    most = parse_count(bound, option=f"{option}: {word}") if colon else _AUTO_MOST
+    _, colon, bound = text.strip().partition(":")
+    if colon and (_INTEGER.fullmatch(bound.strip()) is None or int(bound) < 1):
+        raise OptionError(f"{option}={text}: {bound!r} is no number of images", fix=f"write {AUTO}, or {AUTO}:64")
+    most = int(bound) if colon else _AUTO_MOST
     if most > _LONGEST_AXIS:
         raise OptionError(f"{option}={text}: no device makes so many images at once", fix=f"give {AUTO}:1024")
     powers = tuple(_powers(1, most, 2))

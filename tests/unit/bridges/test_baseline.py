@@ -55,6 +55,8 @@ def test_what_is_stored_for_some_device_is_named(pytester: pytest.Pytester) -> N
         baseline.look_for(host_with(pytester, "--sd-baseline=mian"))
 
     assert caught.value.why.endswith("stored for some device: main")
+    assert caught.value.fix is not None
+    assert caught.value.fix.startswith("did you mean main? Else record one: sdbatch sweep")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_what_is_missing_in_a_store_is_recorded_into_it(pytester: pytest.Pyteste
             refuse()
         assert caught.value.why.startswith(f"{URL}/mian")
         assert caught.value.why.endswith(" does not exist; stored for some device: main")
-        assert caught.value.fix.startswith("record one: sdbatch sweep --processes=5 --sd-save=mian -- ")
+        assert caught.value.fix.startswith("did you mean main? Else record one: sdbatch sweep --processes=5 --sd-save=mian -- ")
         assert " ".join(IN_STORE) in caught.value.fix
 
 

@@ -333,3 +333,12 @@ def test_sizes_of_auto_are_distinct_and_within_the_bound(most: int) -> None:
     assert (sizes[0], sizes[-1]) == (1, most)
     assert len(set(sizes)) == len(sizes)
     assert all(larger <= 2 * smaller for smaller, larger in itertools.pairwise(sizes))
+
+
+def test_an_end_of_auto_that_is_no_number_is_quoted_as_it_was_typed() -> None:
+    """With the form that would do."""
+    with pytest.raises(OptionError) as caught:
+        parse_sizes("auto:eight", option="--sd-batch-sizes")
+
+    assert caught.value.what == "--sd-batch-sizes=auto:eight: 'eight' is no number of images"
+    assert caught.value.fix == "write auto, or auto:64"
