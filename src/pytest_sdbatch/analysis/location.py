@@ -145,33 +145,6 @@ def interval(seconds: Sequence[float], *, confidence: float = 0.95) -> Interval 
     return Interval(estimate=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half))
 
 
-def interval_between(runs: Sequence[Sequence[float]], *, confidence: float = 0.95) -> Interval:
-    """Return the mean of the locations of *runs* and its confidence limits, in seconds, by how the runs differ.
-
-    However many rounds a run has, it is one reading of what another process would find.
-
-    Args:
-        runs: the readings of each, two runs or more.
-        confidence: of the two-sided interval.
-
-    Raises:
-        TooFewSamples: for fewer than 2 runs, or one without a value.
-        ValueError: for a value that is not finite or not above 0.
-
-    Source:
-        Student's t of the logs of the locations, with one degree of freedom less than there are runs.
-
-    """
-    if len(runs) < 2:
-        raise TooFewSamples(f"{len(runs)} run where at least 2 are needed")
-    logs = [math.log(location_s(run)) for run in runs]
-    from scipy.special import stdtrit
-
-    factor = float(stdtrit(len(logs) - 1, (1 + confidence) / 2))
-    centre, half = _mean(logs), factor * statistics.stdev(logs) / math.sqrt(len(logs))
-    return Interval(estimate=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half))
-
-
 def location_s(seconds: Sequence[float]) -> float:
     """Return the one number that stands for *seconds*: the trimmed mean of logs, in seconds; the median of 1 or 2.
 

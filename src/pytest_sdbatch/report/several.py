@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_sdbatch.analysis.location import Interval, interval, interval_between, location_s
+from pytest_sdbatch.analysis.estimate import estimate_of
+from pytest_sdbatch.analysis.location import Interval, interval, location_s
+from pytest_sdbatch.analysis.spread import Scope
 from pytest_sdbatch.records import Record, Round
 
-BETWEEN_RUNS = "between\nruns"  # heads the interval where a row is of several
+BETWEEN_RUNS = Scope.BETWEEN_RUNS.replace(" ", "\n")  # heads the interval where a row is of several
 
 
 class RoundsOfRuns(tuple[Round, ...]):
@@ -51,7 +54,13 @@ def times_of(record: Record) -> Times:
     own = [interval(run) for run in runs]
     return Times(
         call_s=location_s([seconds for run in runs for seconds in run]),
-        interval=own[0] if len(own) == 1 else interval_between(runs),
+        interval=own[0] if len(own) == 1 else _between(runs),
         restless=any(one is not None and one.restless for one in own),
         runs=len(runs),
     )
+
+
+def _between(runs: Sequence[Sequence[float]]) -> Interval:
+    """Return the interval by how *runs* differ: however many rounds one has, it is one reading of another process."""
+    found = estimate_of([math.log(location_s(run)) for run in runs])
+    return Interval(estimate=math.exp(found.mean), low=math.exp(found.lower), high=math.exp(found.upper))

@@ -24,7 +24,7 @@ from pytest_sdbatch.storage.plain import (
     to_plain,
     without_collector,
 )
-from pytest_sdbatch.storage.stored_runs import counts, runs_as_written, runs_of
+from pytest_sdbatch.storage.stored_runs import is_counted, runs_as_written, runs_of
 
 __all__ = [
     "MOST_BYTES",
@@ -126,7 +126,7 @@ def _document(runs: Sequence[Run]) -> dict[str, Any]:
                 {"order": order, "record": codec.encode_record(record), "run": run} for run, order, record in found
             ]
         }
-        counted = [record for _, _, record in found if counts(record)]
+        counted = [record for _, _, record in found if is_counted(record)]
         if counted:
             entry = benchmark_schema.entry(test, case, counted)
             if not is_plain((test, *entry["params"].values())):

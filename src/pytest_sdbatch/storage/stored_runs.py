@@ -83,7 +83,7 @@ class _EditedError(Exception):
     """A part of a file is not as this version writes it."""
 
 
-def counts(record: Record) -> bool:
+def is_counted(record: Record) -> bool:
     """Return whether the rounds of *record* are among those that pytest-benchmark is told."""
     return record.outcome.has_numbers and bool(record.rounds)
 
@@ -168,7 +168,7 @@ def _kept(stored: _Header, entries: Iterable[_Entry], keep: Keep[T]) -> tuple[Ke
         name = full_name(found[0].test, found[0].case)
         if item.fullname != name:
             raise RunFileError(f"benchmarks[{index}].fullname: not the test and case of its records")
-        seconds = [wall_s for record in found if counts(record) for wall_s in columns.wall_s(record)]
+        seconds = [wall_s for record in found if is_counted(record) for wall_s in columns.wall_s(record)]
         if item.stats.get("data") != seconds:
             raise RunFileError(f"benchmarks[{index}].stats.data: not the rounds of its records")
         _add(item.sdbatch, f"benchmarks[{index}].sdbatch", name, found, runs, keep)

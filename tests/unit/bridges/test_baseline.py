@@ -154,7 +154,9 @@ def test_what_is_missing_in_a_store_is_recorded_into_it(pytester: pytest.Pyteste
             refuse()
         assert caught.value.why.startswith(f"{URL}/mian")
         assert caught.value.why.endswith(" does not exist; stored for some device: main")
-        assert caught.value.fix.startswith("did you mean main? Else record one: sdbatch sweep --processes=5 --sd-save=mian -- ")
+        assert caught.value.fix.startswith(
+            "did you mean main? Else record one: sdbatch sweep --processes=5 --sd-save=mian -- "
+        )
         assert " ".join(IN_STORE) in caught.value.fix
 
 

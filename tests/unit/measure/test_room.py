@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import reported
 
 from pytest_sdbatch.devices.fake import FakeDevice
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.measure.room import free_now, too_large
-from pytest_sdbatch.records import MemoryRound, Outcome, Reading, Record, Round
+from pytest_sdbatch.records import Outcome, Record, Round
 
 MIB = 2**20
 
@@ -75,17 +76,7 @@ def test_what_is_free_is_named() -> None:
 def test_where_a_driver_spills_there_must_be_room_for_what_is_kept() -> None:
     """Beyond its end the device is slower and says nothing; the likeliest figure alone would lead there."""
     measured = FakeDevice(model_bytes=0, bytes_per_image=100 * MIB, capacity_images=16)
-    unknown = Reading(reason="not read here")
-    kept = MemoryRound(
-        scope="device",
-        before_context=unknown,
-        context=unknown,
-        before_load=unknown,
-        loaded=unknown,
-        peak=unknown,
-        after=unknown,
-        unreleasable_bytes=400 * MIB,
-    )
+    kept = replace(reported.memory_round(4, 1.0), stage_peak_bytes=None, unreleasable_bytes=400 * MIB)
     known = [replace(one, memory_round=kept) for one in records(measured, 2, 4)]
     spilling = FakeDevice(model_bytes=0, bytes_per_image=100 * MIB, capacity_images=16, spills_beyond_bytes=10**12)
 
