@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.harness.environment import users_environment
 from benchmarks.harness.report import Line, location, median_and_range, ratio_of_pairs
 
 TITLE = "A run"
@@ -116,7 +116,9 @@ def _start_up() -> Line:
         Path(folder, "test_plain.py").write_text("def test_plain(): pass\n")
         command = [sys.executable, "-X", "importtime", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         for number in range(21):
-            said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=_env()).stderr
+            said = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, check=True, env=users_environment()
+            ).stderr
             if number == 0:  # pytest compiles what it has not seen yet
                 continue
             ours = re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+pytest_sdbatch\b.*$", said, re.MULTILINE)
@@ -239,18 +241,13 @@ def _pytest(
         (folder / "test_it.py").write_text(textwrap.dedent(benchmark))
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--sd-models=tiny-sd"]
         command += [f"--sd-device={device}", "--benchmark-json=run.json", *arguments]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=_env())
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=users_environment())
         if done.returncode != 0:
             raise RuntimeError(f"the run failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
         notes = json.loads((folder / "notes.json").read_text())
         files = [file for file in (folder / "theirs.json", folder / "run.json") if file.exists()]
         rows = json.loads(files[0].read_text())["benchmarks"] if files and "--collect-only" not in arguments else []
     return notes, [_figures(row) for row in rows]
-
-
-def _env() -> dict[str, str]:
-    """Return the environment of a user, who keeps compiled modules."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _figures(row: dict[str, Any]) -> dict[str, Any]:
