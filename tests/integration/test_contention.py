@@ -1,4 +1,7 @@
-"""A case that is measured beside other work on its cores is marked: a real process keeps the core busy."""
+"""A case that is measured beside other work on its cores is marked, and red by nothing that this may have caused.
+
+A real process keeps the core busy.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 from benchmark_run import RunBenchmark
+from gated import QUIET, ended, scaled
 
+from pytest_sdbatch import read_run_file
 from pytest_sdbatch.devices.cpu import CpuDevice
 from pytest_sdbatch.devices.fake import FakeDevice
+from pytest_sdbatch.storage.baselines import BaselineFolder, save_baseline
+from pytest_sdbatch.storage.names import baseline_key
 
 SPIN = """
     import time
@@ -26,6 +34,18 @@ SPIN = """
             return np.random.default_rng(0).random((batch.size, 8, 8, 3))
 
         sd_benchmark(spin)
+"""
+
+# Of a fixed amount of work, so that it takes longer where it has to wait.
+WORK = """
+    import numpy as np
+
+    def test_work(sd_benchmark):
+        def work(batch):
+            sum(range(2_000_000))
+            return np.random.default_rng(0).random((batch.size, 8, 8, 3))
+
+        sd_benchmark(work)
 """
 
 # It ends with this process, however that ends.
@@ -64,6 +84,28 @@ def test_a_busy_loop_on_the_core_is_noticed(run_benchmark: RunBenchmark) -> None
     text = " ".join(result.text.split())
     assert text.count("something else used its cores") == 1
     assert "none of its rows is to be relied on: measure again on a quiet machine" in text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("busy_core", "few_plugins")
+def test_waiting_for_a_core_turns_no_gate_red(run_benchmark: RunBenchmark, pytester: pytest.Pytester) -> None:
+    """It takes twice as long as in five stored runs, in the fresh processes too: inconclusive, and told why."""
+    words = ("--sd-batch-sizes=1", "--sd-device=cpu", "-o", "sd_rounds=5")
+    run_benchmark(*words, "--sd-report=now.json", device=CpuDevice(), source=WORK)
+    (busy,) = read_run_file(pytester.path / "now.json")
+    quiet = replace(busy, records=tuple(replace(record, contention=None) for record in busy.records))
+    stored = [scaled(quiet, 0.5 * factor) for factor in QUIET]
+    key = baseline_key("main", busy.environment)
+    save_baseline(BaselineFolder(path=pytester.path / "benchmarks" / "baselines"), key, stored, anyway=True)
+
+    result = run_benchmark(*words, "--sd-baseline=main", "--sd-gate", device=CpuDevice(), source=WORK)
+
+    status, last = ended(result)
+    assert status == 0, result.text
+    assert "1 case looks slower than main; again in 3 fresh processes" in result.text
+    assert last.startswith("sdbatch: gate: 1 case compared, 1 inconclusive; inconclusive: 1 case; ")
+    said = "time: something else used the cores in every run of the candidate: measure on a quiet machine, or"
+    assert said in " ".join(result.text.split())
 
 
 def test_a_device_that_is_no_cpu_is_not_marked(run_benchmark: RunBenchmark) -> None:

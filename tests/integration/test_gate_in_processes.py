@@ -115,7 +115,7 @@ def test_the_run_that_raised_the_suspicion_does_not_confirm_it(project: Path) ->
 
     assert status == 0
     assert text.count("ERROR: a fresh process left no run") == 2
-    assert "(1) time: 1 of 3 fresh processes measured it again, 2 are needed" in text
+    assert "(1) time: 1 of 3 fresh processes measured it again undisturbed, 2 are needed" in text
     assert text.rstrip().splitlines()[-1].startswith("sdbatch: gate: 2 cases compared, 1 inconclusive")
 
 

@@ -37,7 +37,7 @@ def recorder(run_benchmark: RunBenchmark, folder: Path) -> RecordBaseline:
             report = folder / "measured.json"
             run_benchmark(f"--sd-report={report}", arguments, device=device(), source=source)
             _MEASURED[arguments, source] = read_run_file(report)[0]
-        runs = [_scaled(_MEASURED[arguments, source], factor) for factor in factors]
+        runs = [scaled(_MEASURED[arguments, source], factor) for factor in factors]
         baselines = BaselineFolder(path=folder / "benchmarks" / "baselines")
         key = baseline_key(name, runs[0].environment)
         save_baseline(baselines, key, runs, anyway=True)
@@ -51,7 +51,7 @@ def ended(result: Result) -> tuple[int, str]:
     return int(result.run.ret), result.run.stdout.str().rstrip().splitlines()[-1]
 
 
-def _scaled(run: Run, factor: float) -> Run:
+def scaled(run: Run, factor: float) -> Run:
     """Return *run* as a process that is slower by *factor* would have measured it."""
     records = tuple(
         replace(r, rounds=tuple(replace(reading, wall_s=reading.wall_s * factor) for reading in r.rounds))

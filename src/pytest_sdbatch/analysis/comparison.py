@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Moved, Weight, moved
 from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE, Config
 from pytest_sdbatch.analysis.decision import decide
@@ -17,6 +18,7 @@ from pytest_sdbatch.analysis.explanation import Explanation, in_words_of
 from pytest_sdbatch.analysis.growth import growth
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
+from pytest_sdbatch.analysis.restless import telling, undisturbed
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.analysis.stored import FEWEST_RUNS
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
@@ -122,8 +124,9 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
     """Return the verdict on every case: outcomes first, then time by the stored rule, peak memory by the exact one.
 
     A case whose facts moved so far that its runs cannot be compared has no other verdict; one whose surroundings
-    drifted has none beyond inconclusive. Memory that varies within a run is decided as time is, and time and memory
-    then share the chance of a false alarm.
+    drifted has none beyond inconclusive. Times that include waiting for a core do not count where their side has
+    others; where it has none, what they may have caused is inconclusive. Memory that varies within a run is decided as
+    time is, and time and memory then share the chance of a false alarm.
 
     Args:
         base: runs to compare with, one or more.
@@ -148,7 +151,9 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
     }
     varying = [name for name, verdict in memory.items() if verdict is None]
     rules = replace(rules.shared(2 if varying else 1), design=design_of(sound))
-    times, decision = _as_time({n: _rounds(found, "seconds") for n, found in sound.items()}, rules)
+    timed = {n: _rounds((telling(b), telling(c)), "seconds") for n, (b, c) in sound.items()}
+    times, decision = _as_time(timed, rules)
+    times = {name: _as_disturbed(verdict, *sound[name]) for name, verdict in times.items()}
     in_memory = replace(rules, design=None, tolerance=rules.memory_tolerance)
     larger, of_memory = _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, in_memory)
     memory |= larger
@@ -183,11 +188,11 @@ def confirmed(found: Comparison, again: Sequence[SideRun], *, processes: int) ->
     def weakened(part: CaseVerdict | None, fresh: int) -> CaseVerdict | None:
         if part is None or part.verdict is not Verdict.REGRESSED or part.interval is None:  # None: it is exact
             return part
-        reason = f"{fresh} of {processes} fresh processes measured it again, {_FEWEST_FRESH} are needed"
+        reason = f"{fresh} of {processes} fresh processes measured it again undisturbed, {_FEWEST_FRESH} are needed"
         return replace(part, verdict=Verdict.INCONCLUSIVE, reason=reason)
 
     def checked(case: CaseComparison) -> CaseComparison:
-        fresh = len(sound_of([run.cases[case.name] for run in again if case.name in run.cases]))
+        fresh = len(undisturbed(sound_of([run.cases[case.name] for run in again if case.name in run.cases])))
         if fresh >= _FEWEST_FRESH:
             return case
         time, memory = weakened(case.time, fresh), weakened(case.memory, fresh)
@@ -280,6 +285,22 @@ def _untested(base: Sequence[object], candidate: Sequence[object]) -> CaseVerdic
     return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=reason, too_short=True)
 
 
+def _as_disturbed(time: CaseVerdict, there: _Side, here: _Side) -> CaseVerdict:
+    """Return *time* as it is where sound runs waited for cores: inconclusive where that may be all that it tells."""
+    calm = len(undisturbed(there)), len(undisturbed(here))
+    crowded = "the candidate" if time.verdict is Verdict.REGRESSED and not calm[1] else ""
+    if time.verdict in (Verdict.IMPROVED, Verdict.UNCHANGED) and not calm[0]:
+        crowded = "the base"
+    if crowded:
+        fix = "measure on a quiet machine, or both in turn with sdbatch ab"
+        reason = f"something else used the cores in every run of {crowded}: {fix}"
+        return replace(time, verdict=Verdict.INCONCLUSIVE, reason=reason)
+    dropped = sum(len(side) - count for side, count in zip((there, here), calm, strict=True) if count)
+    if dropped and time.verdict is Verdict.INCONCLUSIVE:
+        return replace(time, reason=f"{time.reason}; {units.count(dropped, 'run')} beside other work not counted")
+    return time
+
+
 def enough_rounds(values: Sequence[float]) -> bool:
     """Return whether a run's readings of a case have a location with an error."""
     return len(values) >= FEWEST_FOR_ERROR and min(values) > 0
@@ -341,9 +362,9 @@ def _word(there: _Side, here: _Side, parts: Mapping[str, CaseVerdict | None]) ->
 
 
 def _call_s(found: _Side) -> float | None:
-    """Return the seconds per call of the sound runs; each run counts the same."""
+    """Return the seconds per call of the sound runs that nothing disturbed, if any; each run counts the same."""
     sound = [measured for measured in sound_of(found) if measured.seconds]
     if not sound:
         return None
-    logs = [math.log(location_s(measured.seconds)) for measured in sound]
+    logs = [math.log(location_s(measured.seconds)) for measured in telling(sound)]
     return math.exp(math.fsum(logs) / len(logs)) / sound[0].place.batch_count

@@ -51,9 +51,14 @@ def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | Non
     return _waited(rounds, threads=threads) or _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
 
 
+def blames_others(reason: str) -> bool:
+    """Return whether *reason* says that something else took the time, and not the threads of this process."""
+    return not reason.endswith(_AMONG_THEMSELVES)
+
+
 def row_note(reason: str) -> str:
     """Return what the note on a row says of *reason*; how much others took differs, and one note is for all rows."""
-    if reason.endswith(_AMONG_THEMSELVES):
+    if not blames_others(reason):
         return f"{reason}. Do not rely on it"
     return "something else used its cores, so that the times of this row include waiting for them. Do not rely on it"
 

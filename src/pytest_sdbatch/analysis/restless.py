@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pytest_sdbatch.analysis.contention import blames_others
 from pytest_sdbatch.analysis.location import interval
 from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
 
@@ -20,8 +21,18 @@ def runs_with(
 
 
 def is_contended(measured: Measured) -> bool:
-    """Return whether the times of a case include waiting for a core."""
-    return measured.state == OK and measured.contention is not None
+    """Return whether the times of a case include waiting for something else that used its cores."""
+    return measured.state == OK and measured.contention is not None and blames_others(measured.contention)
+
+
+def undisturbed(found: Iterable[Measured]) -> list[Measured]:
+    """Return those of *found* that did not wait for something else."""
+    return [one for one in found if not is_contended(one)]
+
+
+def telling(found: Sequence[Measured]) -> Sequence[Measured]:
+    """Return those of *found* whose times count: the undisturbed ones, or all where there is none."""
+    return undisturbed(found) or found
 
 
 def is_noisy(measured: Measured) -> bool:

@@ -301,7 +301,9 @@ def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[s
         drift = f", and {units.share(config.drift)} of drift" if comparison.pairs is None else ""
         yield f"  budget: {units.share(config.tolerance_of(case.name))}{drift}"
         yield from (f"  {plain(cause)}" for cause in case.causes)
-        crowded = sum(map(is_contended, case.candidate))
+        crowded = (
+            sum(map(is_contended, case.candidate)) if comparison.pairs is not None else 0
+        )  # else they do not count
         if crowded:
             where = f"{crowded} of {units.count(len(case.candidate), 'run')} of the candidate"
             yield f"  doubt: its times include waiting for a core in {where}: measure on a quiet machine"
