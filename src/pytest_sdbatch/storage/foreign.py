@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from pytest_sdbatch.analysis.comparable import Facts
 from pytest_sdbatch.analysis.sides import Measured, Place, SideRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Fact
+from pytest_sdbatch.storage.plain import parse
 
 _MUST_MATCH = ("node", "machine", "processor", "system")
 _MUST_MATCH_OF_CPU = ("brand_raw", "count")
@@ -17,6 +19,23 @@ _DRIFT = ("python_implementation", "python_version", "release")
 
 _LONGEST_S = 2**63 / 1e9  # what our own files hold; sums of it are finite
 STUDY_KIND = "sdbatch-study"  # what the files of sdbatch study say that they are
+_JOURNAL = re.compile(rb'\{"schema":\d+,"run":\{')
+
+
+def parse_file(data: bytes) -> Any:
+    """Return the JSON document that *data*, the content of a file, holds: a run file, or one of pytest-benchmark.
+
+    Raises:
+        RunFileError: as :func:`~pytest_sdbatch.storage.plain.parse`, and for the journal of a run.
+
+    """
+    if _JOURNAL.match(data):
+        raise RunFileError(
+            "it is the journal of a run, and no run file",
+            why="it keeps each case as it is finished, for a run that may be interrupted",
+            fix="the command that began the run goes on from it with --sd-resume --sd-report=FILE.json",
+        )
+    return parse(data)
 
 
 def is_foreign(value: object) -> bool:

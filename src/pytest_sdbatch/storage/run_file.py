@@ -16,11 +16,10 @@ from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.records import Record, Run
 from pytest_sdbatch.storage import benchmark_schema, codec
 from pytest_sdbatch.storage.exclusive import check_target, read_whole, reading, write_new
-from pytest_sdbatch.storage.foreign import is_foreign
+from pytest_sdbatch.storage.foreign import is_foreign, parse_file
 from pytest_sdbatch.storage.plain import (
     append_json,
     is_plain,
-    parse,
     to_plain,
     without_collector,
 )
@@ -100,7 +99,7 @@ def runs_in(data: bytes, file: str) -> tuple[Run, ...]:
     """
     with reading(file), without_collector():
         runs = runs_as_written(data)
-        return runs_of(parse(data)) if runs is None else runs
+        return runs_of(parse_file(data)) if runs is None else runs
 
 
 def is_ours(path: Path) -> bool:
@@ -112,7 +111,7 @@ def is_ours(path: Path) -> bool:
     """
     data = read_whole(path, most_bytes=MOST_BYTES)
     with reading(str(path)):
-        return not is_foreign(parse(data))
+        return not is_foreign(parse_file(data))
 
 
 def _document(runs: Sequence[Run]) -> dict[str, Any]:

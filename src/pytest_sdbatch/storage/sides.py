@@ -13,8 +13,8 @@ from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment, Outcome, Record, Run, full_name
 from pytest_sdbatch.storage import columns
 from pytest_sdbatch.storage.exclusive import read_whole, reading
-from pytest_sdbatch.storage.foreign import foreign_run, is_foreign
-from pytest_sdbatch.storage.plain import parse, without_collector
+from pytest_sdbatch.storage.foreign import foreign_run, is_foreign, parse_file
+from pytest_sdbatch.storage.plain import without_collector
 from pytest_sdbatch.storage.run_file import MOST_BYTES
 from pytest_sdbatch.storage.stored_runs import kept_as_written, kept_of
 
@@ -72,7 +72,7 @@ def side_runs_of(data: bytes, file: str) -> tuple[SideRun, ...]:
     with reading(file), without_collector():
         found = kept_as_written(data, _measured)
         if found is None:
-            value = parse(data)
+            value = parse_file(data)
             if is_foreign(value):
                 return (foreign_run(value, run_id=hashlib.sha256(data).hexdigest(), file=file),)
             found = kept_of(value, _measured)

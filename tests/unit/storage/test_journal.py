@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Record, Run
 from pytest_sdbatch.storage.journal import KEPT, Entry, Journal, newest_first, read_journal, selection_of
+from pytest_sdbatch.storage.run_file import is_ours, read_run_file
+from pytest_sdbatch.storage.sides import read_side_runs
 
 MakeRecord = Callable[..., Record]
 MakeRun = Callable[..., Run]
@@ -58,6 +60,19 @@ def test_what_was_written_comes_back(tmp_path: Path, run: Run, entries: list[Ent
     assert stored.run == run
     assert list(stored.entries) == entries
     assert not stored.whole
+
+
+def test_a_journal_is_no_run_file(tmp_path: Path, run: Run, entries: list[Entry]) -> None:
+    """Whoever finds one and wants its cases is told how a run file is made of it, be it cut short or of one line."""
+    path = write(tmp_path, run, entries)
+    header = path.read_bytes().partition(b"\n")[0]
+
+    for content in (path.read_bytes(), header, header[:100]):
+        path.write_bytes(content)
+        for read in (read_run_file, read_side_runs, is_ours):
+            with pytest.raises(RunFileError, match="it is the journal of a run, and no run file") as caught:
+                read(path)
+            assert "--sd-resume --sd-report=FILE.json" in str(caught.value.fix)
 
 
 def test_the_tests_that_were_asked_for_are_known(tmp_path: Path, run: Run, entries: list[Entry]) -> None:

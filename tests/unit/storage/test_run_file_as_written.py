@@ -53,7 +53,7 @@ def test_our_own_text_is_read_once(two_runs: tuple[Run, Run], monkeypatch: pytes
     """By whoever reads run files: the look that tells what is wrong where takes as long again."""
     text = bytes(text_of(two_runs, "run.json"))
     for module in (run_file, sides):
-        monkeypatch.setattr(module, "parse", lambda _: pytest.fail("it was parsed again"))
+        monkeypatch.setattr(module, "parse_file", lambda _: pytest.fail("it was parsed again"))
 
     assert runs_in(text, "run.json") == two_runs
     assert [run.id for run in sides.side_runs_of(text, "run.json")] == ["run-1", "run-2"]
