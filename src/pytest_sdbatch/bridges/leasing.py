@@ -6,7 +6,7 @@ Under pytest-xdist each worker gets a GPU of its own out of the caller's CUDA_VI
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 NO_GPUS: pytest.StashKey[bool] = pytest.StashKey()  # whether `-n auto` found none to share out
 _CORE = "cpu-"  # and its number: the name of its lease
+_BESIDE = "{}: their times disturb each other"
+_MOST_NAMED = 3
 _SUITES = {"pytest_sdbatch.suite", "pytest_sdbatch.suite_training"}
 _ALLOW_ALL = ("auto", "cuda")
 
@@ -74,9 +76,17 @@ def _look_around(host: Host) -> None:
     for process in sorted(others):
         host.beside.add(process)
         host.session.beside += 1
-        said = f"another benchmark runs on this machine (process {process}): their times disturb each other"
-        _say(host, said)
-        host.notes.append(said)
+        _say(host, _BESIDE.format(f"another benchmark runs on this machine (process {process})"))
+
+
+def notes(host: Host) -> Iterator[str]:
+    """Yield what is said below the table of all the benchmarks that ran beside this one."""
+    processes = sorted(host.beside)
+    if len(processes) == 1:
+        yield _BESIDE.format(f"another benchmark ran on this machine (process {processes[0]})")
+    elif processes:
+        named = ", ".join(map(str, processes[:_MOST_NAMED])) + (", ..." if len(processes) > _MOST_NAMED else "")
+        yield _BESIDE.format(f"{len(processes)} other processes of benchmarks ran on this machine ({named})")
 
 
 def give_back(host: Host) -> None:

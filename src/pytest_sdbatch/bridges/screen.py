@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sdbatch.bridges import leasing
+
 if TYPE_CHECKING:
     from pytest_sdbatch.host import Host
     from pytest_sdbatch.records import Record
@@ -72,5 +74,5 @@ def summary(reporter: pytest.TerminalReporter, host: Host, exitstatus: pytest.Ex
         wrapped = [textwrap.fill(sentence, width, subsequent_indent="    ") for sentence in sentences]
         for line in [*table.splitlines(), *splits.splitlines(), *wrapped]:
             reporter.write_line(line)
-    for note in host.notes:
+    for note in [*host.notes, *leasing.notes(host)]:
         reporter.write_line(note, red=note.startswith("ERROR"))

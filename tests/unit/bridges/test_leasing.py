@@ -90,7 +90,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_run_that_began_first_notices_a_later_one(host: Any) -> None:
     """Who else is there is looked for at each case, and said once."""
     leasing._look_around(host)
-    assert host.notes == []
+    assert list(leasing.notes(host)) == []
 
     code = "import time; from pytest_sdbatch.devices import lease; held = lease.be_present(); print(flush=True)"
     command = [sys.executable, "-c", code + "; time.sleep(60)"]
@@ -102,9 +102,17 @@ def test_a_run_that_began_first_notices_a_later_one(host: Any) -> None:
         other.kill()
     host.present.give_back()
 
-    said = f"another benchmark runs on this machine (process {other.pid}): their times disturb each other"
-    assert host.notes == [said]
+    said = f"another benchmark ran on this machine (process {other.pid}): their times disturb each other"
+    assert list(leasing.notes(host)) == [said]
     assert host.session.beside == 1  # which the run file has, for whoever sees the page alone
+
+
+def test_several_processes_beside_a_run_share_a_line(host: Any) -> None:
+    """A comparison beside it starts one after the other, and ten of them say no more than two."""
+    host.beside = {*range(12, 8, -1)}
+
+    said = "4 other processes of benchmarks ran on this machine (9, 10, 11, ...): their times disturb each other"
+    assert list(leasing.notes(host)) == [said]
 
 
 def test_a_place_that_keeps_no_leases_ends_no_run_on_a_cpu(host: Any, tmp_path: Path) -> None:
