@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_sdbatch.analysis.config import Config
-from pytest_sdbatch.analysis.estimate import POWER, minimum_detectable_effect, relative, student_quantile
+from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, POWER, minimum_detectable_effect, relative, student_quantile
 from pytest_sdbatch.analysis.noise import Noise, noise_of
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS, suspect_from
 from pytest_sdbatch.analysis.sides import OK, Place, SideRun
@@ -111,7 +111,9 @@ def _detectable(name: str, noise: Noise, pairs: Mapping[str, float], config: Con
     by_pairs = {
         look: max(
             config.tolerance_of(name),
-            minimum_detectable_effect(noise.pair / math.sqrt(look), look - 1, tail=share * config.alpha / job.family),
+            minimum_detectable_effect(
+                _spread_of(look, noise, pairs) / math.sqrt(look), look - 1, tail=share * config.alpha / job.family
+            ),
         )
         for look, share in config.look_shares
     }
@@ -130,6 +132,14 @@ def _detectable(name: str, noise: Noise, pairs: Mapping[str, float], config: Con
         in_a_job=job.found_in(POWER),
         chances={effect: job.chance(math.log1p(effect)) for effect in EFFECTS},
     )
+
+
+def _spread_of(look: int, noise: Noise, pairs: Mapping[str, float]) -> float:
+    """Return the stdev of a pair that *look* pairs are judged by: of the fewest no less than that of all cases."""
+    if look > FEWEST_PAIRS:
+        return noise.pair
+    squares = math.fsum(pair**2 for pair in pairs.values()) + (look - 1) * noise.pair**2
+    return max(noise.pair, math.sqrt(squares / (len(pairs) + look - 1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

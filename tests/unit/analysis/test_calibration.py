@@ -58,6 +58,20 @@ def test_pairs_find_what_the_verdicts_of_ab_say_they_find() -> None:
     assert limits.by_pairs[verdict.pairs] == pytest.approx(verdict.minimum_detectable_effect)
 
 
+def test_four_pairs_of_a_quiet_case_are_held_to_the_noise_of_all() -> None:
+    """As the first look of ``ab`` is, where four differences are the same by chance; eight speak for themselves."""
+    quiet, rough = [0.0, 0.005] * 5, [0.0, 0.04] * 5
+    alone = only(calibrate(processes_of({"quiet": quiet})))
+    found = calibrate(processes_of({"quiet": quiet, **dict.fromkeys("abc", rough)}))
+    among = next(limits for case, limits in found.known if case.name == "quiet")
+    # Three of the four cases have eight times its stdev, and it has three degrees of freedom besides.
+    spread = math.sqrt((1 + 3 * 64 + 3) / 7)
+
+    assert among.by_pairs[4] > 4 * alone.by_pairs[4]
+    assert math.log1p(among.by_pairs[4]) == pytest.approx(spread * math.log1p(alone.by_pairs[4]), rel=0.35)
+    assert among.by_pairs[8] < 2 * alone.by_pairs[8]
+
+
 def test_stored_runs_find_what_the_verdicts_of_compare_say_they_find() -> None:
     """The variance of all runs, and the drift on top."""
     levels = [0.0, 0.01, -0.01, 0.02, -0.02]
