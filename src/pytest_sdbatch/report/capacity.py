@@ -148,6 +148,12 @@ def _groups(records: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
     return groups
 
 
+def can_be_predicted(records: Iterable[Record]) -> bool:
+    """Return whether enough batch sizes of some group ended well for :func:`fits_within` to tell a number."""
+    found = (growth for members in _groups(records).values() for growth in growths(members))
+    return any(growth.measure == MEMORY and growth.fit.agreed for growth in found)
+
+
 def fits_within(records: Iterable[Record], limit_bytes: float) -> list[str]:
     """Return the largest batch size that is predicted to fit *limit_bytes*, or why none is, a line per test and group.
 

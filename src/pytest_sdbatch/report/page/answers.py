@@ -12,7 +12,7 @@ from pytest_sdbatch.nouns import TRAINING, Nouns
 from pytest_sdbatch.records import OTHER_BENCHMARKS
 from pytest_sdbatch.report import verdicts as told
 from pytest_sdbatch.report.answer import answers_of, no_answer, plans_of
-from pytest_sdbatch.report.capacity import capacity, fits_within
+from pytest_sdbatch.report.capacity import can_be_predicted, capacity, fits_within
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
@@ -225,6 +225,8 @@ def what_fits(subject: Subject) -> Section:
         parts.append(bullets(_cut(said), "answers") or paragraph("No case ended well, so none is known to fit."))
     if limit is None:
         how = "For another card: sdbatch report RUN.json --memory=24GiB -o report.html predicts its largest batch."
+        if not any(can_be_predicted(group.records.values()) for view in subject.views for group in view.groups):
+            how = "What fits another card can be predicted from more batch sizes: three or more that ended well."
         parts.append(paragraph(how, "dim"))
     return Section(id="fits", title="What fits?", content="".join(parts))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 from compared import quiet_side
 from reported import out_of_memory, record, reported, run
 
@@ -124,3 +125,15 @@ def test_what_fits_was_measured_or_predicted(two: Subject) -> None:
 
     assert "at least 16 fit, about 81 (77 or more)" in text
     assert "with 24.0 GiB: about 24 (22 or more)" in text
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((1, 2, 4, 8), "For another card: sdbatch report RUN.json --memory=24GiB"),
+        ((1, 2), "What fits another card can be predicted from more batch sizes: three or more that ended well."),
+    ],
+)
+def test_what_is_advised_of_memory_can_be_followed(sizes: tuple[int, ...], said: str) -> None:
+    """Of too few batch sizes nothing is predicted, so that no command is named for it."""
+    assert said in text_of(what_fits(subject_of(reported([run(*map(record, sizes))]))).content)
