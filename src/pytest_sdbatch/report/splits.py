@@ -296,7 +296,7 @@ def split_notes(plans: Mapping[str, Plan]) -> Iterator[str]:
 def _cells(plan: Plan, split: Split, question: Question) -> dict[str, Cell]:
     price = question.price_per_s
     how = "measured" if split.measured else "predicted"
-    if split is plan.chosen:
+    if split is plan.chosen and len(plan.splits) > 1:  # an only one was not chosen
         how += ", recommended"
     elif split in plan.beaten:
         how += _BEATEN

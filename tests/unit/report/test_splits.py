@@ -259,9 +259,10 @@ def test_what_was_not_sound_is_no_split(splits: list[Record], sd15: Maker) -> No
 
 
 def test_one_split_that_fits_is_an_answer(sd15: Maker) -> None:
-    """16 images were asked for, and there is one way to make them."""
+    """16 images were asked for, and there is one way to make them: nothing that it could be recommended over."""
     records = [record(sd15, 1, 16, call_s=0.3), sd15.ended(2, Outcome.OOM, "memory")]
 
+    assert table(records, SIXTEEN)[-1][-1] == "measured"
     assert answer_sentences(records, SIXTEEN) == [
         f"{GROUP}: 16 images: 1x16, 4.80 s; first image after 300 ms; 1 is the largest measured that fits"
     ]
