@@ -258,6 +258,11 @@ class Record:
         return self.outcome is Outcome.OK and self.test_outcome in ("passed", "regressed")
 
     @property
+    def is_alone(self) -> bool:
+        """Whether one process made it, with none of ours beside it that it would have to wait for."""
+        return self.parallel == 1 and (self.trained is None or self.trained.processes == 1)
+
+    @property
     def fit_for_baseline(self) -> bool:
         """Whether later runs may be compared with this record."""
         return self.outcome is Outcome.OK and self.test_outcome == "passed" and self.parallel == 1

@@ -103,9 +103,24 @@ def test_waiting_for_a_core_turns_no_gate_red(run_benchmark: RunBenchmark, pytes
     status, last = ended(result)
     assert status == 0, result.text
     assert "1 case looks slower than main; again in 3 fresh processes" in result.text
-    assert last.startswith("sdbatch: gate: 1 case compared, 1 inconclusive; inconclusive: 1 case; ")
-    said = "time: something else used the cores in every run of the candidate: measure on a quiet machine, or"
+    said = (
+        "something else used the cores in runs: measure on a quiet machine; or both versions side by side settle it: "
+    )
+    assert last.startswith(f"sdbatch: gate: 1 case compared, 1 inconclusive; {said}sdbatch ab --base ")
+    said = "time: something else used the cores in 4 of 4 runs of the candidate: measure on a quiet machine, or both"
     assert said in " ".join(result.text.split())
+
+
+@pytest.mark.usefixtures("busy_core")
+def test_waiting_for_a_core_breaks_no_limit(run_benchmark: RunBenchmark) -> None:
+    """The gate passes, and says which limit it did not judge."""
+    words = ("--sd-batch-sizes=1", "-o", "sd_rounds=5", "-o", "sd_limit=latency:50ms", "--sd-gate")
+
+    result = run_benchmark(*words, device=CpuDevice(), source=SPIN)
+
+    assert ended(result) == (0, "sdbatch: gate: limits alone, of 1 case; no baseline was named")
+    assert result.outcomes == {"b1x1": "ok"}
+    assert "at most 50.0 ms: not judged, something else used its cores" in result.text
 
 
 def test_a_device_that_is_no_cpu_is_not_marked(run_benchmark: RunBenchmark) -> None:

@@ -102,7 +102,7 @@ def test_one_slow_process_is_not_red(project: Path) -> None:
     assert len(read_run_file(project / "run.json")) == 1  # this process's: the fresh ones hand theirs in
     assert len(list((project / "benchmarks" / "baselines" / "new").iterdir())) == 1
     last = text.rstrip().splitlines()[-1]
-    assert last.startswith("sdbatch: gate: 2 cases compared, 1 inconclusive; inconclusive: 1 case; ")
+    assert last.startswith("sdbatch: gate: 2 cases compared, 1 inconclusive; both versions side by side settle it: ")
     assert "sdbatch ab --base " in last
 
 

@@ -8,26 +8,18 @@ from typing import TypeAlias
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
-from pytest_sdbatch.analysis.comparison import (
-    CaseComparison,
-    Comparison,
-    both_sides,
-    case_comparison,
-    design_of,
-    enough_rounds,
-    memory_verdict,
-    moved_among,
-    names_of,
-    sound_of,
-)
+from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison, case_comparison, memory_verdict
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.decision import decide
+from pytest_sdbatch.analysis.exact import of_bytes
 from pytest_sdbatch.analysis.explanation import in_words_of
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR
+from pytest_sdbatch.analysis.matching import both_sides, design_of, moved_among, names_of
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, is_failure, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.pairs import MorePairs, Pair
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
+from pytest_sdbatch.analysis.timed import enough_rounds, sound_of
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 from pytest_sdbatch.records import Outcome
 
@@ -217,9 +209,9 @@ def _memory(
     name: str, there: Sequence[Measured], here: Sequence[Measured], memory: Decision, config: Config
 ) -> CaseVerdict | None:
     found = memory.verdicts.get(name)
-    if found is not None and found.verdict not in (Verdict.NEW, Verdict.MISSING):  # a metric's, not the case's
-        return found
     sides = sound_of(there), sound_of(here)
+    if found is not None and found.verdict not in (Verdict.NEW, Verdict.MISSING):  # a metric's, not the case's
+        return of_bytes(found, *([m.peak_bytes for m in side] for side in sides))
     if not any(m.peak_bytes for side in sides for m in side):
         return None
     late = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason="it began to vary within a run after the screening")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.contention import blames_others
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval
 from pytest_sdbatch.records import Outcome, Record, Run
 
@@ -37,7 +38,12 @@ def beside_other_work(runs: Sequence[Run]) -> str | None:
 
     What is compared with them looks faster than it is.
     """
-    crowded = {r.key for run in runs for r in run.records if r.outcome is Outcome.OK and r.contention is not None}
+    crowded = {
+        r.key
+        for run in runs
+        for r in run.records
+        if r.outcome is Outcome.OK and r.contention is not None and blames_others(r.contention)
+    }
     if not crowded:
         return None
     return f"the times of {units.count(len(crowded), 'case')} include waiting for a core: slowdowns hide behind them"

@@ -8,19 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from pytest_sdbatch import units
-from pytest_sdbatch.analysis.comparable import Moved, Weight, moved
+from pytest_sdbatch.analysis.comparable import Moved, Weight
 from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE, Config
 from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.estimate import Run
-from pytest_sdbatch.analysis.exact import compare_exact
+from pytest_sdbatch.analysis.exact import compare_exact, of_bytes
 from pytest_sdbatch.analysis.explanation import Explanation, in_words_of
 from pytest_sdbatch.analysis.growth import growth
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
-from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
-from pytest_sdbatch.analysis.restless import telling, undisturbed
+from pytest_sdbatch.analysis.matching import Runs, both_sides, design_of, moved_among, names_of
+from pytest_sdbatch.analysis.outcomes import compare_outcomes, is_failure, state_of_base, state_of_candidate
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
-from pytest_sdbatch.analysis.stored import FEWEST_RUNS
+from pytest_sdbatch.analysis.timed import Timed, enough_rounds, sound_of, timed
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 
 # The first of these that outcome, time or memory has is the verdict on the case.
@@ -49,6 +48,7 @@ class CaseComparison:
     memory: CaseVerdict | None = None  # peak of the allocator
     base: Sequence[Measured] = ()  # of each run that has it
     candidate: Sequence[Measured] = ()
+    timed: Timed | None = None  # the runs that count for its time; None: all that ended well
     moved: tuple[Moved, ...] = ()
 
     @property
@@ -70,21 +70,33 @@ class CaseComparison:
         return alone and self.verdict is Verdict.INCONCLUSIVE
 
     @property
+    def disturbed(self) -> bool:
+        """Whether it is inconclusive, and runs count for it that something else disturbed."""
+        return self.verdict is Verdict.INCONCLUSIVE and self.timed is not None and self.timed.disturbed
+
+    @property
+    def counted(self) -> tuple[Runs, Runs]:
+        """The runs of the base, and of the candidate, whose times are shown."""
+        chosen = (self.timed.base, self.timed.candidate) if self.timed is not None else ((), ())
+        there, here = (some or sound_of(side) for some, side in zip(chosen, (self.base, self.candidate), strict=True))
+        return there, here
+
+    @property
     def causes(self) -> tuple[str, ...]:
         """What explains that it became slower, of a case whose time regressed; no test."""
-        if self.time is None or self.time.verdict is not Verdict.REGRESSED:
+        if self.verdict not in (Verdict.REGRESSED, Verdict.ACCEPTED) or self.time is None:
             return ()
-        return tuple(growth(sound_of(self.base), sound_of(self.candidate)))
+        return tuple(growth(*self.counted)) if self.time.verdict is Verdict.REGRESSED else ()
 
     @property
     def base_call_s(self) -> float | None:
         """Seconds per call; None where no run of the base ended well."""
-        return _call_s(self.base)
+        return _call_s(self.counted[0])
 
     @property
     def candidate_call_s(self) -> float | None:
         """Seconds per call; None where no run of the candidate ended well."""
-        return _call_s(self.candidate)
+        return _call_s(self.counted[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +123,9 @@ class Comparison:
 
     @property
     def more_runs(self) -> int:
-        """How many more runs, of either side, a verdict on time takes at the least."""
-        return max(0, FEWEST_RUNS - len(self.base) - len(self.candidate)) if self.pairs is None else 0
+        """How many more runs, of either side, the cases that are inconclusive take at the least."""
+        unclear = [case.timed for case in self.cases if case.verdict is Verdict.INCONCLUSIVE]
+        return max((found.lacking for found in unclear if found is not None), default=0)
 
     def moved(self) -> Mapping[Moved, int]:
         """Return every fact that differs, the heaviest first, and in how many cases it does."""
@@ -150,23 +163,27 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
         if any(m.peak_bytes for m in chain(*found))
     }
     varying = [name for name, verdict in memory.items() if verdict is None]
-    rules = replace(rules.shared(2 if varying else 1), design=design_of(sound))
-    timed = {n: _rounds((telling(b), telling(c)), "seconds") for n, (b, c) in sound.items()}
-    times, decision = _as_time(timed, rules)
-    times = {name: _as_disturbed(verdict, *sound[name]) for name, verdict in times.items()}
+    counted = {name: timed(*found) for name, found in sound.items()}
+    # What was disturbed explains nothing either.
+    design = design_of({name: found for name, found in sound.items() if not counted[name].disturbed})
+    rules = replace(rules.shared(2 if varying else 1), design=design)
+    times, decision = _as_time({n: _rounds((c.base, c.candidate), "seconds") for n, c in counted.items()}, rules)
+    times = {name: counted[name].cleared(verdict) for name, verdict in times.items()}
     in_memory = replace(rules, design=None, tolerance=rules.memory_tolerance)
-    larger, of_memory = _as_time({n: _rounds(sound[n], "peak_bytes") for n in varying}, in_memory)
-    memory |= larger
-    cases = [
-        case_comparison(name, there, here, facts[name], outcomes.get(name), times.get(name), memory.get(name))
+    larger, of_memory = _as_time({n: _enough(_rounds(sound[n], "peak_bytes")) for n in varying}, in_memory)
+    memory |= {name: of_bytes(verdict, *_rounds(sound[name], "peak_bytes")) for name, verdict in larger.items()}
+    cases = tuple(
+        case_comparison(
+            name, there, here, facts[name], outcomes.get(name), times.get(name), memory.get(name), counted.get(name)
+        )
         for name, (there, here) in sides.items()
-    ]
+    )
     return Comparison(
-        cases=tuple(cases),
+        cases=cases,
         base=tuple(base),
         candidate=tuple(candidate),
         config=config or Config(),
-        explanations=in_words_of(decision.explanations, (case.place for case in cases)),
+        explanations=in_words_of(_of_regressed(decision.explanations, cases), (case.place for case in cases)),
         suspects=tuple(
             name
             for name in dict.fromkeys((*decision.suspects, *of_memory.suspects))
@@ -185,61 +202,45 @@ def confirmed(found: Comparison, again: Sequence[SideRun], *, processes: int) ->
 
     """
 
-    def weakened(part: CaseVerdict | None, fresh: int) -> CaseVerdict | None:
-        if part is None or part.verdict is not Verdict.REGRESSED or part.interval is None:  # None: it is exact
+    def weakened(part: CaseVerdict | None, fresh: int, how: str = "") -> CaseVerdict | None:
+        exact = part is None or part.interval is None
+        if part is None or exact or part.verdict is not Verdict.REGRESSED or fresh >= _FEWEST_FRESH:
             return part
-        reason = f"{fresh} of {processes} fresh processes measured it again undisturbed, {_FEWEST_FRESH} are needed"
+        reason = f"{fresh} of {processes} fresh processes measured it again{how}, {_FEWEST_FRESH} are needed"
         return replace(part, verdict=Verdict.INCONCLUSIVE, reason=reason)
 
     def checked(case: CaseComparison) -> CaseComparison:
-        fresh = len(undisturbed(sound_of([run.cases[case.name] for run in again if case.name in run.cases])))
-        if fresh >= _FEWEST_FRESH:
-            return case
-        time, memory = weakened(case.time, fresh), weakened(case.memory, fresh)
-        return case_comparison(case.name, case.base, case.candidate, case.moved, case.outcome, time, memory)
+        fresh = sound_of([run.cases[case.name] for run in again if case.name in run.cases])
+        counted = [one for one in fresh if any(one is other for other in case.counted[1])]
+        time, memory = weakened(case.time, len(counted), " undisturbed"), weakened(case.memory, len(fresh))
+        return case_comparison(case.name, case.base, case.candidate, case.moved, case.outcome, time, memory, case.timed)
 
-    return replace(found, cases=tuple(map(checked, found.cases)))
+    cases = tuple(map(checked, found.cases))
+    return replace(found, cases=cases, explanations=_of_regressed(found.explanations, cases))
 
 
-_Side = Sequence[Measured]
+def without_failures(own: SideRun, again: Sequence[SideRun]) -> tuple[tuple[SideRun, ...], dict[str, Measured]]:
+    """Return the runs *again* without the cases that failed there, though not in *own*, and those by name.
+
+    A case that ended well once can: what failed meanwhile, be it for want of the memory that the first process still
+    holds, measured nothing.
+    """
+    failed = {
+        name: measured
+        for run in again
+        for name, measured in run.cases.items()
+        if is_failure(measured) and name in own.cases and own.cases[name].state == OK
+    }
+    kept = tuple(
+        replace(run, cases={n: m for n, m in run.cases.items() if not (n in failed and is_failure(m))}) for run in again
+    )
+    return kept, failed
+
+
 _Rounds = tuple[list[Sequence[float]], list[Sequence[float]]]  # of each run of the base and of the candidate
 
 
-def names_of(*sides: Sequence[SideRun]) -> Iterable[str]:
-    """Return the names of all cases, in the order in which they were met."""
-    return dict.fromkeys(name for side in sides for run in side for name in run.cases)
-
-
-def both_sides(base: Sequence[SideRun], candidate: Sequence[SideRun], name: str) -> tuple[_Side, _Side]:
-    """Return what the runs of each side say of the case *name*."""
-    there, here = ([run.cases[name] for run in side if name in run.cases] for side in (base, candidate))
-    return there, here
-
-
-def moved_among(there: _Side, here: _Side) -> tuple[Moved, ...]:
-    """Return what differs from the first run. Of a case that was not measured less is known, which is no difference.
-
-    Of what is only shown that alone which no run of the base has: it explains nothing where the base has it too.
-    """
-    first, *others = [*there, *here]
-    found: dict[Moved, None] = {}
-    for other in others if there and here else ():
-        if other.facts == first.facts:  # nearly always
-            continue
-        whole = first.state == other.state == OK
-        for fact in moved(first.facts, other.facts):
-            is_new = fact.weight is not Weight.SHOWN or all(r.facts.shown.get(fact.key) != fact.after for r in there)
-            if is_new and (whole or None not in (fact.before, fact.after)):
-                found[fact] = None
-    return tuple(found)
-
-
-def sound_of(found: _Side) -> _Side:
-    """Return those of *found* that ended well."""
-    return [measured for measured in found if measured.state == OK]
-
-
-def memory_verdict(there: _Side, here: _Side, *, tolerance: float = MEMORY_TOLERANCE) -> CaseVerdict | None:
+def memory_verdict(there: Runs, here: Runs, *, tolerance: float = MEMORY_TOLERANCE) -> CaseVerdict | None:
     """Return the verdict on peak memory; None where it varies within a run."""
     base, candidate = ([measured.peak_bytes for measured in side if measured.peak_bytes] for side in (there, here))
     if base and candidate:
@@ -247,30 +248,25 @@ def memory_verdict(there: _Side, here: _Side, *, tolerance: float = MEMORY_TOLER
     return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=f"not known of the {'candidate' if base else 'base'}")
 
 
-def _rounds(found: tuple[_Side, _Side], metric: str) -> _Rounds:
+def _rounds(found: tuple[Runs, Runs], metric: str) -> _Rounds:
     there, here = ([getattr(measured, metric) for measured in side] for side in found)
     return there, here
 
 
-def design_of(sound: Mapping[str, tuple[_Side, _Side]]) -> dict[str, tuple[str, int, int]]:
-    """Return the group of each case, for the explanation; the test is named where there are several."""
-    places = {name: there[0].place for name, (there, _) in sound.items() if there[0].place.group}
-    several = len({place.test for place in places.values()}) > 1
-    return {
-        name: (f"{p.test} {p.group}" if several else p.group, p.batch_size, p.batch_count) for name, p in places.items()
-    }
-
-
 def _as_time(rounds: Mapping[str, _Rounds], config: Config) -> tuple[dict[str, CaseVerdict], Decision]:
-    """Return the verdict on each case by the stored rule; a run of too few rounds, or with one of 0, does not count."""
-    enough = {name: tuple([r for r in side if enough_rounds(r)] for side in sides) for name, sides in rounds.items()}
-    tested = [name for name, sides in enough.items() if all(sides)]
+    """Return the verdict on each case by the stored rule; each of its runs has enough rounds."""
+    tested = [name for name, sides in rounds.items() if all(sides)]
     runs: list[list[Run]] = []
     for side in (0, 1):
-        most = max((len(enough[name][side]) for name in tested), default=0)
-        runs.append([{n: enough[n][side][i] for n in tested if i < len(enough[n][side])} for i in range(most)])
+        most = max((len(rounds[name][side]) for name in tested), default=0)
+        runs.append([{n: rounds[n][side][i] for n in tested if i < len(rounds[n][side])} for i in range(most)])
     decision = decide(runs[0], runs[1], None, config)
-    return {name: decision.verdicts.get(name) or _untested(*enough[name]) for name in rounds}, decision
+    return {name: decision.verdicts.get(name) or _untested(*rounds[name]) for name in rounds}, decision
+
+
+def _enough(rounds: _Rounds) -> _Rounds:
+    there, here = ([run for run in side if enough_rounds(run)] for side in rounds)
+    return there, here
 
 
 def _untested(base: Sequence[object], candidate: Sequence[object]) -> CaseVerdict:
@@ -285,35 +281,15 @@ def _untested(base: Sequence[object], candidate: Sequence[object]) -> CaseVerdic
     return CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason=reason, too_short=True)
 
 
-def _as_disturbed(time: CaseVerdict, there: _Side, here: _Side) -> CaseVerdict:
-    """Return *time* as it is where sound runs waited for cores: inconclusive where that may be all that it tells."""
-    calm = len(undisturbed(there)), len(undisturbed(here))
-    crowded = "the candidate" if time.verdict is Verdict.REGRESSED and not calm[1] else ""
-    if time.verdict in (Verdict.IMPROVED, Verdict.UNCHANGED) and not calm[0]:
-        crowded = "the base"
-    if crowded:
-        fix = "measure on a quiet machine, or both in turn with sdbatch ab"
-        reason = f"something else used the cores in every run of {crowded}: {fix}"
-        return replace(time, verdict=Verdict.INCONCLUSIVE, reason=reason)
-    dropped = sum(len(side) - count for side, count in zip((there, here), calm, strict=True) if count)
-    if dropped and time.verdict is Verdict.INCONCLUSIVE:
-        return replace(time, reason=f"{time.reason}; {units.count(dropped, 'run')} beside other work not counted")
-    return time
-
-
-def enough_rounds(values: Sequence[float]) -> bool:
-    """Return whether a run's readings of a case have a location with an error."""
-    return len(values) >= FEWEST_FOR_ERROR and min(values) > 0
-
-
 def case_comparison(
     name: str,
-    there: _Side,
-    here: _Side,
+    there: Runs,
+    here: Runs,
     facts: tuple[Moved, ...],
     outcome: CaseVerdict | None,
     time: CaseVerdict | None,
     memory: CaseVerdict | None,
+    timed: Timed | None = None,
     *,
     drift_counts: bool = True,
 ) -> CaseComparison:
@@ -327,6 +303,7 @@ def case_comparison(
         outcome: where it did not go well on both sides.
         time: if it was compared.
         memory: if it was compared.
+        timed: the runs that its time was judged by; None: all.
         drift_counts: whether what moved of the surroundings may be to blame: not where both sides ran side by side.
 
     """
@@ -347,11 +324,12 @@ def case_comparison(
         memory=memory,
         base=there,
         candidate=here,
+        timed=timed,
         moved=facts,
     )
 
 
-def _word(there: _Side, here: _Side, parts: Mapping[str, CaseVerdict | None]) -> tuple[Verdict, str]:
+def _word(there: Runs, here: Runs, parts: Mapping[str, CaseVerdict | None]) -> tuple[Verdict, str]:
     if not here:
         return Verdict.MISSING, "the candidate did not run it"
     if not there:
@@ -361,10 +339,17 @@ def _word(there: _Side, here: _Side, parts: Mapping[str, CaseVerdict | None]) ->
     return verdict, "; ".join(f"{label}{part.reason}" for label, part in found.items() if part.verdict is verdict)
 
 
-def _call_s(found: _Side) -> float | None:
-    """Return the seconds per call of the sound runs that nothing disturbed, if any; each run counts the same."""
-    sound = [measured for measured in sound_of(found) if measured.seconds]
-    if not sound:
+def _of_regressed(found: Iterable[Explanation], cases: Sequence[CaseComparison]) -> tuple[Explanation, ...]:
+    """Return the explanations of groups in which a case is regressed by now."""
+    red = [case.place for case in cases if case.verdict is Verdict.REGRESSED]
+    groups = {name for place in red for name in (place.group, f"{place.test} {place.group}")}
+    return tuple(one for one in found if one.group in groups)
+
+
+def _call_s(counted: Runs) -> float | None:
+    """Return the seconds per call; each run counts the same."""
+    measured = [one for one in counted if one.seconds]
+    if not measured:
         return None
-    logs = [math.log(location_s(measured.seconds)) for measured in telling(sound)]
-    return math.exp(math.fsum(logs) / len(logs)) / sound[0].place.batch_count
+    logs = [math.log(location_s(one.seconds)) for one in measured]
+    return math.exp(math.fsum(logs) / len(logs)) / measured[0].place.batch_count

@@ -11,6 +11,7 @@ from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
 
 TOLERANCE = 0.01
 MEMORY_TOLERANCE = 0.005
+DRIFT = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Config:
     tolerance: float | Mapping[str, float] = TOLERANCE  # the smallest slowdown called regressed; or by case id
     memory_tolerance: float | Mapping[str, float] = MEMORY_TOLERANCE  # of peak memory, which repeats to the byte
     margin: float = 0.05  # the slowdown that "unchanged" excludes; never below the tolerance
-    drift: float = 0.03  # what a machine may have moved since a stored baseline
+    drift: float = DRIFT  # what a machine may have moved since a stored baseline
     design: Mapping[str, tuple[str, int, int]] | None = None  # case id: (group, batch size, batch count)
 
     def __post_init__(self) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
 LEAST_BYTES = 2 * 2**20
+_WORDS = (("a slowdown of", "growth by"), ("slower", "larger"), ("faster", "smaller"))
 
 
 def compare_exact(
@@ -51,3 +53,24 @@ def compare_exact(
     else:
         reason = f"{units.memory(before)} before, {units.memory(after)} now, {units.memory(allowed)} allowed"
     return CaseVerdict(verdict=verdict, reason=reason, estimate=after / before - 1 if before > 0 else None)
+
+
+def of_bytes(found: CaseVerdict, base: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]]) -> CaseVerdict:
+    """Return *found*, a verdict on memory that varies and was decided as time is, in the words of memory.
+
+    The bytes that are always allowed are here as well.
+
+    Args:
+        found: of the peaks as if they were seconds.
+        base: bytes of each round, by run.
+        candidate: likewise.
+
+    """
+    before, after = (statistics.median([peak for run in side for peak in run] or [0]) for side in (base, candidate))
+    if found.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) and abs(after - before) <= LEAST_BYTES:
+        reason = f"{units.memory(LEAST_BYTES)} more or less are always allowed"
+        return replace(found, verdict=Verdict.UNCHANGED, reason=reason)
+    reason = found.reason
+    for of_time, of_memory in _WORDS:
+        reason = reason.replace(of_time, of_memory)
+    return replace(found, reason=reason)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_sdbatch.analysis.comparable import Weight
-from pytest_sdbatch.analysis.comparison import moved_among
 from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE
 from pytest_sdbatch.analysis.exact import compare_exact
+from pytest_sdbatch.analysis.matching import moved_among
 from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base
 from pytest_sdbatch.analysis.sides import OK, Measured
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict

@@ -102,7 +102,8 @@ def with_numbers(
     needed = None
     if tolerance > 0:
         reach = detection_reach(by.freedom, tail=tail)
-        needed = math.ceil(min((reach * by.spread / math.log1p(tolerance)) ** 2, _MOST_PAIRS))
+        times = min(reach * by.spread / math.log1p(tolerance), math.sqrt(_MOST_PAIRS))  # its square may be no float
+        needed = math.ceil(min(times**2, _MOST_PAIRS))
     return CaseVerdict(
         verdict=verdict,
         reason=reason,

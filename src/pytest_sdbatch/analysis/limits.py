@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.contention import blames_others
 from pytest_sdbatch.analysis.location import location_s
 from pytest_sdbatch.records import Outcome, Record
 
@@ -12,7 +13,7 @@ GROWING = frozenset({"latency", "peak_memory"})  # with the batch size, so that 
 
 
 def broken_limits(record: Record, limits: Mapping[str, float], *, timed: bool = True) -> list[str]:
-    """Return which of *limits* the numbers of *record* break, in words.
+    """Return which of *limits* the numbers of *record* break, in words; its times none where something disturbed them.
 
     Args:
         record: with rounds, or nothing is broken.
@@ -20,7 +21,13 @@ def broken_limits(record: Record, limits: Mapping[str, float], *, timed: bool = 
         timed: whether its times tell the speed of the device; else only memory is looked at.
 
     """
-    return list(_broken(record, limits, timed=timed))
+    return list(_broken(record, limits, timed=timed and not _is_disturbed(record)))
+
+
+def unjudged_limits(record: Record, limits: Mapping[str, float]) -> list[str]:
+    """Return which of *limits* the times of *record* break, in words, which may be what disturbed them."""
+    found = set(_broken(record, limits, timed=False))
+    return [said for said in _broken(record, limits, timed=_is_disturbed(record)) if said not in found]
 
 
 def unknown_limits(record: Record, limits: Mapping[str, float]) -> list[str]:
@@ -28,6 +35,10 @@ def unknown_limits(record: Record, limits: Mapping[str, float]) -> list[str]:
     if record.outcome is not Outcome.OK or "peak_memory" not in limits or _peak_bytes(record) is not None:
         return []
     return [f"peak memory is not known: {record.memory_reason or 'no reason was recorded'}"]
+
+
+def _is_disturbed(record: Record) -> bool:
+    return record.contention is not None and blames_others(record.contention)
 
 
 def _broken(record: Record, limits: Mapping[str, float], *, timed: bool) -> Iterator[str]:

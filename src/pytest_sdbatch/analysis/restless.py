@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pytest_sdbatch.analysis.config import DRIFT
 from pytest_sdbatch.analysis.contention import blames_others
 from pytest_sdbatch.analysis.location import interval
 from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
+from pytest_sdbatch.records import OTHER_BENCHMARKS
 
 
 def runs_with(
@@ -21,18 +23,15 @@ def runs_with(
 
 
 def is_contended(measured: Measured) -> bool:
-    """Return whether the times of a case include waiting for something else that used its cores."""
-    return measured.state == OK and measured.contention is not None and blames_others(measured.contention)
+    """Return whether the times of a case may be so much longer for what else ran on its machine.
 
-
-def undisturbed(found: Iterable[Measured]) -> list[Measured]:
-    """Return those of *found* that did not wait for something else."""
-    return [one for one in found if not is_contended(one)]
-
-
-def telling(found: Sequence[Measured]) -> Sequence[Measured]:
-    """Return those of *found* whose times count: the undisturbed ones, or all where there is none."""
-    return undisturbed(found) or found
+    It says so, or what it waited for a core is more than the drift that stored runs are allowed, or another benchmark
+    was there meanwhile: they take memory and caches from each other without waiting.
+    """
+    if measured.state != OK:
+        return False
+    said = measured.contention is not None and blames_others(measured.contention)
+    return said or (measured.waited or 0.0) > DRIFT or bool(measured.facts.shown.get(OTHER_BENCHMARKS))
 
 
 def is_noisy(measured: Measured) -> bool:

@@ -41,6 +41,7 @@ class Measured:
     clocks_mhz: Sequence[int | None] = ()  # of the device, as each round ended
     cold_start_s: float | None = None
     contention: str | None = None  # why its times include waiting for a core; None: nothing says so
+    waited: float | None = None  # the share of its times for which a thread was ready and had no core; None: not known
     foreign_processes: int | None = None  # others on the device, at least so many; None: not known
     facts: Facts
 

@@ -55,7 +55,8 @@ def judge_stored(estimates: Mapping[str, Estimate], config: Config) -> tuple[dic
     """Return the verdicts, and the suspects: cases that look slower, which more runs of the candidate may settle.
 
     A suspect is regressed where it is slower by more than the drift beyond chance, by Holm's procedure over all
-    cases; else inconclusive, for the machine may have moved. No case with fewer than 5 runs is more than inconclusive.
+    cases; unchanged where it is within its budget whatever the machine drifted; else inconclusive. No case with fewer
+    than 5 runs is more than inconclusive.
     """
     suspected = suspects(estimates, config)
     looks_slower = frozenset(suspected)  # of thousands
@@ -88,8 +89,12 @@ def _word(
     least = _least(case, config)
     if estimate.freedom < _FEWEST_FREEDOM:
         return Verdict.INCONCLUSIVE, f"{estimate.freedom + 2} runs of both sides, {FEWEST_RUNS} are needed"
-    if rejected and estimate.mean >= math.log1p(config.tolerance_of(case)):
-        return Verdict.REGRESSED, f"slower by more than {units.share(least)}, beyond chance"
+    tolerance = config.tolerance_of(case)
+    if rejected and estimate.mean >= math.log1p(tolerance):
+        budget = f", and by its budget of {units.share(tolerance)} or more" if tolerance > config.drift else ""
+        return Verdict.REGRESSED, f"slower by more than {units.share(config.drift)}, beyond chance{budget}"
+    if suspect and estimate.upper + math.log1p(config.drift) < math.log1p(tolerance):
+        return Verdict.UNCHANGED, f"within its budget of {units.share(tolerance)}, whatever the machine drifted"
     if suspect:
-        return Verdict.INCONCLUSIVE, f"looks slower, but not clearly by more than {units.share(config.drift)}"
+        return Verdict.INCONCLUSIVE, f"looks slower, but not clearly by more than {units.share(least)}"
     return not_slower(estimate, faster_by=least if faster else None, margin=config.margin_of(case))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison
     from pytest_sdbatch.analysis.config import Config
     from pytest_sdbatch.analysis.exit_status import ExitStatus
-    from pytest_sdbatch.analysis.sides import SideRun
+    from pytest_sdbatch.analysis.sides import Measured, SideRun
     from pytest_sdbatch.host import Host
 
 _AGAIN = 3  # fresh processes for what looks slower: four runs of this code in all
@@ -36,7 +36,7 @@ def reach(host: Host) -> None:
     gate = host.gate
     if gate is None or host.is_worker or not gate.base or not host.records or host.options.switch("plan"):
         return
-    from pytest_sdbatch.analysis.comparison import compare, confirmed
+    from pytest_sdbatch.analysis.comparison import compare, confirmed, without_failures
     from pytest_sdbatch.storage.sides import side_run
 
     own = side_run(host.session.run(interrupted=False), "this run")
@@ -44,11 +44,16 @@ def reach(host: Host) -> None:
     found = compare(base, [own], rules)
     if gate.enforced and found.suspects:
         rerun.announce(host, found.suspects, baseline=gate.name or "", processes=_AGAIN)
-        again = rerun.fresh_runs(host, found.suspects, processes=_AGAIN)
+        again, failed = without_failures(own, rerun.fresh_runs(host, found.suspects, processes=_AGAIN))
+        host.notes += [f"in a fresh process it ended otherwise: {name}: {_how(one)}" for name, one in failed.items()]
         found = confirmed(compare(base, [own, *again], rules), again, processes=_AGAIN)
     gate.comparison = found
     if gate.enforced:
         _fail_regressed(host, gate, found)
+
+
+def _how(measured: Measured) -> str:
+    return f"{measured.state}: {measured.reason}" if measured.reason else measured.state
 
 
 def unfit(host: Host) -> str | None:
@@ -96,7 +101,8 @@ def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
         encoding=encoding,
         blocks=not gate.enforced,  # else they are those of the failures
     )
-    for line in [*text.splitlines(), *([] if gate.enforced else _settling(host, gate))]:
+    settled_by = None if gate.enforced else _settling(host, gate)
+    for line in [*text.splitlines(), *([] if settled_by is None else [f"inconclusive: {settled_by}"])]:
         reporter.write_line(line)
 
 
@@ -132,7 +138,7 @@ def _end(host: Host, gate: Gate) -> tuple[ExitStatus, str]:
     status = status_of(found, fail_on=host.options.choice("fail_on"))
     if status is ExitStatus.NOT_COMPARED:
         return status, counted(found)
-    return status, "; ".join([counted(found), *_settling(host, gate)])
+    return status, "; ".join(filter(None, [counted(found), _settling(host, gate)]))
 
 
 def _invalid_environment(host: Host) -> str | None:
@@ -144,11 +150,11 @@ def _invalid_environment(host: Host) -> str | None:
     return invalid_environment([measured] for measured in own.cases.values())
 
 
-def _settling(host: Host, gate: Gate) -> list[str]:
+def _settling(host: Host, gate: Gate) -> str | None:
     from pytest_sdbatch.report.gate import settling
 
     assert gate.comparison is not None
-    return list(settling(gate.comparison, arguments=arguments.to_measure(host.config)))
+    return settling(gate.comparison, arguments=arguments.to_measure(host.config))
 
 
 def _why_not(host: Host) -> str:
@@ -196,7 +202,6 @@ def _was_asked_for(name: str, host: Host) -> bool:
 
 def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
     """Send a second, failed report for each case that regressed and whose test pytest does not count as failed."""
-    from pytest_sdbatch.analysis.comparison import sound_of
     from pytest_sdbatch.analysis.verdict import Verdict
     from pytest_sdbatch.records import full_name
 
@@ -208,7 +213,7 @@ def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
         # One that is not known here is of a worker that died, which is a failed test.
         if record.test_outcome not in ("failed", "regressed") or (test is not None and not test.failed):
             if record.test_outcome != "failed":  # the verdict is the gate's own, and its measurement stands
-                runs = len(sound_of(case.candidate))  # with those of fresh processes: its own row may be doubtful
+                runs = len(case.counted[1])  # with those of fresh processes: its own row may be doubtful
                 said = f"regressed against {gate.name}{f' by {runs} runs of this code' if runs > 1 else ''}"
                 host.session.keep(replace(record, test_outcome="regressed", reason=record.reason or said))
             host.config.hook.pytest_runtest_logreport(report=_second_report(case, found, gate))

@@ -94,7 +94,7 @@ def with_surroundings(record: Record, around: Surroundings) -> Record:
         process_source=after.own_source,
         foreign_processes=foreign,
         # Beside processes of our own every case waits, which the record says by itself.
-        contention=validity.contention(rounds, around.environment.must_match) if _is_alone(record) else None,
+        contention=validity.contention(rounds, around.environment.must_match) if record.is_alone else None,
     )
     if record.outcome is not Outcome.OK:
         return record
@@ -112,10 +112,6 @@ def with_surroundings(record: Record, around: Surroundings) -> Record:
 def _unread_meanwhile(unread: Mapping[str, str], where: Environment) -> Mapping[str, str] | None:
     """Return why rounds lack figures that the device told of as the run began; energy has a reason of its own."""
     return {name: why for name, why in unread.items() if name not in where.unknown and name != "energy"} or None
-
-
-def _is_alone(record: Record) -> bool:
-    return record.parallel == 1 and (record.trained is None or record.trained.processes == 1)
 
 
 def _judge(result: Measurement, workload: Workload, attempt: Attempt) -> tuple[Outcome, str | None, str]:

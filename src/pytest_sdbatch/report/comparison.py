@@ -12,6 +12,7 @@ from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Compari
 from pytest_sdbatch.analysis.config import TOLERANCE, Config
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
 from pytest_sdbatch.analysis.restless import is_contended, is_noisy, runs_with
+from pytest_sdbatch.analysis.stored import FEWEST_RUNS
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict, worst_first
 from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.escape import plain, shortened
@@ -336,11 +337,14 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if all(case.drifted for case in unclear):
         yield f"{said}: more runs do not help where the sides differ as told above", _STYLES[Verdict.INCONCLUSIVE]
         return
+    if all(case.disturbed for case in unclear):
+        yield f"{said}: something else used the cores; measure again on a quiet machine", _STYLES[Verdict.INCONCLUSIVE]
+        return
     if comparison.more_runs:
-        runs = len(comparison.base) + len(comparison.candidate)
+        runs = units.count(FEWEST_RUNS - comparison.more_runs, "run")
         yield (
             (
-                f"{said}; {units.count(runs, 'run')} of both sides are here and 5 are needed: make "
+                f"{said}; {runs} of both sides are here and {FEWEST_RUNS} are needed: make "
                 f"{comparison.more_runs} more, of either side (sdbatch sweep --processes={comparison.more_runs} ...)"
             ),
             _STYLES[Verdict.INCONCLUSIVE],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
@@ -41,31 +41,35 @@ def own_failure(
 
 def regression(case: CaseComparison, comparison: Comparison, *, baseline: str) -> str:
     """Return why the test of a case failed after all ran: numbers, interval, budget, explanation."""
-    then, now = (units.count(len(side), "run") for side in (case.base, case.candidate))
+    then, now = (units.count(len(side), "run") for side in case.counted)
     lines = [plain(f"regressed: {case.name}"), *regression_texts(case, comparison)]
     return "\n".join([*lines, f"  baseline: {plain(baseline)}, {then} of it and {now} of this code"])
 
 
-def settling(comparison: Comparison, *, arguments: str) -> Iterator[str]:
-    """Yield what settles the cases that are inconclusive; nothing where none is, or rounds alone are missing.
+def settling(comparison: Comparison, *, arguments: str) -> str | None:
+    """Return what settles the cases that are inconclusive; None where there is none, or rounds alone are missing.
 
     Args:
         comparison: of the baseline with this run.
         arguments: of pytest, for a shell.
 
     """
-    unclear = comparison.count(Verdict.INCONCLUSIVE)
-    if unclear and not comparison.needs_rounds:
-        (there, was_dirty), (here, is_dirty) = _state(comparison.base), _state(comparison.candidate)
-        base, how = there[:_SHORT] if there else "REF", "both versions side by side settle it"
-        if there is not None and there == here:
-            if is_dirty and not was_dirty:
-                base = "HEAD"
-            else:  # that is no other version
-                base = "REF"
-                how = "the baseline is of the commit that is checked out; another version beside it settles it"
-        command = f"sdbatch ab --base {base} -- {arguments}"
-        yield f"inconclusive: {units.count(unclear, 'case')}; {how}: {plain(command)}"
+    unclear = [case for case in comparison.cases if case.verdict is Verdict.INCONCLUSIVE]
+    if not unclear or comparison.needs_rounds:
+        return None
+    (there, was_dirty), (here, is_dirty) = _state(comparison.base), _state(comparison.candidate)
+    base, how = there[:_SHORT] if there else "REF", "both versions side by side settle it"
+    if there is not None and there == here:
+        if is_dirty and not was_dirty:
+            base = "HEAD"
+        else:  # that is no other version
+            base = "REF"
+            how = "the baseline is of the commit that is checked out; another version beside it settles it"
+    disturbed = [case for case in unclear if case.disturbed]
+    if disturbed:
+        of = "" if len(disturbed) == len(unclear) else f" of {units.count(len(disturbed), 'case')}"
+        how = f"something else used the cores in runs{of}: measure on a quiet machine; or {how}"
+    return f"{how}: {plain(f'sdbatch ab --base {base} -- {arguments}')}"
 
 
 def _state(side: Sequence[SideRun]) -> tuple[str | None, bool]:

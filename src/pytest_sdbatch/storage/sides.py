@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_sdbatch.analysis.comparable import facts_of
+from pytest_sdbatch.analysis.contention import waited_share
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment, Outcome, Record, Run, full_name
@@ -128,9 +129,18 @@ def measured_of(record: Record, environment: Environment) -> Measured:
         clocks_mhz=columns.clocks_mhz(record) if seconds else (),
         cold_start_s=record.cold_start_s.value,
         contention=record.contention,
+        waited=_waited(record, environment) if seconds else None,
         foreign_processes=record.foreign_processes,
         facts=facts_of(environment, record),
     )
+
+
+def _waited(record: Record, environment: Environment) -> float | None:
+    """Return the share of its times for which a thread waited for a core; workers beside it are on both sides."""
+    threads, waits = environment.must_match.get("threads"), columns.waits_ns(record)
+    if not waits or not isinstance(threads, int) or not record.is_alone:
+        return None
+    return waited_share(waits, threads=threads)
 
 
 def _state(record: Record) -> str:

@@ -10,11 +10,9 @@ from compared import GIB, QUIET, ended, facts, measured, quiet_side, side, train
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sdbatch.analysis.comparison import COMPARED, Comparison, compare, confirmed
+from pytest_sdbatch.analysis.comparison import COMPARED, Comparison, compare
 from pytest_sdbatch.analysis.config import Config
-from pytest_sdbatch.analysis.contention import contended
 from pytest_sdbatch.analysis.verdict import Verdict
-from pytest_sdbatch.records import Round
 
 STATES = st.sampled_from(["ok", "oom", "skipped", "throttled", "crashed"])
 RUNS = st.lists(st.dictionaries(st.integers(1, 4), STATES), min_size=1, max_size=3)
@@ -270,90 +268,3 @@ def test_cases_that_look_slower_are_named_as_suspects() -> None:
 
     assert compare(base, new).suspects == (next(iter(base[0].cases)),)
     assert compare(base, drifted).suspects == ()
-
-
-@pytest.mark.parametrize(("fresh", "verdict"), [(0, "inconclusive"), (1, "inconclusive"), (2, "regressed")])
-def test_the_run_that_raised_a_suspicion_needs_two_more_to_be_red(fresh: int, verdict: str) -> None:
-    """Fresh processes may die: what is left of them is too little, and said so. The rest stands."""
-    base = quiet_side("base", 5, {1: 1.0, 4: 2.0})
-    first, *again = quiet_side("new", 1 + fresh, {1: 1.1, 4: 2.0})
-
-    found = confirmed(compare(base, [first, *again]), again, processes=3)
-
-    assert verdicts(found) == {"b1x1": verdict, "b4x1": "unchanged"}
-    if verdict == "inconclusive":
-        assert (
-            found.cases[0].reason == f"time: {fresh} of 3 fresh processes measured it again undisturbed, 2 are needed"
-        )
-        assert found.cases[0].time is not None
-        assert found.cases[0].time.estimate == pytest.approx(0.1, abs=0.01)
-
-
-CROWDED = "1 thread had 0.4 of 1 core free: something else was running"
-
-
-@pytest.mark.parametrize(
-    ("crowded", "factor", "verdict"),
-    [
-        ("new", 1.1, "inconclusive"),  # it may have waited
-        ("new", 1.0, "unchanged"),
-        ("new", 0.9, "improved"),  # although it waited
-        ("base", 1.1, "regressed"),  # although the base waited
-        ("base", 1.0, "inconclusive"),  # it was faster than it looks
-        ("base", 0.9, "inconclusive"),
-    ],
-)
-def test_what_waiting_for_cores_may_have_caused_is_inconclusive(crowded: str, factor: float, verdict: str) -> None:
-    """Where every run of a side waited for something else; what would hold without that stands."""
-    base, new = (
-        quiet_side(name, runs, {1: call_s}, contention=CROWDED if name == crowded else None)
-        for name, runs, call_s in (("base", 5, 1.0), ("new", 2, factor))
-    )
-
-    (case,) = compare(base, new).cases
-
-    assert case.verdict.value == verdict
-    if verdict == "inconclusive":
-        side = "the candidate" if crowded == "new" else "the base"
-        assert case.reason.startswith(f"time: something else used the cores in every run of {side}: measure on a quiet")
-
-
-def test_threads_that_wait_for_each_other_are_nobody_elses_fault() -> None:
-    """It is so on both sides, and more threads may be what regressed."""
-    said = contended([Round(wall_s=1.0, cpu_s=1.0, call_s=(1.0,))] * 5, threads=2, cores=1)
-    base, new = quiet_side("base", 5, {1: 1.0}), quiet_side("new", 2, {1: 1.1}, contention=said)
-
-    assert said is not None
-    assert verdicts(compare(base, new)) == {"b1x1": "regressed"}
-
-
-def test_runs_beside_other_work_do_not_count_where_there_are_others() -> None:
-    """Neither in the change, nor in what is shown; with too few left it is said how many were left out."""
-    base = quiet_side("base", 3, {1: 1.0})
-    crowded = quiet_side("new", 3, {1: 1.5}, contention=CROWDED)
-    one, two = quiet_side("calm", 2, {1: 1.0})
-
-    (case,) = compare(base, [*crowded, one, two]).cases
-    (few,) = compare(base, [*crowded, one]).cases
-
-    assert case.verdict.value == "unchanged"
-    assert case.candidate_call_s == pytest.approx(1.0, abs=0.01)
-    assert few.reason == "time: 4 runs of both sides, 5 are needed; 3 runs beside other work not counted"
-
-
-def test_fresh_processes_that_waited_confirm_nothing() -> None:
-    """Two of the three have to be undisturbed."""
-    base, (first, calm) = quiet_side("base", 5, {1: 1.0}), quiet_side("new", 2, {1: 1.1})
-    again = [calm, *quiet_side("again", 2, {1: 1.1}, contention=CROWDED)]
-
-    found = confirmed(compare(base, [first, *again]), again, processes=3)
-
-    assert found.cases[0].reason == "time: 1 of 3 fresh processes measured it again undisturbed, 2 are needed"
-
-
-def test_what_is_exact_needs_no_confirmation() -> None:
-    """Memory that repeats to the byte, and a case that no longer works, are red without a further run."""
-    base = quiet_side("base", 5, {1: 1.0, 4: 2.0})
-    new = side("new", [measured(1, peak_bytes=[5 * GIB] * 6), ended(4, "crashed")])
-
-    assert verdicts(confirmed(compare(base, new), [], processes=3)) == {"b1x1": "regressed", "b4x1": "regressed"}

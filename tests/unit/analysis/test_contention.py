@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_sdbatch.analysis.contention import contended
+from pytest_sdbatch.analysis.contention import blames_others, contended, row_note, waited_share
 from pytest_sdbatch.records import Round
 
 
@@ -53,8 +53,15 @@ def test_a_neighbour_that_leaves_enough_cores_is_none_of_ours() -> None:
 
 
 def test_more_threads_than_cores_are_marked() -> None:
-    """4 threads on 2 cores wait for each other, and nothing else is blamed."""
-    assert contended(case(), threads=4, cores=2) == "4 threads share 2 cores, and wait for each other"
+    """4 threads on 2 cores wait for each other, and nothing else is blamed unless it used the cores as well."""
+    alone = contended(case(), threads=4, cores=2)
+    beside = contended(case(used=1.1, others=0.9), threads=4, cores=2)
+
+    assert alone == "4 threads share 2 cores, and wait for each other"
+    assert not blames_others(alone)
+    assert beside is not None
+    assert beside.startswith("4 threads share 2 cores, of which others used 0.8")
+    assert blames_others(beside)
 
 
 def test_threads_that_waited_mark_a_case_that_ticks_tell_little_of() -> None:
@@ -109,6 +116,32 @@ def test_a_round_that_waited_stands_out_without_the_system_s_word() -> None:
     mark = contended(rounds, threads=2, cores=2)
     assert mark is not None
     assert "1.27 cores at work where 1.88" in mark
+
+
+def test_a_round_that_idles_blames_nobody_where_waiting_and_others_are_known() -> None:
+    """The scheduler says that no thread waited, and the system that nothing else ran: a disk, a lock or a sleep."""
+    busy, idle = reading(0.2, 0.2, 0.0, delay_s=0.0), reading(0.5, 0.2, 0.0, delay_s=0.0)
+    mark = contended([busy] * 6 + [idle] * 3, threads=1, cores=2)
+
+    assert mark == "a round had 0.400 cores at work where 1.00 are usual: it waited for something"
+    assert not blames_others(mark)
+    assert row_note(mark) == "in some round it computed less than usual: it waited for something. Do not rely on it"
+
+
+@pytest.mark.parametrize(
+    ("rounds", "share"),
+    [
+        ([(1.0, 0.9, 0.1), (1.0, 1.0, 0.0)], 0.05),
+        ([(1.0, 1.0, 0.5)], 0.0),  # all of its time was its own
+        ([(1.0, 0.2, 5.0)], 0.8),
+        ([], 0.0),
+    ],
+)
+def test_the_share_that_was_waited_is_no_more_than_was_not_run(
+    rounds: list[tuple[float, float, float]], share: float
+) -> None:
+    """Of one thread; worked by hand."""
+    assert waited_share(rounds, threads=1) == pytest.approx(share)
 
 
 def test_a_process_that_waits_for_another_one_is_not_judged() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sdbatch.analysis.exact import compare_exact
-from pytest_sdbatch.analysis.verdict import Verdict
+from pytest_sdbatch.analysis.exact import compare_exact, of_bytes
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
 MIB = 2**20
 SIZES = st.integers(0, 2**40)
@@ -82,3 +82,21 @@ def test_what_cannot_be_compared_is_refused(
     """Nothing measured is no agreement."""
     with pytest.raises(ValueError, match=match):
         compare_exact(base, candidate, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "said"),
+    [
+        (20 * MIB, 21 * MIB, Verdict.REGRESSED, "2.00 MiB more or less are always allowed"),
+        (21 * MIB, 20 * MIB, Verdict.IMPROVED, "2.00 MiB more or less are always allowed"),
+        (20 * MIB, 30 * MIB, Verdict.REGRESSED, "larger by more than 3 %, beyond chance"),
+    ],
+)
+def test_memory_that_varies_is_told_in_bytes(before: int, after: int, verdict: Verdict, said: str) -> None:
+    """It was decided as time is; what is always allowed is so here, too."""
+    reason = f"{'slower' if verdict is Verdict.REGRESSED else 'faster'} by more than 3 %, beyond chance"
+
+    found = of_bytes(CaseVerdict(verdict=verdict, reason=reason), [[before] * 5], [[after] * 5])
+
+    assert found.reason == said
+    assert found.verdict is (Verdict.UNCHANGED if "allowed" in said else verdict)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from compared import GIB
 
-from pytest_sdbatch.analysis.limits import broken_limits, unknown_limits
+from pytest_sdbatch.analysis.limits import broken_limits, unjudged_limits, unknown_limits
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.grid.training import Training
 from pytest_sdbatch.records import Outcome, Record, Round
@@ -48,6 +48,22 @@ def test_times_that_tell_nothing_break_no_limit() -> None:
     limits = {"latency": 0.1, "peak_memory": 1.0 * GIB}
 
     assert broken_limits(RECORD, limits, timed=False) == ["peak memory 3.00 GiB, at most 1.00 GiB"]
+
+
+def test_times_beside_other_work_break_no_limit_and_are_told_apart() -> None:
+    """They may be what the others took; memory is not. Threads that wait for each other are the code's own."""
+    limits = {"latency": 0.9, "peak_memory": 1.0 * GIB, "images_per_s": 4.5}
+    busy = replace(RECORD, contention="1 thread had 0.4 of 1 core free: something else was running")
+    own = replace(RECORD, contention="2 threads share 1 core, and wait for each other")
+
+    assert broken_limits(busy, limits) == ["peak memory 3.00 GiB, at most 1.00 GiB"]
+    assert unjudged_limits(busy, limits) == [
+        "1.00 s per call, at most 900 ms",
+        "4.00 images/s, at least 4.50 images/s",
+    ]
+    for judged in (RECORD, own):
+        assert len(broken_limits(judged, limits)) == 3
+        assert unjudged_limits(judged, limits) == []
 
 
 def test_a_case_without_rounds_breaks_no_limit() -> None:

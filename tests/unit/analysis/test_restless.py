@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from compared import ended, measured, side
 
-from pytest_sdbatch.analysis.restless import is_contended, is_noisy, runs_with, telling, undisturbed
+from pytest_sdbatch.analysis.restless import is_contended, is_noisy, runs_with
 
 BUSY = [1.0, 2.0, 0.5, 1.5, 3.0, 0.4]
 
@@ -42,13 +42,3 @@ def test_a_case_beside_other_work_is_known() -> None:
     assert is_contended(measured(1, contention=crowded))
     assert not is_contended(measured(1))
     assert not is_contended(ended(1, "oom", contention=crowded))
-
-
-def test_undisturbed_runs_tell_and_without_any_all_do() -> None:
-    """Threads that wait for each other are disturbed by nothing else."""
-    calm, among = measured(1), measured(1, contention="2 threads share 1 core, and wait for each other")
-    crowded = measured(1, contention="1 thread had 0.4 of 1 core free: something else was running")
-
-    assert undisturbed([calm, crowded, among]) == telling([calm, crowded, among]) == [calm, among]
-    assert undisturbed([crowded]) == []
-    assert telling([crowded]) == [crowded]

@@ -8,6 +8,7 @@ import json
 import operator
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pytest_sdbatch.records import Outcome, Record, Round, Run
 from pytest_sdbatch.storage.codec import encode_header, encode_record
 from pytest_sdbatch.storage.plain import parse
 from pytest_sdbatch.storage.run_file import MOST_BYTES, runs_of, write_run
-from pytest_sdbatch.storage.sides import read_side_runs, read_sides, side_runs_of
+from pytest_sdbatch.storage.sides import read_side_runs, read_sides, side_run, side_runs_of
 
 MakeRecord = Callable[..., Record]
 MakeRun = Callable[..., Run]
@@ -50,6 +51,32 @@ def test_every_run_of_every_file_counts(base: Path, new: Path) -> None:
     assert list(found.seconds) == [0.5, 0.25, 0.75]
     assert (found.state, found.place.case, found.place.group) == ("ok", "b1x1", "tiny-sd-fp32-64x64-s4")
     assert found.facts.must_match["threads"] == 2
+
+
+@pytest.mark.parametrize(
+    ("delays_s", "changes", "share"),
+    [
+        ((0.1, 0.05), {}, 0.15),
+        ((0.1, None), {}, 0.2),  # of the time of which it is known
+        ((None, None), {}, None),
+        ((0.1, 0.05), {"parallel": 2}, None),  # workers are beside each other on both sides
+    ],
+)
+def test_what_was_waited_for_a_core_is_known_where_it_was_read(
+    make_record: MakeRecord,
+    make_run: MakeRun,
+    delays_s: tuple[float | None, ...],
+    changes: dict[str, Any],
+    share: float | None,
+) -> None:
+    """As a share of its times, however short of a mark."""
+    rounds = tuple(Round(wall_s=0.5, cpu_s=0.4, call_s=(0.5,), run_delay_s=delay) for delay in delays_s)
+    record = replace(make_record(0.5), rounds=rounds, **changes)
+    run = make_run(records=(record,))
+
+    (found,) = side_run(run, "run.json").cases.values()
+
+    assert found.waited == (None if share is None else pytest.approx(share))
 
 
 @pytest.mark.parametrize(

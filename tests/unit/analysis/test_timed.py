@@ -1,0 +1,125 @@
+"""Which runs count for the time of a case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from compared import ended, facts, measured
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_sdbatch.analysis.restless import is_contended
+from pytest_sdbatch.analysis.sides import Measured
+from pytest_sdbatch.analysis.timed import Timed, sound_of, timed, undisturbed
+from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+
+CALM = measured()
+BUSY = measured(contention="1 thread had 0.4 of 1 core free: something else was running")
+SHORT = measured(seconds=[1.0] * 4)
+RUNS = st.lists(st.sampled_from([CALM, BUSY, SHORT, ended(1, "oom"), measured(waited=0.05)]), max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "base", "candidate"),
+    [
+        ([CALM] * 4, [CALM, BUSY], [CALM] * 4, [CALM]),
+        ([CALM, BUSY], [CALM] * 4, [CALM], [CALM] * 4),
+        # One of the base alone does not do beside these: the others are slower, which a regression stands.
+        ([CALM, BUSY, BUSY], [CALM, CALM, BUSY], [CALM, BUSY, BUSY], [CALM, CALM]),
+        ([CALM] * 3, [CALM, BUSY], [CALM] * 3, [CALM, BUSY]),
+        ([BUSY] * 5, [BUSY], [BUSY] * 5, [BUSY]),
+        ([CALM, BUSY], [CALM], [CALM, BUSY], [CALM]),
+        # Too few rounds are none.
+        ([CALM, SHORT, ended(1, "oom")], [SHORT], [CALM], []),
+    ],
+)
+def test_undisturbed_runs_count_where_they_are_enough(
+    there: list[Measured], here: list[Measured], base: list[Measured], candidate: list[Measured]
+) -> None:
+    """Five of both sides; else the disturbed ones of the base too, or of the candidate, or all."""
+    found = timed(there, here)
+
+    assert (list(found.base), list(found.candidate)) == (base, candidate)
+
+
+@given(there=RUNS, here=RUNS, verdict=st.sampled_from(list(Verdict)))
+def test_what_waiting_may_have_caused_is_never_told(
+    there: list[Measured], here: list[Measured], verdict: Verdict
+) -> None:
+    """No run of a regressed candidate waited, nor one of a base against which nothing is slower."""
+    found = timed(there, here)
+
+    cleared = found.cleared(CaseVerdict(verdict=verdict, reason="so"))
+
+    assert {*map(id, found.base)} <= {*map(id, there)}
+    assert all(one in sound_of(here) for one in found.candidate)
+    if (
+        cleared.verdict is Verdict.REGRESSED
+    ):  # its interval is not known, so that nothing is beyond what waiting explains
+        assert not any(map(is_contended, found.candidate))
+    if cleared.verdict in (Verdict.UNCHANGED, Verdict.IMPROVED):
+        assert not any(map(is_contended, found.base))
+    assert cleared.verdict in (verdict, Verdict.INCONCLUSIVE)
+
+
+def test_runs_that_were_left_out_are_counted_where_nothing_is_told() -> None:
+    """A reader sees more runs than the verdict stands on."""
+    unclear = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason="it is not clear")
+
+    assert timed([CALM] * 4, [CALM, BUSY, BUSY]).cleared(unclear).reason == (
+        "it is not clear; 2 runs beside other work not counted"
+    )
+    assert timed([CALM] * 4, [CALM]).cleared(unclear) == unclear
+
+
+@pytest.mark.parametrize(
+    ("low", "waited", "regressed"),
+    [
+        (18.0, 0.1, True),  # at most 2 / 0.9 times as long, for what it waited and what it shared
+        (1.2, 0.1, False),
+        (1.3, 0.1, True),
+        (2.9, 0.5, False),
+        (18.0, None, False),  # who knows
+        (18.0, 1.0, False),
+    ],
+)
+def test_what_is_slower_than_anything_beside_it_explains_is_regressed(
+    low: float, waited: float | None, *, regressed: bool
+) -> None:
+    """No slowdown is hidden by a busy machine, however large."""
+    busy = replace(BUSY, waited=waited)
+    slower = CaseVerdict(verdict=Verdict.REGRESSED, reason="slower", estimate=low, interval=(low, 2 * low))
+
+    found = timed([CALM] * 5, [busy, replace(busy, waited=0.0)]).cleared(slower)
+
+    assert found.verdict is (Verdict.REGRESSED if regressed else Verdict.INCONCLUSIVE)
+    assert ("by more than what else used the cores explains" in found.reason) is regressed
+
+
+def test_what_is_unclear_beside_other_work_says_so_first() -> None:
+    """Of both sides: more runs like these would say no more."""
+    unclear = CaseVerdict(verdict=Verdict.INCONCLUSIVE, reason="it is not clear")
+
+    assert timed([BUSY] * 5, [CALM, BUSY]).cleared(unclear).reason == (
+        "something else used the cores in 5 of 5 runs of the base: measure on a quiet machine, or both in turn with "
+        "sdbatch ab; it is not clear"
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "disturbed"),
+    [
+        (CALM, False),
+        (BUSY, True),
+        (measured(contention="2 threads share 1 core, and wait for each other"), False),
+        (measured(waited=0.02), False),  # less than what a machine may have drifted
+        (measured(waited=0.04), True),
+        (measured(facts=facts(shown={"other_benchmarks": 1})), True),  # which take caches from each other
+        (replace(BUSY, state="oom"), False),
+    ],
+)
+def test_disturbed_is_what_may_be_slower_for_what_else_ran(run: Measured, *, disturbed: bool) -> None:
+    """Whether it is marked as that or not."""
+    assert (undisturbed([run]) == []) is disturbed
+    assert Timed(base=[run], candidate=[]).disturbed is disturbed
