@@ -15,7 +15,8 @@ _NAMED = 3
 def why_unfit(run: Run) -> str | None:
     """Return why *run* is no baseline, naming the cases; None where it is whole, sound, quiet and its process alone.
 
-    Sizes that do not fit the device's memory, and what was skipped, are part of a sound run.
+    Where something else used its cores it is none either: against it no later run is unchanged. Sizes that do not fit
+    the device's memory, and what was skipped, are part of a sound run.
     """
     if run.interrupted:
         return "the run was interrupted"
@@ -30,23 +31,11 @@ def why_unfit(run: Run) -> str | None:
     noisy = [(r, units.spread(found.half_width_ratio)) for r in measured if (found := restless(r)) is not None]
     if noisy:
         return f"the rounds of {units.count(len(noisy), 'case')} differ a lot (was the machine busy?): {_named(noisy)}"
+    crowded = [(r, "beside other work") for r in measured if _is_crowded(r)]
+    if crowded:
+        cases = units.count(len(crowded), "case")
+        return f"the times of {cases} include waiting for a core, so that slowdowns hide behind them: {_named(crowded)}"
     return None
-
-
-def beside_other_work(runs: Sequence[Run]) -> str | None:
-    """Return how many cases of *runs* have times that include waiting for a core, in words; None: none has.
-
-    What is compared with them looks faster than it is.
-    """
-    crowded = {
-        r.key
-        for run in runs
-        for r in run.records
-        if r.outcome is Outcome.OK and r.contention is not None and blames_others(r.contention)
-    }
-    if not crowded:
-        return None
-    return f"the times of {units.count(len(crowded), 'case')} include waiting for a core: slowdowns hide behind them"
 
 
 def without_verdict(runs: Sequence[Run]) -> str | None:
@@ -69,6 +58,10 @@ def restless(record: Record) -> Interval | None:
         return None
     found = interval(seconds)
     return found if found is not None and found.restless else None
+
+
+def _is_crowded(record: Record) -> bool:
+    return record.outcome is Outcome.OK and record.contention is not None and blames_others(record.contention)
 
 
 def _how(record: Record) -> str:

@@ -112,7 +112,8 @@ def _committed(host: Host, commit: str, path: Path) -> tuple[bytes, str]:
 
 
 def _is_file(name: str) -> bool:
-    return name.lower().endswith(".json")
+    """Return whether *name* is that of a file: also one of another kind, which says better what it is."""
+    return name.lower().endswith((".json", ".jsonl", ".html", ".md", ".csv"))
 
 
 def _parts(host: Host, name: str) -> tuple[str, str]:
@@ -171,6 +172,9 @@ def _names(host: Host) -> list[str]:
 
 def _missing(host: Host, name: str, where: str) -> BaselineError:
     if _is_file(name):
+        if not name.lower().endswith(".json"):
+            fix = "name a baseline, such as main, or a run file, which ends in .json"
+            return BaselineError(f"no baseline {where}", why="there is no such file", fix=fix)
         fix = f"record one: sdbatch sweep --processes=5 --sd-report={name} -- {arguments.to_measure(host.config)}"
         return BaselineError(f"no baseline {where}", why="there is no such file", fix=fix)
     stored = _names(host)

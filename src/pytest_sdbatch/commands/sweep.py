@@ -273,6 +273,10 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
             statuses.append(status)
             if stopped or status not in _ENDED:
                 break
+            # One that failed is followed by the others: what they came to is of use to whoever mends it.
+            if not status and number < processes and (why := _in_vain(file, asked)) is not None:
+                print(f"\nsdbatch: no other process is run: {why}", flush=True)
+                break
     status = next((code for code in statuses if code), 0)
     files = [path for number in range(1, processes + 1) if (path := folder / f"{number}.json").exists()]
     if not files and status == pytest.ExitCode.USAGE_ERROR:  # it has said why
@@ -294,13 +298,23 @@ def _repeat(processes: int, arguments: Sequence[str], asked: _Asked) -> int:
     return status
 
 
+def _in_vain(file: Path, asked: _Asked) -> str | None:
+    """Return why the baseline will not be written whatever other processes give, where nothing else was asked for."""
+    from pytest_sdbatch.storage.baselines import unfit
+    from pytest_sdbatch.storage.run_file import read_run_file
+
+    if asked.save is None or asked.save_anyway or asked.reports or not file.exists():
+        return None
+    return next(iter(unfit(read_run_file(file))), None)
+
+
 def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[str]:
     """Write the runs of *files* where they were asked for; yield what was done, and what several runs answer."""
     from pytest_sdbatch.bridges import github_run
     from pytest_sdbatch.bridges.reports import reported_of, write
     from pytest_sdbatch.report.answer import answer_of_runs
     from pytest_sdbatch.report.question import question_of
-    from pytest_sdbatch.storage.baselines import save_baseline
+    from pytest_sdbatch.storage.baselines import save_baseline, unfit
     from pytest_sdbatch.storage.names import baseline_key
     from pytest_sdbatch.storage.report_file import Kind, kind_of
     from pytest_sdbatch.storage.run_file import read_run_file, write_run
@@ -320,7 +334,8 @@ def _write(files: Sequence[Path], asked: _Asked, *, processes: int) -> Iterator[
         if path not in run_files:
             yield f"report: {write(path, made, option=spelled)} ({said})"
     if asked.save is not None:
-        if whole < processes and not asked.save_anyway:
+        ended = [run for run in runs if not run.interrupted]
+        if whole < processes and not asked.save_anyway and not unfit(ended):  # which would tell more
             raise RunFileError(
                 f"no baseline {asked.save} was written", why=said, fix="run it again; -o sd_save_anyway=yes stores it"
             )

@@ -50,7 +50,7 @@ class Batch:
     index: int  # of this call among the calls of a round, from 0
     size: int  # images to make together; videos where the case has frames
     count: int = 1  # batches of that size to make one after another: more than 1 only where the call does the counting
-    prompts: tuple[str, ...]  # one per image
+    prompts: list[str]  # one per image; a list, as pipelines of diffusers want them
     seeds: tuple[int, ...]  # one per image
     case: Case
     _generators: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -76,7 +76,7 @@ class Batch:
     def call_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments with which pipelines of diffusers make images or videos of text."""
         arguments = {
-            "prompt": list(self.prompts),
+            "prompt": list(self.prompts),  # who alters it alters no later round
             "height": self.case.height,
             "width": self.case.width,
             "num_inference_steps": self.case.steps,
@@ -197,7 +197,7 @@ class GenerationWorkload:
             index=index,
             size=self.case.batch_size,
             count=self.case.batch_count if self.count_inside else 1,
-            prompts=tuple(self.prompts[image % len(self.prompts)] for image in images),
+            prompts=[self.prompts[image % len(self.prompts)] for image in images],
             seeds=seeds,
             case=self.case,
         )

@@ -37,7 +37,7 @@ _ONE_IMAGE_A_CALL = (
 )
 # What Batch.call_arguments() gives, one by one, for advice about pipelines that do not take all of it.
 _OF_A_BATCH = {
-    "prompt": "list(batch.prompts)",
+    "prompt": "batch.prompts",
     "height": "batch.case.height",
     "width": "batch.case.width",
     "num_inference_steps": "batch.case.steps",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pytest_sdbatch.analysis.baseline import beside_other_work, why_unfit, without_verdict
+from pytest_sdbatch.analysis.baseline import why_unfit, without_verdict
 from pytest_sdbatch.analysis.comparable import Weight, facts_of, moved
 from pytest_sdbatch.errors import RunFileError, UnfitError
 from pytest_sdbatch.records import Run
@@ -107,24 +107,28 @@ def save_baseline(
     apart = [str(f) for run in runs for f in moved(first, facts_of(run.environment)) if f.weight is Weight.MUST_MATCH]
     if apart:
         raise UnfitError(f"{where} was not written", why=f"its runs cannot be compared with each other: {apart[0]}")
-    reasons = [doubt] if doubt is not None else []
-    reasons += [
+    reasons = [*([doubt] if doubt is not None else []), *unfit(runs)]
+    if reasons and not anyway:
+        mend = "mend what is marked in the table, close what else runs, and run again; --sd-report keeps any run"
+        if len(runs) == 1 and runs[0].interrupted:
+            mend = "go on with it by --sd-resume"
+        raise UnfitError(
+            f"{where} was not written",
+            why="\n".join(reasons),
+            fix=f"{mend}; -o sd_save_anyway=yes stores it all the same",
+        )
+    known = [f"no good one: {'; '.join(reasons)}"] if reasons else []
+    known += [said for said in (without_verdict(runs),) if said is not None]
+    return f"baseline: {baselines.write(key, runs)}" + (f" ({'; '.join(known)})" if known else "")
+
+
+def unfit(runs: Sequence[Run]) -> list[str]:
+    """Return why *runs* together are no good baseline, a reason for each that is none."""
+    return [
         reason if len(runs) == 1 else f"run {number} of {len(runs)}: {reason}"
         for number, run in enumerate(runs, start=1)
         if (reason := why_unfit(run)) is not None
     ]
-    mend = "mend what is marked in the table and run again; --sd-report keeps any run"
-    if len(runs) == 1 and runs[0].interrupted:
-        mend = "go on with it by --sd-resume"
-    if reasons and not anyway:
-        raise UnfitError(
-            f"{where} was not written",
-            why="; ".join(reasons),
-            fix=f"{mend}; -o sd_save_anyway=yes stores it all the same",
-        )
-    known = [f"no good one: {'; '.join(reasons)}"] if reasons else []
-    known += [said for said in (beside_other_work(runs), without_verdict(runs)) if said is not None]
-    return f"baseline: {baselines.write(key, runs)}" + (f" ({'; '.join(known)})" if known else "")
 
 
 def recorded_seconds(baselines: Baselines, keys: Iterable[str]) -> tuple[dict[str, float], list[str]]:

@@ -19,6 +19,8 @@ _DRIFT = ("python_implementation", "python_version", "release")
 
 _LONGEST_S = 2**63 / 1e9  # what our own files hold; sums of it are finite
 STUDY_KIND = "sdbatch-study"  # what the files of sdbatch study say that they are
+_REPORTS = (b"a report of pytest-sdbatch", b'"file","run","started_at","test","case"')
+_LONGEST_MARK = 100
 _JOURNAL = re.compile(rb'\{"schema":\d+,"run":\{')
 
 
@@ -26,9 +28,15 @@ def parse_file(data: bytes) -> Any:
     """Return the JSON document that *data*, the content of a file, holds: a run file, or one of pytest-benchmark.
 
     Raises:
-        RunFileError: as :func:`~pytest_sdbatch.storage.plain.parse`, and for the journal of a run.
+        RunFileError: as :func:`~pytest_sdbatch.storage.plain.parse`, and for the journal of a run, or a report.
 
     """
+    if any(mark in data[:_LONGEST_MARK] for mark in _REPORTS):
+        raise RunFileError(
+            "it is a report that was made of run files",
+            why="it shows their figures and holds no rounds",
+            fix="name the run file itself, the .json of --sd-report or --sd-save",
+        )
     if _JOURNAL.match(data):
         raise RunFileError(
             "it is the journal of a run, and no run file",

@@ -233,7 +233,7 @@ def _check_schema(value: Any) -> None:
     block = value.get("sdbatch")
     if not isinstance(block, dict):
         raise RunFileError(
-            "sdbatch: missing", why="it may be pytest-benchmark's, but it holds no run of pytest-sdbatch"
+            "sdbatch: the key is missing", why="it is another kind of file, and holds no run of pytest-sdbatch"
         )
     schema = block.get("schema")
     if type(schema) is int and schema > codec.SCHEMA:

@@ -72,7 +72,7 @@ def test_an_image_has_the_same_seed_and_prompt_in_every_split(size: int, count: 
     assert [batch.index for batch in split] == list(range(count))
     assert {batch.size for batch in split} == {size}
     assert sum((batch.seeds for batch in split), ()) == together.seeds == tuple(range(seed, seed + size * count))
-    assert sum((batch.prompts for batch in split), ()) == together.prompts
+    assert [prompt for batch in split for prompt in batch.prompts] == together.prompts
     assert [g.initial_seed() for g in together.generators] == list(together.seeds)
 
 
@@ -105,7 +105,7 @@ def test_prompts_are_used_in_turn() -> None:
     """A short list of prompts serves any number of images."""
     (batch,) = batches(replace(CASE, batch_size=5, batch_count=1), prompts=("a", "b"))
 
-    assert batch.prompts == ("a", "b", "a", "b", "a")
+    assert batch.prompts == ["a", "b", "a", "b", "a"]
 
 
 def test_the_default_prompts_differ() -> None:

@@ -28,7 +28,7 @@ VIDEO = replace(CASE, frames=5)
 def batch_of(case: Case, seed: int = 0) -> Batch:
     """Return the first batch of *case*."""
     seeds = tuple(range(seed, seed + case.batch_size))
-    return Batch(index=0, size=case.batch_size, prompts=("p",) * len(seeds), seeds=seeds, case=case)
+    return Batch(index=0, size=case.batch_size, prompts=["p"] * len(seeds), seeds=seeds, case=case)
 
 
 def given(

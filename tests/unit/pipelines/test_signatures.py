@@ -78,7 +78,7 @@ def test_every_pipeline_can_be_called_or_says_which_argument_is_missing(classes:
     for name, cls in classes.items():
         if name in ("StableDiffusionUpscalePipeline", "LDMSuperResolutionPipeline"):
             continue  # they are asked for their VAE too, and called for real in another test
-        batch = Batch(index=0, size=2, prompts=("a", "b"), seeds=(0, 1), case=CASE)
+        batch = Batch(index=0, size=2, prompts=["a", "b"], seeds=(0, 1), case=CASE)
         required = {
             p.name
             for p in list(inspect.signature(cls.__call__).parameters.values())[1:]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sdbatch.errors import RunFileError
+from pytest_sdbatch.errors import RunFileError, UnfitError
 from pytest_sdbatch.records import Outcome, Record, Run
 from pytest_sdbatch.storage.baselines import BaselineFolder, recorded_seconds, save_baseline
 from pytest_sdbatch.storage.run_file import read_run_file
@@ -46,16 +46,21 @@ def test_a_run_of_few_rounds_is_stored_and_said_to_give_no_verdict_on_time(
     )
 
 
-def test_a_run_beside_other_work_is_stored_and_said_to_include_waiting(
+def test_a_run_beside_other_work_is_stored_only_when_forced(
     folder: BaselineFolder, make_record: MakeRecord, make_run: MakeRun
 ) -> None:
-    """What is compared with it looks faster than it is."""
+    """What is compared with it looks faster than it is. Threads that wait for each other do so later, too."""
     crowded = make_record(*[0.5] * 5, contention="1 thread had 0.4 of 1 core free: something else was running")
-    runs = [make_run(crowded, make_record(*[0.5] * 5, batch_size=2), id=id_) for id_ in "ab"]
+    own = make_record(*[0.5] * 5, batch_size=2, contention="2 threads share 1 core, and wait for each other")
+    runs = [make_run(crowded, own, id="a"), make_run(own, id="b")]
+    why = "run 1 of 2: the times of 1 case include waiting for a core, so that slowdowns hide behind them: "
+    why += f"{crowded.case.id} (beside other work)"
 
-    assert save_baseline(folder, KEY, runs, anyway=False) == (
-        f"baseline: {folder.path / KEY} (the times of 1 case include waiting for a core: slowdowns hide behind them)"
-    )
+    with pytest.raises(UnfitError) as caught:
+        save_baseline(folder, KEY, runs, anyway=False)
+
+    assert caught.value.why == why
+    assert save_baseline(folder, KEY, runs, anyway=True) == f"baseline: {folder.path / KEY} (no good one: {why})"
 
 
 def test_a_bad_run_is_stored_only_when_forced(

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_sdbatch.errors import RunFileError
-from pytest_sdbatch.storage.foreign import foreign_run, is_foreign
+from pytest_sdbatch.storage.foreign import foreign_run, is_foreign, parse_file
+from pytest_sdbatch.storage.report_file import MARKS, Kind
 
 BENCHMARK = {"fullname": "t.py::test_a[1]", "stats": {"data": [0.5, 1]}}
 MACHINE = {"node": "host", "cpu": {"brand_raw": "Some CPU", "count": 2}, "python_version": "3.11.7"}
@@ -20,6 +21,15 @@ MACHINE = {"node": "host", "cpu": {"brand_raw": "Some CPU", "count": 2}, "python
 def document(*benchmarks: Any, **parts: Any) -> dict[str, Any]:
     """Return a parsed file."""
     return {"benchmarks": list(benchmarks) or [BENCHMARK], "machine_info": MACHINE, "datetime": "2026-11-25", **parts}
+
+
+@pytest.mark.parametrize("kind", MARKS)
+def test_a_report_is_told_from_the_run_file_it_was_made_of(kind: Kind) -> None:
+    """Whoever names the one wants the other."""
+    with pytest.raises(RunFileError, match="it is a report that was made of run files") as caught:
+        parse_file(MARKS[kind].encode() + b"...")
+
+    assert caught.value.fix == "name the run file itself, the .json of --sd-report or --sd-save"
 
 
 def test_a_file_that_pytest_benchmark_wrote_is_read(tmp_path: Path) -> None:

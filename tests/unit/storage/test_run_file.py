@@ -230,7 +230,7 @@ DAMAGE: dict[str, tuple[Callable[[Any], object], str]] = {
     "no schema": (lambda d: d["sdbatch"].pop("schema"), r"sdbatch\.schema: None is no version"),
     "a schema of text": (lambda d: d["sdbatch"].update(schema="1"), r"sdbatch\.schema: '1' is no version"),
     "a schema that is true": (lambda d: d["sdbatch"].update(schema=True), r"sdbatch\.schema: True is no version"),
-    "no block of ours": (lambda d: d.pop("sdbatch"), r"sdbatch: missing"),
+    "no block of ours": (lambda d: d.pop("sdbatch"), r"sdbatch: the key is missing"),
 }
 
 
