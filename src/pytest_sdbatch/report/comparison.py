@@ -12,16 +12,27 @@ from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Compari
 from pytest_sdbatch.analysis.config import TOLERANCE, Config
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
 from pytest_sdbatch.analysis.restless import is_contended, is_noisy, runs_with
+from pytest_sdbatch.analysis.sides import SideRun
 from pytest_sdbatch.analysis.stored import FEWEST_RUNS
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict, worst_first
 from pytest_sdbatch.report.bounded import MOST_ROWS
 from pytest_sdbatch.report.escape import plain, shortened
-from pytest_sdbatch.report.layout import Cell, Column, blocks_by_test, by_test, lay_out, to_string, wrapped
+from pytest_sdbatch.report.layout import (
+    UNKNOWN,
+    Cell,
+    Column,
+    blocks_by_test,
+    by_test,
+    fitting,
+    lay_out,
+    to_string,
+    without_room,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-_UNKNOWN = "-"
 _OF_SIDES = ("commit", "dirty")  # what two sides that ran in turn differ by: their names say it
 _LONGEST_CASE = 28
 _MOST_PAIRS = 1000  # beyond it nobody runs them
@@ -55,6 +66,9 @@ _DOUBTS = (  # of a case in a run, and how they are told of several
     (is_noisy, "noisy: the rounds of {cases} differ a lot in {which} (was the machine busy?)"),
     (is_contended, "beside other work: the times of {cases} include waiting for a core in {which}"),
 )
+
+
+LEFT_OUT = "base, now and change: of the runs that nothing disturbed, where they are enough"
 
 
 class Told(Protocol):
@@ -94,8 +108,11 @@ def render_comparison(
     lines = [Text(line) for text in heading(comparison) for line in wrapped(text, width)]
     row = partial(_row, notes=notes, config=comparison.config if paired else None)
     in_rows = list(blocks_by_test(shown, row, width=width))
-    lines += lay_out(_columns(shown), in_rows, width=width, encoding=encoding)
-    below = [*legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
+    columns = _columns(shown)
+    lines += lay_out(columns, in_rows, width=width, encoding=encoding)
+    fit = fitting(columns, in_rows, width=width, encoding=encoding)
+    unseen = without_room([column for column in columns if column not in fit], in_rows, "--json")
+    below = [*unseen, *legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
     lines += [Text(line, "dim") for text in below for line in wrapped(text, width)]
     for case in comparison.cases:
         if blocks and case.verdict is Verdict.REGRESSED:
@@ -153,7 +170,6 @@ def note_of(case: CaseComparison, *, paired: bool) -> str:
 
 def heading(comparison: Comparison) -> Iterator[str]:
     """Yield what was compared, and what moved between the sides."""
-    shown = [case.name for case in _shown(comparison.cases)]
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
         files = ", ".join(dict.fromkeys(run.file for run in side))
         where = f" {'in' if comparison.pairs is None else 'of'} {plain(files)}" if side else ""
@@ -161,15 +177,21 @@ def heading(comparison: Comparison) -> Iterator[str]:
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
-        for holds, words in _DOUBTS:
-            doubted: dict[str, list[str]] = {}  # numbers of runs by what is to be doubted in them
-            for number, names in runs_with(holds, side, shown):
-                cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
-                doubted.setdefault(cases, []).append(str(number))
-            for cases, numbers in doubted.items():
-                which = f"run{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
-                yield f"  {words.format(cases=cases, which=which)}"
+        yield from (f"  {said}" for said in doubts(comparison, side))
     yield from moved_lines(comparison.moved().items(), cases=len(comparison.cases), paired=comparison.pairs is not None)
+
+
+def doubts(comparison: Comparison, side: Sequence[SideRun]) -> Iterator[str]:
+    """Yield what is to be doubted in the runs of *side*, of the cases that are shown and that both sides have."""
+    shown = [case.name for case in _shown(comparison.cases) if case.base and case.candidate]
+    for holds, words in _DOUBTS:
+        doubted: dict[str, list[str]] = {}  # numbers of runs by what is to be doubted in them
+        for number, names in runs_with(holds, side, shown):
+            cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
+            doubted.setdefault(cases, []).append(str(number))
+        for cases, numbers in doubted.items():
+            which = f"run{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
+            yield words.format(cases=cases, which=which)
 
 
 def moved_lines(found: Iterable[tuple[Moved, int]], *, cases: int, paired: bool) -> Iterator[str]:
@@ -220,12 +242,12 @@ def figures_of(base_s: float | None, now_s: float | None, *, time: Told | None, 
     detectable = None if time is None else time.minimum_detectable_effect
     grown = None if memory is None else memory.estimate
     return {
-        "base": _UNKNOWN if base_s is None else units.duration(base_s),
-        "now": _UNKNOWN if now_s is None else units.duration(now_s),
-        "change": _UNKNOWN if estimate is None else change_text(estimate),
-        "interval": _UNKNOWN if interval is None else interval_text(interval),
-        "detects": _UNKNOWN if detectable is None else change_text(detectable),
-        "memory": _UNKNOWN if grown is None else units.change(grown),
+        "base": UNKNOWN if base_s is None else units.duration(base_s),
+        "now": UNKNOWN if now_s is None else units.duration(now_s),
+        "change": UNKNOWN if estimate is None else change_text(estimate),
+        "interval": UNKNOWN if interval is None else interval_text(interval),
+        "detects": UNKNOWN if detectable is None else change_text(detectable),
+        "memory": UNKNOWN if grown is None else units.change(grown),
     }
 
 
@@ -250,7 +272,7 @@ def change_text(value: float) -> str:
 def interval_text(limits: tuple[float, float]) -> str:
     """Return both limits of an interval."""
     low, high = (change_text(limit).removesuffix(" %") for limit in limits)
-    return f"{low} .. {high} %"
+    return f"{low} .. {high} %" if low != high or limits[0] <= _MOST else f"{low} %"  # both beyond what is told
 
 
 def legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[str]:
@@ -262,6 +284,8 @@ def legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[
         yield "base, now: of all runs; change: of the pairs that decide"
     if any(detectable_of(case) is not None for case in cases):
         yield finds_line(paired=comparison.pairs is not None)
+    if any(case.timed is not None and case.timed.left_out for case in cases):
+        yield LEFT_OUT
     if not any(
         measured.peak_bytes for run in (*comparison.base, *comparison.candidate) for measured in run.cases.values()
     ):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
 from pytest_sdbatch.analysis.sides import SideRun
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
+from pytest_sdbatch.report.comparison import LEFT_OUT, doubts
 
 SCHEMA = 1
 
@@ -39,8 +40,15 @@ def comparison_data(comparison: Comparison, *, status: int, notes: Sequence[str]
         "cases": [_case(case) for case in comparison.cases],
         "pairs": comparison.pairs,
         "explanations": [str(explanation) for explanation in comparison.explanations],
-        "notes": list(notes),
+        "notes": [*_doubts(comparison), *notes],
     }
+
+
+def _doubts(comparison: Comparison) -> Iterator[str]:
+    for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
+        yield from (f"{word}: {said}" for said in doubts(comparison, side))
+    if any(case.timed is not None and case.timed.left_out for case in comparison.cases):
+        yield f"{LEFT_OUT}; what is told of runs has all"
 
 
 def _run(run: SideRun) -> dict[str, Any]:

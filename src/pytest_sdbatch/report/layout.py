@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_sdbatch.analysis.sides import Place
 
+UNKNOWN = "-"  # a figure that nobody has
 GAP = "  "
 # What a terminal may lack, and its stand-in.
 _ASCII = str.maketrans({"─": "-", "±": "+-"})
@@ -133,6 +134,13 @@ def fitting(
 ) -> tuple[Column, ...]:
     """Return those of *columns* that :func:`lay_out` shows, given the same."""
     return tuple(_fitting(columns, _widths(columns, [_header(columns), *_spelled(blocks, encoding)]), width))
+
+
+def without_room(left_out: Iterable[Column], blocks: Iterable[Block], elsewhere: str) -> list[str]:
+    """Return a line that names the columns *left_out* of which a row has the figure; none where there is no such."""
+    rows_of_all = [row for block in blocks for row in block.rows]
+    known = [column.title for column in left_out if any(row[column.key].text != UNKNOWN for row in rows_of_all)]
+    return [f"no room here: {', '.join(known)} (wider screen, {elsewhere})"] if known else []
 
 
 def to_string(lines: Iterable[Text], *, color: bool, encoding: str = "utf-8") -> str:

@@ -16,9 +16,9 @@ from pytest_sdbatch.pipelines.variants import is_compiled
 from pytest_sdbatch.records import Outcome
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.front import front_of_splits
-from pytest_sdbatch.report.layout import Block, Cell, Column, lay_out, to_string
+from pytest_sdbatch.report.layout import UNKNOWN, Block, Cell, Column, lay_out, to_string
 from pytest_sdbatch.report.measured import Measured
-from pytest_sdbatch.report.table import UNKNOWN, Row
+from pytest_sdbatch.report.table import Row
 
 _USABLE_MISFIT = 0.1  # of a time from the curve: beyond it nothing is read off it
 _WORTH_SAYING = 0.01  # of a time or memory; less would read "0 % faster"

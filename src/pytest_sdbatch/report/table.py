@@ -15,11 +15,10 @@ from pytest_sdbatch.measure.boundaries import slowing
 from pytest_sdbatch.measure.validity import other_processes
 from pytest_sdbatch.nouns import GENERATION, TRAINING, Nouns
 from pytest_sdbatch.records import Outcome, Record, Round
-from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.layout import UNKNOWN, Column
 from pytest_sdbatch.report.several import BETWEEN_RUNS, times_of
 from pytest_sdbatch.report.throughput import throughput
 
-UNKNOWN = "-"
 PHASES = ("forward", "backward", "optimizer")  # of a training step
 NOTHING_KEPT: Mapping[tuple[str, str], str] = MappingProxyType({})
 MEMORY_SOURCES = {

@@ -13,9 +13,9 @@ from pytest_sdbatch.options import TABLE, Options, Origin
 from pytest_sdbatch.records import Environment, Outcome, Record, short_name
 from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.escape import plain, shortened
-from pytest_sdbatch.report.layout import Block, Cell, Column, fitting, lay_out, to_string
+from pytest_sdbatch.report.layout import Block, Cell, fitting, lay_out, to_string, without_room
 from pytest_sdbatch.report.several import runs_of
-from pytest_sdbatch.report.table import MEMORY_SOURCES, NOTHING_KEPT, UNKNOWN, Row, cells, columns, numbered_notes, rows
+from pytest_sdbatch.report.table import MEMORY_SOURCES, NOTHING_KEPT, Row, cells, columns, numbered_notes, rows
 from pytest_sdbatch.report.training import (
     is_training,
     training_cells,
@@ -239,7 +239,7 @@ def _table(
     lines = lay_out(fit, blocks, width=width, encoding=encoding)
     below = [
         *legend(shown, {column.key for column in fit}),
-        *_without_room([column for column in all_columns if column not in fit], blocks, elsewhere),
+        *without_room([column for column in all_columns if column not in fit], blocks, elsewhere),
         *(f"({number}) {plain(note)}" for note, number in notes.items()),
     ]
     for text in below:
@@ -362,13 +362,6 @@ def legend(records: Sequence[Record], shown: Container[str]) -> list[str]:
         lines.append("on the device: the most memory in use by all processes, in one more round that is not timed")
     coarse = dict.fromkeys(record.energy_reason for record in records if record.energy_reason is not None)
     return [*filter(None, lines), *(f"energy is not known of every case: {reason}" for reason in coarse)]
-
-
-def _without_room(left_out: Sequence[Column], blocks: Sequence[Block], elsewhere: str) -> list[str]:
-    """Return a line that names the columns *left_out* of which a row has the figure; none where there is no such."""
-    rows_of_all = [row for block in blocks for row in block.rows]
-    known = [column.title for column in left_out if any(row[column.key].text != UNKNOWN for row in rows_of_all)]
-    return [f"no room here: {', '.join(known)} (wider screen, {elsewhere})"] if known else []
 
 
 def _is_torch_s(case: Case) -> bool:

@@ -12,10 +12,10 @@ from pytest_sdbatch.grid.training import STEP, Training
 from pytest_sdbatch.nouns import TRAINING
 from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.capacity import predicted
-from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.layout import UNKNOWN, Column
 from pytest_sdbatch.report.measured import doubt
 from pytest_sdbatch.report.several import BETWEEN_RUNS
-from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, UNKNOWN, Row, numbered_notes, rows
+from pytest_sdbatch.report.table import NOTHING_KEPT, PHASES, Row, numbered_notes, rows
 from pytest_sdbatch.report.throughput import throughput
 
 COLUMNS = (

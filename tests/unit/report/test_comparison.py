@@ -13,7 +13,9 @@ from pytest_sdbatch.analysis.comparison import Comparison, compare
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.report.bounded import MOST_ROWS
-from pytest_sdbatch.report.comparison import heading, render_comparison, summary_line
+from pytest_sdbatch.report.comparison import doubts, heading, render_comparison, summary_line
+
+CROWDED = "1 thread had 0.4 of 1 core free: something else was running"
 
 
 def shown(comparison: Comparison, width: int = 80) -> str:
@@ -150,7 +152,7 @@ def test_where_only_some_cases_differ_more_runs_may_help_the_others() -> None:
 
 def test_runs_beside_other_work_are_named_above_the_table() -> None:
     """A reader is told before the table; of stored runs they do not count, so that no doubt is left."""
-    crowded = measured(call_s=1.2, contention="1 thread had 0.4 of 1 core free: something else was running")
+    crowded = measured(call_s=1.2, contention=CROWDED)
     base = side("base", *[[measured()]] * 5)
     found = compare(base, side("new", [measured(call_s=1.2)], [crowded]))
     text = shown(found, 200)
@@ -275,3 +277,31 @@ def test_a_budget_that_a_case_gave_itself_stands_in_its_row() -> None:
     (wide, usual) = [line for line in text.splitlines() if line.startswith("  b")]
     assert wide.endswith("unchanged, budget 99 %")
     assert usual.endswith("unchanged")
+
+
+def test_columns_that_have_no_room_are_named() -> None:
+    """As in the table of a run."""
+    found = compare(quiet_side("base", 5, {1: 1.0}), quiet_side("new", 4, {1: 1.2}))
+
+    assert "no room here: base (wider screen, --json)" in shown(found, 66).splitlines()
+    assert "no room" not in shown(found, 200)
+
+
+def test_disturbed_runs_ask_for_a_quiet_machine_and_no_more_runs() -> None:
+    """What so many runs could find is no answer where none of them counts."""
+    found = compare(quiet_side("base", 5, {1: 1.0}), quiet_side("new", 4, {1: 1.2}, contention=CROWDED))
+
+    assert shown(found, 200).splitlines()[-1] == (
+        "inconclusive: 1 case: something else used the cores; measure again on a quiet machine"
+    )
+
+
+def test_doubts_are_told_of_cases_that_are_compared() -> None:
+    """Of one that this run was not asked for nothing is read off."""
+    base = quiet_side("base", 5, {1: 1.0, 4: 2.0}, contention=CROWDED)
+
+    (said,) = doubts(compare(base, quiet_side("new", 1, {1: 1.0})), base)
+
+    assert said == f"beside other work: the times of {next(iter(base[0].cases))} include waiting for a core in " + (
+        "runs 1, 2, 3, 4, 5"
+    )

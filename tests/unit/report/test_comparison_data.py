@@ -9,6 +9,8 @@ from compared import ended, facts, measured, quiet_side, side
 from pytest_sdbatch.analysis.comparison import compare
 from pytest_sdbatch.report.comparison_data import comparison_data
 
+CROWDED = "1 thread had 0.4 of 1 core free: something else was running"
+
 
 def test_all_that_is_shown_is_in_it() -> None:
     """Shares of 1, seconds, verdicts by name; it is JSON without NaN."""
@@ -38,3 +40,18 @@ def test_outcomes_and_what_moved_are_in_it() -> None:
     assert data["moved"] == [{"key": "commit", "weight": "shown", "before": "abc", "after": "def", "cases": 1}]
     assert data["cases"][0]["moved"] == ["commit abc -> def"]
     assert data["cases"][0]["outcome"]["reason"] == "ok before, oom now: no memory"
+
+
+def test_what_is_to_be_doubted_in_the_runs_is_among_the_notes() -> None:
+    """A page that is made of it has no other place for what the screen shows above the table."""
+    base = quiet_side("base", 4, {1: 1.0})
+    (calm,) = quiet_side("new", 1, {1: 1.0})
+    (busy,) = quiet_side("busy", 1, {1: 1.5}, contention=CROWDED)
+
+    data = comparison_data(compare(base, [calm, busy]), status=0, notes=["and this"])
+
+    assert data["notes"] == [
+        f"candidate: beside other work: the times of {next(iter(calm.cases))} include waiting for a core in run 2",
+        "base, now and change: of the runs that nothing disturbed, where they are enough; what is told of runs has all",
+        "and this",
+    ]

@@ -14,11 +14,10 @@ from pytest_sdbatch.report import verdicts as told
 from pytest_sdbatch.report.answer import answers_of, no_answer, plans_of
 from pytest_sdbatch.report.capacity import can_be_predicted, capacity, fits_within
 from pytest_sdbatch.report.escape import plain
-from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.layout import UNKNOWN, Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
 from pytest_sdbatch.report.page.subject import Group, Subject
 from pytest_sdbatch.report.splits import DOUBTFUL, Plan, split_blocks, split_notes
-from pytest_sdbatch.report.table import UNKNOWN
 from pytest_sdbatch.report.training import epoch_seconds
 
 _MOST = 200  # sentences or rows of a part: beyond it nobody reads

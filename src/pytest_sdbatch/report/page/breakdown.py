@@ -10,10 +10,11 @@ from pytest_sdbatch import units
 from pytest_sdbatch.nouns import Nouns
 from pytest_sdbatch.records import Record
 from pytest_sdbatch.report.front import Entrant, front_of_entrants
+from pytest_sdbatch.report.layout import UNKNOWN
 from pytest_sdbatch.report.page.figures import Bars, Block, Figure, Grid, Look, Mark, Panel, Panels, Series
 from pytest_sdbatch.report.page.markup import Section
 from pytest_sdbatch.report.page.subject import Group, Subject, View
-from pytest_sdbatch.report.table import UNKNOWN, Row
+from pytest_sdbatch.report.table import Row
 
 _OTHER = "other"
 _MOST_CHOICES = 500  # each is compared with each

@@ -9,11 +9,11 @@ from typing import Any
 from pytest_sdbatch import units
 from pytest_sdbatch.nouns import TRAINING
 from pytest_sdbatch.report.escape import plain
-from pytest_sdbatch.report.layout import Column
+from pytest_sdbatch.report.layout import UNKNOWN, Column
 from pytest_sdbatch.report.page.markup import Section, bullets, heading, paragraph, table
 from pytest_sdbatch.report.page.subject import Subject
 from pytest_sdbatch.report.places import fact_rows, origin, side_by_side, unknown
-from pytest_sdbatch.report.table import UNKNOWN, Row, cells, columns
+from pytest_sdbatch.report.table import Row, cells, columns
 from pytest_sdbatch.report.training import TrainingRow, training_cells, training_columns, training_rows
 
 _FIRST = ("case", "batch", "outcome")
