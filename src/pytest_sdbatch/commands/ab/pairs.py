@@ -21,6 +21,7 @@ from pytest_sdbatch.commands.ab.sides import Say, Sides
 
 _BASE, _CANDIDATE = "base", "candidate"
 _MOST_DEATHS = 3  # of processes for one, that a case kills
+_MOST_REASONS = 3  # why cases failed, named before what was printed
 _BROKEN = {"crashed", "skipped", "test failed", "without rounds"}  # nothing that a comparison could be of
 # Of the pairs that screen, and of those that decide: AB BA BA AB | BA AB AB BA. Whatever drifts, to the second order,
 # meets both sides alike at each look.
@@ -217,7 +218,9 @@ class PairRunner:
             raise _base_ran_nothing(ends[_BASE], len(well[_CANDIDATE]))
         states = {m.state for run in runs.values() for m in run.cases.values()}
         if not any(well.values()) and not states - _BROKEN:
-            raise NoComparison("no case ran to its end on either side", why=ends[_CANDIDATE].last_words)
+            how = dict.fromkeys(f"{m.state}: {m.reason}" for m in runs[_CANDIDATE].cases.values() if m.reason)
+            why = [*list(how)[:_MOST_REASONS], ends[_CANDIDATE].last_words]
+            raise NoComparison("no case ran to its end on either side", why="\n".join(why))
 
     def _prove(self) -> None:
         """Refuse sides whose code is not their own: once a process of each has come to its end."""

@@ -273,11 +273,15 @@ def test_a_base_that_ran_nothing_ends_the_job(tmp_path: Path) -> None:
 
 
 def test_broken_on_both_sides_is_no_comparison(tmp_path: Path) -> None:
-    """Else a job in which nothing runs would be green."""
+    """Else a job in which nothing runs would be green. Why it broke comes before what was printed."""
     processes = Processes(1)
     processes.state = dict.fromkeys(("base", "candidate"), Outcome.CRASHED)
 
-    assert refused(Job(tmp_path, processes)).what == "no case ran to its end on either side"
+    error = refused(Job(tmp_path, processes))
+
+    assert error.what == "no case ran to its end on either side"
+    assert error.why.splitlines()[0] == "crashed: broken"
+    assert "the end" in error.why
 
 
 def test_a_candidate_that_leaves_no_run_ends_the_job(tmp_path: Path) -> None:
