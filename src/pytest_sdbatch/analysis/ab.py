@@ -10,6 +10,7 @@ from pytest_sdbatch import units
 from pytest_sdbatch.analysis.comparable import Weight
 from pytest_sdbatch.analysis.comparison import CaseComparison, Comparison, case_comparison, memory_verdict
 from pytest_sdbatch.analysis.config import Config
+from pytest_sdbatch.analysis.counted import enough_rounds, sound_of
 from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.exact import of_bytes
 from pytest_sdbatch.analysis.explanation import in_words_of
@@ -19,7 +20,6 @@ from pytest_sdbatch.analysis.outcomes import compare_outcomes, is_failure, state
 from pytest_sdbatch.analysis.pairs import MorePairs, Pair
 from pytest_sdbatch.analysis.screen import SCREENING_PAIRS
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
-from pytest_sdbatch.analysis.timed import enough_rounds, sound_of
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 from pytest_sdbatch.records import Outcome
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.contention import blames_others
+from pytest_sdbatch.analysis.contention import is_disturbed, waited_of
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval, interval
-from pytest_sdbatch.records import Outcome, Record, Run
+from pytest_sdbatch.records import OTHER_BENCHMARKS, Environment, Outcome, Record, Run
 
 _NAMED = 3
 
@@ -31,10 +31,10 @@ def why_unfit(run: Run) -> str | None:
     noisy = [(r, units.spread(found.half_width_ratio)) for r in measured if (found := restless(r)) is not None]
     if noisy:
         return f"the rounds of {units.count(len(noisy), 'case')} differ a lot (was the machine busy?): {_named(noisy)}"
-    crowded = [(r, "beside other work") for r in measured if _is_crowded(r)]
-    if crowded:
-        cases = units.count(len(crowded), "case")
-        return f"the times of {cases} include waiting for a core, so that slowdowns hide behind them: {_named(crowded)}"
+    disturbed = [(record, "beside other work") for record in measured if _was_disturbed(record, run.environment)]
+    if disturbed:
+        cases = units.count(len(disturbed), "case")
+        return f"something else used the cores of {cases}, so that slowdowns would hide behind it: {_named(disturbed)}"
     return None
 
 
@@ -60,8 +60,11 @@ def restless(record: Record) -> Interval | None:
     return found if found is not None and found.restless else None
 
 
-def _is_crowded(record: Record) -> bool:
-    return record.outcome is Outcome.OK and record.contention is not None and blames_others(record.contention)
+def _was_disturbed(record: Record, environment: Environment) -> bool:
+    if record.outcome is not Outcome.OK:
+        return False
+    waited = waited_of(record.rounds, environment.must_match) if record.is_alone else None
+    return is_disturbed(record.contention, waited, environment.shown.get(OTHER_BENCHMARKS))
 
 
 def _how(record: Record) -> str:

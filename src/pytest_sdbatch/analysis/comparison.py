@@ -10,6 +10,7 @@ from itertools import chain
 
 from pytest_sdbatch.analysis.comparable import Moved, Weight
 from pytest_sdbatch.analysis.config import MEMORY_TOLERANCE, Config
+from pytest_sdbatch.analysis.counted import CountedRuns, enough_rounds, runs_that_count, sound_of
 from pytest_sdbatch.analysis.decision import decide
 from pytest_sdbatch.analysis.estimate import Run
 from pytest_sdbatch.analysis.exact import compare_exact, of_bytes
@@ -17,9 +18,8 @@ from pytest_sdbatch.analysis.explanation import Explanation, in_words_of
 from pytest_sdbatch.analysis.growth import growth
 from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, location_s
 from pytest_sdbatch.analysis.matching import Runs, both_sides, design_of, moved_among, names_of
-from pytest_sdbatch.analysis.outcomes import compare_outcomes, is_failure, state_of_base, state_of_candidate
-from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
-from pytest_sdbatch.analysis.timed import Timed, enough_rounds, sound_of, timed
+from pytest_sdbatch.analysis.outcomes import compare_outcomes, state_of_base, state_of_candidate
+from pytest_sdbatch.analysis.sides import Measured, Place, SideRun
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Decision, Verdict
 
 # The first of these that outcome, time or memory has is the verdict on the case.
@@ -31,7 +31,6 @@ _RANK = (
     Verdict.IMPROVED,
     Verdict.UNCHANGED,
 )
-_FEWEST_FRESH = 2  # runs of a suspect beside the one that made it a suspect
 COMPARED = (Verdict.REGRESSED, Verdict.ACCEPTED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
 
 
@@ -48,7 +47,7 @@ class CaseComparison:
     memory: CaseVerdict | None = None  # peak of the allocator
     base: Sequence[Measured] = ()  # of each run that has it
     candidate: Sequence[Measured] = ()
-    timed: Timed | None = None  # the runs that count for its time; None: all that ended well
+    counting: CountedRuns | None = None  # the runs that count for its time; None: all that ended well
     moved: tuple[Moved, ...] = ()
 
     @property
@@ -71,15 +70,15 @@ class CaseComparison:
 
     @property
     def disturbed(self) -> bool:
-        """Whether it is inconclusive, and runs count for it that something else disturbed."""
-        return self.verdict is Verdict.INCONCLUSIVE and self.timed is not None and self.timed.disturbed
+        """Whether its time is inconclusive, and runs count for it that something else disturbed."""
+        unclear = self.time is not None and self.time.verdict is Verdict.INCONCLUSIVE and not self.drifted
+        return unclear and self.counting is not None and self.counting.disturbed
 
     @property
     def counted(self) -> tuple[Runs, Runs]:
         """The runs of the base, and of the candidate, whose times are shown."""
-        chosen = (self.timed.base, self.timed.candidate) if self.timed is not None else ((), ())
-        there, here = (some or sound_of(side) for some, side in zip(chosen, (self.base, self.candidate), strict=True))
-        return there, here
+        there, here = (self.counting.base, self.counting.candidate) if self.counting is not None else ((), ())
+        return there or sound_of(self.base), here or sound_of(self.candidate)
 
     @property
     def causes(self) -> tuple[str, ...]:
@@ -124,7 +123,11 @@ class Comparison:
     @property
     def more_runs(self) -> int:
         """How many more runs, of either side, the cases that are inconclusive take at the least."""
-        unclear = [case.timed for case in self.cases if case.verdict is Verdict.INCONCLUSIVE]
+        unclear = [
+            case.counting
+            for case in self.cases
+            if case.verdict is Verdict.INCONCLUSIVE and not case.needs_rounds and not case.drifted
+        ]
         return max((found.lacking for found in unclear if found is not None), default=0)
 
     def moved(self) -> Mapping[Moved, int]:
@@ -137,9 +140,9 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
     """Return the verdict on every case: outcomes first, then time by the stored rule, peak memory by the exact one.
 
     A case whose facts moved so far that its runs cannot be compared has no other verdict; one whose surroundings
-    drifted has none beyond inconclusive. Times that include waiting for a core do not count where their side has
-    others; where it has none, what they may have caused is inconclusive. Memory that varies within a run is decided as
-    time is, and time and memory then share the chance of a false alarm.
+    drifted has none beyond inconclusive. Runs that something else disturbed do not count where there are enough others;
+    else what they may have caused is inconclusive. Memory that varies within a run is decided as time is, and time and
+    memory then share the chance of a false alarm.
 
     Args:
         base: runs to compare with, one or more.
@@ -163,12 +166,12 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
         if any(m.peak_bytes for m in chain(*found))
     }
     varying = [name for name, verdict in memory.items() if verdict is None]
-    counted = {name: timed(*found) for name, found in sound.items()}
+    counted = {name: runs_that_count(*found) for name, found in sound.items()}
     # What was disturbed explains nothing either.
     design = design_of({name: found for name, found in sound.items() if not counted[name].disturbed})
     rules = replace(rules.shared(2 if varying else 1), design=design)
     times, decision = _as_time({n: _rounds((c.base, c.candidate), "seconds") for n, c in counted.items()}, rules)
-    times = {name: counted[name].cleared(verdict) for name, verdict in times.items()}
+    times = {name: counted[name].without_blame(verdict) for name, verdict in times.items()}
     in_memory = replace(rules, design=None, tolerance=rules.memory_tolerance)
     larger, of_memory = _as_time({n: _enough(_rounds(sound[n], "peak_bytes")) for n in varying}, in_memory)
     memory |= {name: of_bytes(verdict, *_rounds(sound[name], "peak_bytes")) for name, verdict in larger.items()}
@@ -178,63 +181,15 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
         )
         for name, (there, here) in sides.items()
     )
+    suspected = {*decision.suspects, *of_memory.suspects}
     return Comparison(
         cases=cases,
         base=tuple(base),
         candidate=tuple(candidate),
         config=config or Config(),
-        explanations=in_words_of(_of_regressed(decision.explanations, cases), (case.place for case in cases)),
-        suspects=tuple(
-            name
-            for name in dict.fromkeys((*decision.suspects, *of_memory.suspects))
-            if not any(fact.weight is Weight.DRIFT for fact in facts[name])  # more runs would not undo that
-        ),
+        explanations=in_words_of(of_slower(decision.explanations, cases), (case.place for case in cases)),
+        suspects=tuple(case.name for case in cases if case.name in suspected and _may_be_settled(case)),
     )
-
-
-def confirmed(found: Comparison, again: Sequence[SideRun], *, processes: int) -> Comparison:
-    """Return *found* without the verdicts on time that stand on the run that raised the suspicion.
-
-    Args:
-        found: of runs of the candidate that include *again*.
-        again: the runs of the suspects that were made to confirm them.
-        processes: that were started for those; some may have left no run.
-
-    """
-
-    def weakened(part: CaseVerdict | None, fresh: int, how: str = "") -> CaseVerdict | None:
-        exact = part is None or part.interval is None
-        if part is None or exact or part.verdict is not Verdict.REGRESSED or fresh >= _FEWEST_FRESH:
-            return part
-        reason = f"{fresh} of {processes} fresh processes measured it again{how}, {_FEWEST_FRESH} are needed"
-        return replace(part, verdict=Verdict.INCONCLUSIVE, reason=reason)
-
-    def checked(case: CaseComparison) -> CaseComparison:
-        fresh = sound_of([run.cases[case.name] for run in again if case.name in run.cases])
-        counted = [one for one in fresh if any(one is other for other in case.counted[1])]
-        time, memory = weakened(case.time, len(counted), " undisturbed"), weakened(case.memory, len(fresh))
-        return case_comparison(case.name, case.base, case.candidate, case.moved, case.outcome, time, memory, case.timed)
-
-    cases = tuple(map(checked, found.cases))
-    return replace(found, cases=cases, explanations=_of_regressed(found.explanations, cases))
-
-
-def without_failures(own: SideRun, again: Sequence[SideRun]) -> tuple[tuple[SideRun, ...], dict[str, Measured]]:
-    """Return the runs *again* without the cases that failed there, though not in *own*, and those by name.
-
-    A case that ended well once can: what failed meanwhile, be it for want of the memory that the first process still
-    holds, measured nothing.
-    """
-    failed = {
-        name: measured
-        for run in again
-        for name, measured in run.cases.items()
-        if is_failure(measured) and name in own.cases and own.cases[name].state == OK
-    }
-    kept = tuple(
-        replace(run, cases={n: m for n, m in run.cases.items() if not (n in failed and is_failure(m))}) for run in again
-    )
-    return kept, failed
 
 
 _Rounds = tuple[list[Sequence[float]], list[Sequence[float]]]  # of each run of the base and of the candidate
@@ -289,7 +244,7 @@ def case_comparison(
     outcome: CaseVerdict | None,
     time: CaseVerdict | None,
     memory: CaseVerdict | None,
-    timed: Timed | None = None,
+    counting: CountedRuns | None = None,
     *,
     drift_counts: bool = True,
 ) -> CaseComparison:
@@ -303,7 +258,7 @@ def case_comparison(
         outcome: where it did not go well on both sides.
         time: if it was compared.
         memory: if it was compared.
-        timed: the runs that its time was judged by; None: all.
+        counting: the runs that its time was judged by; None: all.
         drift_counts: whether what moved of the surroundings may be to blame: not where both sides ran side by side.
 
     """
@@ -324,7 +279,7 @@ def case_comparison(
         memory=memory,
         base=there,
         candidate=here,
-        timed=timed,
+        counting=counting,
         moved=facts,
     )
 
@@ -339,11 +294,18 @@ def _word(there: Runs, here: Runs, parts: Mapping[str, CaseVerdict | None]) -> t
     return verdict, "; ".join(f"{label}{part.reason}" for label, part in found.items() if part.verdict is verdict)
 
 
-def _of_regressed(found: Iterable[Explanation], cases: Sequence[CaseComparison]) -> tuple[Explanation, ...]:
-    """Return the explanations of groups in which a case is regressed by now."""
-    red = [case.place for case in cases if case.verdict is Verdict.REGRESSED]
-    groups = {name for place in red for name in (place.group, f"{place.test} {place.group}")}
+def of_slower(found: Iterable[Explanation], cases: Sequence[CaseComparison]) -> tuple[Explanation, ...]:
+    """Return the explanations of groups in which a case is slower by now, and regressed for that."""
+    red = [case for case in cases if case.verdict is Verdict.REGRESSED and case.time is not None]
+    groups = {
+        name for case in red if case.time and case.time.verdict is Verdict.REGRESSED for name in case.place.groups
+    }
     return tuple(one for one in found if one.group in groups)
+
+
+def _may_be_settled(case: CaseComparison) -> bool:
+    """Return whether more runs of the candidate may tell what is the matter with a suspect."""
+    return case.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE) and not case.drifted
 
 
 def _call_s(counted: Runs) -> float | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_sdbatch import units
+from pytest_sdbatch.analysis.config import DRIFT
 from pytest_sdbatch.analysis.location import FEWEST_FOR_LOCATION
-from pytest_sdbatch.records import Round
+from pytest_sdbatch.records import Fact, Round
 
 _DRIFT = 0.15  # of the cores in use, from one round to the others of the case
 # How reasons end that blame nobody else.
@@ -55,7 +56,42 @@ def contended(rounds: Sequence[Round], *, threads: int, cores: int) -> str | Non
         if others > _TAKEN + ticks:
             return f"{share}, of which others used {units.number(others)}: something else was running"
         return f"{share}, {_AMONG_THEMSELVES}"
-    return _waited(rounds, threads=threads) or _crowded(rounds, threads=threads, cores=cores) or _drifted(rounds)
+    return (
+        _waited(rounds, threads=threads)
+        or _crowded(rounds, threads=threads, cores=cores)
+        or _drifted(rounds, threads=threads)
+    )
+
+
+def is_disturbed(said: str | None, waited: float | None, others: object) -> bool:
+    """Return whether times may be so much longer for what else ran on the machine.
+
+    Args:
+        said: of a case, what :func:`contended` returned.
+        waited: the share of its times for which a thread was ready and had no core; None: not known.
+        others: whether, or how many, other benchmarks were seen there meanwhile: they take memory and caches from
+            each other without waiting.
+
+    """
+    blamed = said is not None and blames_others(said)
+    return blamed or (waited is not None and waited > DRIFT) or bool(others)
+
+
+def waited_of(rounds: Iterable[Round], where: Mapping[str, Fact]) -> float | None:
+    """Return the share of the times of *rounds* that a thread waited for a core; None where nobody knows.
+
+    Threads that are more than the cores wait for each other, whatever else runs.
+
+    Args:
+        rounds: of one case.
+        where: what must match of the place it ran at.
+
+    """
+    threads, cores = where.get("threads"), where.get("cores")
+    known = [(one.wall_s, one.cpu_s, one.run_delay_s) for one in rounds if one.run_delay_s is not None]
+    if not known or not isinstance(threads, int) or (isinstance(cores, int) and threads > cores):
+        return None
+    return waited_share(known, threads=threads)
 
 
 def waited_share(rounds: Iterable[tuple[float, float, float]], *, threads: int) -> float:
@@ -120,15 +156,17 @@ def _others(rounds: Sequence[Round], *, cores: int) -> tuple[float, float]:
     return max(math.fsum(others for _, others in known), 0.0) / wall_s, 2 * _TICK_S * cores / wall_s
 
 
-def _drifted(rounds: Sequence[Round]) -> str | None:
+def _drifted(rounds: Sequence[Round], *, threads: int) -> str | None:
     if len(rounds) < FEWEST_FOR_LOCATION or math.fsum(one.wall_s for one in rounds) < _SHORTEST_S:
         return None
     used = [one.cpu_s / one.wall_s for one in rounds]
     usual, lowest = statistics.median(used), min(used)
     if lowest >= (1 - _DRIFT) * usual:
         return None
-    told = all(one.run_delay_s is not None and one.machine_cpu_s is not None for one in rounds)
+    fell = rounds[used.index(lowest)]
+    told = fell.run_delay_s is not None and fell.machine_cpu_s is not None
+    idled = told and waited_share([(fell.wall_s, fell.cpu_s, fell.run_delay_s or 0.0)], threads=threads) <= _TAKEN
     return (
         f"a round had {units.number(lowest)} cores at work where {units.number(usual)} are usual: "
-        f"{_IDLED if told else 'something else was running'}"
+        f"{_IDLED if idled else 'something else was running'}"
     )

@@ -67,7 +67,7 @@ def of_bytes(found: CaseVerdict, base: Sequence[Sequence[float]], candidate: Seq
 
     """
     before, after = (statistics.median([peak for run in side for peak in run] or [0]) for side in (base, candidate))
-    if found.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) and abs(after - before) <= LEAST_BYTES:
+    if not found.too_short and abs(after - before) <= LEAST_BYTES:
         reason = f"{units.memory(LEAST_BYTES)} more or less are always allowed"
         return replace(found, verdict=Verdict.UNCHANGED, reason=reason)
     reason = found.reason

@@ -102,7 +102,7 @@ def explain(
 
 def in_words_of(explanations: Iterable[Explanation], places: Iterable[Place]) -> tuple[Explanation, ...]:
     """Return *explanations* in the words of what their groups are made of."""
-    trained = {name for p in places if p.trains for name in (p.group, f"{p.test} {p.group}")}
+    trained = {name for place in places if place.trains for name in place.groups}
     return tuple(replace(one, nouns=TRAINING) if one.group in trained else one for one in explanations)
 
 

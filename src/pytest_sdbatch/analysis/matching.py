@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from pytest_sdbatch.analysis.comparable import Moved, Weight, moved
 from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
-from pytest_sdbatch.analysis.timed import sound_of
 
 Runs: TypeAlias = Sequence[Measured]  # of one case, those of a side
 
@@ -31,7 +30,7 @@ def moved_among(there: Runs, here: Runs) -> tuple[Moved, ...]:
     """
     if not there or not here:
         return ()
-    first = next(iter(sound_of(there)), there[0])
+    first = next((run for run in there if run.state == OK), there[0])
     found: dict[Moved, None] = {}
     for other in (*there, *here):
         if other.facts == first.facts:  # nearly always
@@ -48,6 +47,4 @@ def design_of(sound: Mapping[str, tuple[Runs, Runs]]) -> dict[str, tuple[str, in
     """Return the group of each case, for the explanation; the test is named where there are several."""
     places = {name: there[0].place for name, (there, _) in sound.items() if there[0].place.group}
     several = len({place.test for place in places.values()}) > 1
-    return {
-        name: (f"{p.test} {p.group}" if several else p.group, p.batch_size, p.batch_count) for name, p in places.items()
-    }
+    return {name: (place.groups[several], place.batch_size, place.batch_count) for name, place in places.items()}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pytest_sdbatch.analysis.config import DRIFT
-from pytest_sdbatch.analysis.contention import blames_others
+from pytest_sdbatch.analysis.contention import is_disturbed
 from pytest_sdbatch.analysis.location import interval
 from pytest_sdbatch.analysis.sides import OK, Measured, SideRun
 from pytest_sdbatch.records import OTHER_BENCHMARKS
@@ -22,16 +21,10 @@ def runs_with(
             yield number, found
 
 
-def is_contended(measured: Measured) -> bool:
-    """Return whether the times of a case may be so much longer for what else ran on its machine.
-
-    It says so, or what it waited for a core is more than the drift that stored runs are allowed, or another benchmark
-    was there meanwhile: they take memory and caches from each other without waiting.
-    """
-    if measured.state != OK:
-        return False
-    said = measured.contention is not None and blames_others(measured.contention)
-    return said or (measured.waited or 0.0) > DRIFT or bool(measured.facts.shown.get(OTHER_BENCHMARKS))
+def was_disturbed(measured: Measured) -> bool:
+    """Return whether the times of a case that ended well may be so much longer for what else ran on its machine."""
+    others = measured.facts.shown.get(OTHER_BENCHMARKS)
+    return measured.state == OK and is_disturbed(measured.contention, measured.waited, others)
 
 
 def is_noisy(measured: Measured) -> bool:

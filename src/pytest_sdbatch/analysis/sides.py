@@ -23,6 +23,11 @@ class Place:
     trains: bool = False
 
     @property
+    def groups(self) -> tuple[str, str]:
+        """What an explanation may call its group: the test is named where there are several."""
+        return self.group, f"{self.test} {self.group}"
+
+    @property
     def nouns(self) -> Nouns:
         """What its rounds are made of, in words."""
         return TRAINING if self.trains else GENERATION

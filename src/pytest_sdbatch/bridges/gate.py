@@ -139,7 +139,6 @@ def insist(item: pytest.Item, report: pytest.TestReport) -> None:
 
 def attach(item: pytest.Item, report: pytest.TestReport, record: Record) -> None:
     """Let *report* carry what the gate needs to know of its test, as plain builtins."""
-    from pytest_sdbatch.analysis.limits import unjudged_limits
     from pytest_sdbatch.host import host_of
     from pytest_sdbatch.records import full_name
 
@@ -148,8 +147,7 @@ def attach(item: pytest.Item, report: pytest.TestReport, record: Record) -> None
         return
     options = pytest_items.options_of(item, host)
     told = {"name": full_name(record.test, record.case), "budget": dict(options.budget())}
-    unjudged = [f"{record.case.id}: {said}" for said in unjudged_limits(record, options.limit())]
-    vars(report)[_TOLD] = {**told, "limited": bool(options.limit()), "unjudged": unjudged}
+    vars(report)[_TOLD] = {**told, "limited": bool(options.limit())}
 
 
 def verdict_alone(item: pytest.Item, report: pytest.TestReport) -> str | None:
@@ -162,8 +160,6 @@ def hear(report: pytest.TestReport, host: Host) -> None:
     told = vars(report).get(_TOLD)
     if told is not None and host.gate is not None:
         host.gate.tell(report, told)
-        if report.when == "call":
-            host.notes += [f"{said}: not judged, something else used its cores" for said in told["unjudged"]]
 
 
 def leave_out(items: Sequence[pytest.Item], host: Host) -> None:

@@ -36,7 +36,8 @@ def reach(host: Host) -> None:
     gate = host.gate
     if gate is None or host.is_worker or not gate.base or not host.records or host.options.switch("plan"):
         return
-    from pytest_sdbatch.analysis.comparison import compare, confirmed, without_failures
+    from pytest_sdbatch.analysis.comparison import compare
+    from pytest_sdbatch.analysis.fresh import confirmed, without_failures
     from pytest_sdbatch.storage.sides import side_run
 
     own = side_run(host.session.run(interrupted=False), "this run")
@@ -45,7 +46,7 @@ def reach(host: Host) -> None:
     if gate.enforced and found.suspects:
         rerun.announce(host, found.suspects, baseline=gate.name or "", processes=_AGAIN)
         again, failed = without_failures(own, rerun.fresh_runs(host, found.suspects, processes=_AGAIN))
-        host.notes += [f"in a fresh process it ended otherwise: {name}: {_how(one)}" for name, one in failed.items()]
+        host.notes += [f"{name} ended otherwise in a fresh process: {_how(one)}" for name, one in failed.items()]
         found = confirmed(compare(base, [own, *again], rules), again, processes=_AGAIN)
     gate.comparison = found
     if gate.enforced:
@@ -100,6 +101,7 @@ def summary(reporter: pytest.TerminalReporter, host: Host) -> None:
         color=reporter.hasmarkup,
         encoding=encoding,
         blocks=not gate.enforced,  # else they are those of the failures
+        elsewhere="--sd-report",
     )
     settled_by = None if gate.enforced else _settling(host, gate)
     for line in [*text.splitlines(), *([] if settled_by is None else [f"inconclusive: {settled_by}"])]:
@@ -215,7 +217,8 @@ def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
             if record.test_outcome != "failed":  # the verdict is the gate's own, and its measurement stands
                 runs = len(case.counted[1])  # with those of fresh processes: its own row may be doubtful
                 said = f"regressed against {gate.name}{f' by {runs} runs of this code' if runs > 1 else ''}"
-                host.session.keep(replace(record, test_outcome="regressed", reason=record.reason or said))
+                reason = said if record.reason is None else f"{record.reason}; {said}"
+                host.session.keep(replace(record, test_outcome="regressed", reason=reason))
             host.config.hook.pytest_runtest_logreport(report=_second_report(case, found, gate))
 
 

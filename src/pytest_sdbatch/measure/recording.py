@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from pytest_sdbatch.analysis.limits import unjudged_limits
 from pytest_sdbatch.devices.device import Device, Processes
 from pytest_sdbatch.errors import SdbatchError
 from pytest_sdbatch.measure import validity
@@ -106,7 +107,12 @@ def with_surroundings(record: Record, around: Surroundings) -> Record:
         or validity.spilled(device, record, smaller)
         or slowed
     )
-    return record if doubt is None else replace(record, outcome=doubt.outcome, reason=doubt.reason)
+    if doubt is not None:
+        return replace(record, outcome=doubt.outcome, reason=doubt.reason)
+    unjudged = unjudged_limits(record, around.limits)
+    if not unjudged:
+        return record
+    return replace(record, reason=f"{'; '.join(unjudged)}: not judged, because something else used its cores")
 
 
 def _unread_meanwhile(unread: Mapping[str, str], where: Environment) -> Mapping[str, str] | None:

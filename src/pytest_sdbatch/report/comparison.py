@@ -11,7 +11,7 @@ from pytest_sdbatch.analysis.comparable import Moved, Weight
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
 from pytest_sdbatch.analysis.config import TOLERANCE, Config
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS
-from pytest_sdbatch.analysis.restless import is_contended, is_noisy, runs_with
+from pytest_sdbatch.analysis.restless import is_noisy, runs_with, was_disturbed
 from pytest_sdbatch.analysis.sides import SideRun
 from pytest_sdbatch.analysis.stored import FEWEST_RUNS
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict, worst_first
@@ -64,7 +64,7 @@ _ALARMING = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE)  # t
 _EXPLAINED = (Verdict.ACCEPTED, Verdict.INCONCLUSIVE, *_BESIDE)  # whose reason is a note below the table
 _DOUBTS = (  # of a case in a run, and how they are told of several
     (is_noisy, "noisy: the rounds of {cases} differ a lot in {which} (was the machine busy?)"),
-    (is_contended, "beside other work: the times of {cases} include waiting for a core in {which}"),
+    (was_disturbed, "beside other work: something else may have slowed {cases} in {which}"),
 )
 
 
@@ -88,7 +88,13 @@ class Told(Protocol):
 
 
 def render_comparison(
-    comparison: Comparison, *, width: int, color: bool, encoding: str = "utf-8", blocks: bool = True
+    comparison: Comparison,
+    *,
+    width: int,
+    color: bool,
+    encoding: str = "utf-8",
+    blocks: bool = True,
+    elsewhere: str = "--json",
 ) -> str:
     """Return what is shown of *comparison*, without a newline at the end.
 
@@ -98,6 +104,7 @@ def render_comparison(
         color: whether to use ANSI colours.
         encoding: of the screen; what it lacks is replaced.
         blocks: whether each case that regressed has one, with all its numbers.
+        elsewhere: what to give for the columns that have no room.
 
     """
     from rich.text import Text
@@ -109,9 +116,9 @@ def render_comparison(
     row = partial(_row, notes=notes, config=comparison.config if paired else None)
     in_rows = list(blocks_by_test(shown, row, width=width))
     columns = _columns(shown)
-    lines += lay_out(columns, in_rows, width=width, encoding=encoding)
     fit = fitting(columns, in_rows, width=width, encoding=encoding)
-    unseen = without_room([column for column in columns if column not in fit], in_rows, "--json")
+    lines += lay_out(fit, in_rows, width=width, encoding=encoding)
+    unseen = without_room([column for column in columns if column not in fit], in_rows, elsewhere)
     below = [*unseen, *legend(comparison, shown), *(f"({number}) {plain(note)}" for note, number in notes.items())]
     lines += [Text(line, "dim") for text in below for line in wrapped(text, width)]
     for case in comparison.cases:
@@ -284,7 +291,7 @@ def legend(comparison: Comparison, cases: Sequence[CaseComparison]) -> Iterator[
         yield "base, now: of all runs; change: of the pairs that decide"
     if any(detectable_of(case) is not None for case in cases):
         yield finds_line(paired=comparison.pairs is not None)
-    if any(case.timed is not None and case.timed.left_out for case in cases):
+    if any(case.counting is not None and case.counting.left_out for case in cases):
         yield LEFT_OUT
     if not any(
         measured.peak_bytes for run in (*comparison.base, *comparison.candidate) for measured in run.cases.values()
@@ -326,14 +333,12 @@ def regression_texts(case: CaseComparison, comparison: Comparison) -> Iterator[s
         drift = f", and {units.share(config.drift)} of drift" if comparison.pairs is None else ""
         yield f"  budget: {units.share(config.tolerance_of(case.name))}{drift}"
         yield from (f"  {plain(cause)}" for cause in case.causes)
-        crowded = (
-            sum(map(is_contended, case.candidate)) if comparison.pairs is not None else 0
-        )  # else they do not count
-        if crowded:
-            where = f"{crowded} of {units.count(len(case.candidate), 'run')} of the candidate"
-            yield f"  doubt: its times include waiting for a core in {where}: measure on a quiet machine"
+        # Of stored runs the reason says it.
+        if comparison.pairs is not None and (disturbed := sum(map(was_disturbed, case.candidate))):
+            where = f"{disturbed} of {units.count(len(case.candidate), 'run')} of the candidate"
+            yield f"  doubt: something else may have slowed it in {where}: measure on a quiet machine"
     for explanation in comparison.explanations:
-        if explanation.group in (case.place.group, f"{case.place.test} {case.place.group}"):
+        if explanation.group in case.place.groups:
             yield f"  explanation: {plain(str(explanation))}"
 
 

@@ -47,7 +47,7 @@ def comparison_data(comparison: Comparison, *, status: int, notes: Sequence[str]
 def _doubts(comparison: Comparison) -> Iterator[str]:
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
         yield from (f"{word}: {said}" for said in doubts(comparison, side))
-    if any(case.timed is not None and case.timed.left_out for case in comparison.cases):
+    if any(case.counting is not None and case.counting.left_out for case in comparison.cases):
         yield f"{LEFT_OUT}; what is told of runs has all"
 
 

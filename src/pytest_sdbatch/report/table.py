@@ -290,10 +290,7 @@ def _notes(record: Record) -> Iterator[str]:
     yield from _notes_on_device(record)
     if _counted_inside(record):
         yield "one call made all batches of a round: per call is the share of one batch, and all images come at its end"
-    if record.test_outcome == "regressed":
-        yield f"{record.reason or 'regressed'}, so this is no baseline"
-    elif record.test_outcome != "passed":
-        yield f"the test {record.test_outcome} after measuring, so this is no baseline"
+    yield from _notes_on_test(record)
     if not record.rounds:
         yield "no round was recorded"
         return
@@ -305,6 +302,16 @@ def _notes(record: Record) -> Iterator[str]:
         yield f"fewer than {FEWEST_FOR_ERROR} rounds give no interval"
     if _peak_bytes(record) is None:
         yield f"peak memory is not known: {record.memory_reason or 'it was not read'}"
+
+
+def _notes_on_test(record: Record) -> Iterator[str]:
+    """Yield what its test came to, of a case with numbers."""
+    if record.test_outcome == "regressed":
+        yield f"{record.reason or 'regressed'}, so this is no baseline"
+    elif record.test_outcome != "passed":
+        yield f"the test {record.test_outcome} after measuring, so this is no baseline"
+    elif record.outcome is Outcome.OK and record.reason is not None:
+        yield record.reason
 
 
 def _notes_on_neighbours(record: Record) -> Iterator[str]:

@@ -118,7 +118,8 @@ def save_baseline(
             fix=f"{mend}; -o sd_save_anyway=yes stores it all the same",
         )
     known = [f"no good one: {'; '.join(reasons)}"] if reasons else []
-    known += [said for said in (without_verdict(runs),) if said is not None]
+    if (few := without_verdict(runs)) is not None:
+        known.append(few)
     return f"baseline: {baselines.write(key, runs)}" + (f" ({'; '.join(known)})" if known else "")
 
 

@@ -140,15 +140,6 @@ def stages_ns(record: Record) -> Mapping[str, Sequence[int | None]]:
     return columns_of(record.rounds).stages or {}
 
 
-def waits_ns(record: Record) -> list[tuple[int, int, int]]:
-    """Return wall time, CPU time and what was waited for a core in each round of *record* of which that is known."""
-    columns = columns_of(record.rounds)
-    if not columns.run_delay_ns:
-        return []
-    whole = zip(columns.wall_ns, columns.cpu_ns, columns.run_delay_ns, strict=True)
-    return [(wall, cpu, waited) for wall, cpu, waited in whole if waited is not None]
-
-
 def clocks_mhz(record: Record) -> Sequence[int | None]:
     """Return the clock of the device as each round of *record* ended; empty where it is not known."""
     return columns_of(record.rounds).sm_clock_mhz or ()

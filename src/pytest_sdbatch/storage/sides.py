@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_sdbatch.analysis.comparable import facts_of
-from pytest_sdbatch.analysis.contention import waited_share
+from pytest_sdbatch.analysis.config import DRIFT
+from pytest_sdbatch.analysis.contention import waited_of
 from pytest_sdbatch.analysis.sides import OK, Measured, Place, SideRun
 from pytest_sdbatch.errors import RunFileError
 from pytest_sdbatch.records import Environment, Outcome, Record, Run, full_name
@@ -136,11 +137,17 @@ def measured_of(record: Record, environment: Environment) -> Measured:
 
 
 def _waited(record: Record, environment: Environment) -> float | None:
-    """Return the share of its times for which a thread waited for a core; workers beside it are on both sides."""
-    threads, waits = environment.must_match.get("threads"), columns.waits_ns(record)
-    if not waits or not isinstance(threads, int) or not record.is_alone:
+    """Return the share of its times that a thread waited for a core, or no less where that is little: of thousands.
+
+    None where it is not known, and beside workers of ours, which are there on both sides.
+    """
+    found = columns.columns_of(record.rounds)
+    delays = found.run_delay_ns
+    if not delays or not record.is_alone:
         return None
-    return waited_share(waits, threads=threads)
+    if None not in delays and (most := sum(delays) / sum(found.wall_ns)) <= DRIFT:  # type: ignore[arg-type]
+        return most
+    return waited_of(record.rounds, environment.must_match)
 
 
 def _state(record: Record) -> str:

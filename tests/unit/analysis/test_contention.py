@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_sdbatch.analysis.contention import blames_others, contended, row_note, waited_share
+from pytest_sdbatch.analysis.contention import blames_others, contended, row_note, waited_of, waited_share
 from pytest_sdbatch.records import Round
 
 
@@ -126,6 +126,31 @@ def test_a_round_that_idles_blames_nobody_where_waiting_and_others_are_known() -
     assert mark == "a round had 0.400 cores at work where 1.00 are usual: it waited for something"
     assert not blames_others(mark)
     assert row_note(mark) == "in some round it computed less than usual: it waited for something. Do not rely on it"
+
+
+def test_a_round_that_fell_because_a_thread_had_no_core_blames_others() -> None:
+    """Nine rounds were not disturbed, so that all of them together waited for less than a tenth."""
+    rounds = [*[reading(0.2, 0.2, 0.0, delay_s=0.0)] * 9, reading(0.4, 0.2, 0.1, delay_s=0.2)]
+    mark = contended(rounds, threads=1, cores=2)
+
+    assert mark == "a round had 0.500 cores at work where 1.00 are usual: something else was running"
+
+
+@pytest.mark.parametrize(
+    ("where", "share"),
+    [
+        ({"threads": 1, "cores": 2}, 0.25),
+        ({"threads": 2, "cores": 2}, 0.25),
+        ({"threads": 4, "cores": 2}, None),  # they wait for each other
+        ({"cores": 2}, None),
+    ],
+)
+def test_waiting_is_known_where_the_threads_had_cores(where: dict[str, int], share: float | None) -> None:
+    """Rounds that lack the figure are left out."""
+    rounds = [reading(1.0, 0.75, delay_s=0.25), reading(1.0, 0.2)]
+
+    assert waited_of(rounds, where) == share
+    assert waited_of(rounds[1:], where) is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from compared import ended, measured, side
 
-from pytest_sdbatch.analysis.restless import is_contended, is_noisy, runs_with
+from pytest_sdbatch.analysis.restless import is_noisy, runs_with, was_disturbed
 
 BUSY = [1.0, 2.0, 0.5, 1.5, 3.0, 0.4]
 
@@ -39,6 +39,6 @@ def test_a_case_beside_other_work_is_known() -> None:
     """Unless it has no times anyway."""
     crowded = "1 thread had 0.4 of 1 core free: something else was running"
 
-    assert is_contended(measured(1, contention=crowded))
-    assert not is_contended(measured(1))
-    assert not is_contended(ended(1, "oom", contention=crowded))
+    assert was_disturbed(measured(1, contention=crowded))
+    assert not was_disturbed(measured(1))
+    assert not was_disturbed(ended(1, "oom", contention=crowded))

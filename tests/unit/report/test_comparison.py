@@ -158,10 +158,10 @@ def test_runs_beside_other_work_are_named_above_the_table() -> None:
     text = shown(found, 200)
     name = next(iter(base[0].cases))
 
-    assert f"  beside other work: the times of {name} include waiting for a core in run 2" in text.splitlines()
+    assert f"  beside other work: something else may have slowed {name} in run 2" in text.splitlines()
     assert "doubt" not in text
     # Pairs have it on both sides, more or less, and count.
-    said = "  doubt: its times include waiting for a core in 1 of 2 runs of the candidate: measure on a quiet machine"
+    said = "  doubt: something else may have slowed it in 1 of 2 runs of the candidate: measure on a quiet machine"
     assert said in shown(replace(found, pairs=2), 200).splitlines()
 
 
@@ -302,6 +302,5 @@ def test_doubts_are_told_of_cases_that_are_compared() -> None:
 
     (said,) = doubts(compare(base, quiet_side("new", 1, {1: 1.0})), base)
 
-    assert said == f"beside other work: the times of {next(iter(base[0].cases))} include waiting for a core in " + (
-        "runs 1, 2, 3, 4, 5"
-    )
+    name = next(iter(base[0].cases))
+    assert said == f"beside other work: something else may have slowed {name} in runs 1, 2, 3, 4, 5"

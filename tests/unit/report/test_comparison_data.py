@@ -51,7 +51,7 @@ def test_what_is_to_be_doubted_in_the_runs_is_among_the_notes() -> None:
     data = comparison_data(compare(base, [calm, busy]), status=0, notes=["and this"])
 
     assert data["notes"] == [
-        f"candidate: beside other work: the times of {next(iter(calm.cases))} include waiting for a core in run 2",
+        f"candidate: beside other work: something else may have slowed {next(iter(calm.cases))} in run 2",
         "base, now and change: of the runs that nothing disturbed, where they are enough; what is told of runs has all",
         "and this",
     ]

@@ -53,7 +53,7 @@ def test_a_run_beside_other_work_is_stored_only_when_forced(
     crowded = make_record(*[0.5] * 5, contention="1 thread had 0.4 of 1 core free: something else was running")
     own = make_record(*[0.5] * 5, batch_size=2, contention="2 threads share 1 core, and wait for each other")
     runs = [make_run(crowded, own, id="a"), make_run(own, id="b")]
-    why = "run 1 of 2: the times of 1 case include waiting for a core, so that slowdowns hide behind them: "
+    why = "run 1 of 2: something else used the cores of 1 case, so that slowdowns would hide behind it: "
     why += f"{crowded.case.id} (beside other work)"
 
     with pytest.raises(UnfitError) as caught:
