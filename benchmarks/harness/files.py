@@ -30,7 +30,9 @@ def run() -> list[Line]:
     chance = random.Random(0)
     # As a session holds them: every record came over the wire of a test report.
     wired = [decode_record(encode_record(make_record(number, chance))) for number in range(RECORDS)]
-    environment = Environment(must_match={"device_kind": "cpu"}, drift={"torch": "2"}, shown={"commit": "abc"})
+    environment = Environment(
+        must_match={"device_kind": "cpu", "threads": 1, "cores": 2}, drift={"torch": "2"}, shown={"commit": "abc"}
+    )
     run = Run(
         id="run", started_at="2026-01-01T00:00:00+00:00", environment=environment, options={}, records=tuple(wired)
     )
@@ -93,7 +95,14 @@ def make_record(number: int, chance: random.Random) -> Record:
         stage_s = {name: share * wall_s for name, share in STAGES.items()}
         peak = chance.randrange(2**33)
         rounds.append(
-            Round(wall_s=wall_s, cpu_s=wall_s, call_s=(wall_s * 0.999,), stage_s=stage_s, host_peak_bytes=peak)
+            Round(
+                wall_s=wall_s,
+                cpu_s=wall_s,
+                call_s=(wall_s * 0.999,),
+                stage_s=stage_s,
+                host_peak_bytes=peak,
+                run_delay_s=0.01 * wall_s,
+            )
         )
     size, count = number % 100 + 1, number // 100 + 1
     return Record(

@@ -120,7 +120,7 @@ def test_inconclusive_is_the_last_line_and_fails_only_where_asked(
 
     assert (ended(passed)[0], ended(failed)[0]) == (0, 11)
     for result in (passed, failed):
-        assert "inconclusive: 2 cases" in ended(result)[1]
+        assert "2 cases compared, 2 inconclusive; both versions side by side settle it: " in ended(result)[1]
         assert "sdbatch ab --base REF -- " in ended(result)[1]
         assert "--sd-gate" not in ended(result)[1].partition("--base")[2]
     assert "(exit status 11)" in ended(failed)[1]

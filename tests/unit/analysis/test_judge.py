@@ -20,6 +20,13 @@ def estimate(mean: float, error: float = 0.001, *, pairs: int = 8) -> Estimate:
     return Estimate(mean=mean, error=error, spread=error * math.sqrt(pairs), freedom=pairs - 1, pairs=pairs)
 
 
+def test_a_tolerance_of_next_to_nothing_takes_more_pairs_than_can_be_counted() -> None:
+    """Not a number that is too large for a float."""
+    needed = judge("a", estimate(0.01), Config(tolerance=1e-300), family=1).needs_more
+
+    assert needed == 10**9 - 8
+
+
 # 8 pairs, error 0.001: the interval reaches 0.00236 to each side.
 @pytest.mark.parametrize(
     ("mean", "rejected", "faster", "verdict"),

@@ -44,6 +44,25 @@ def test_what_is_missing_says_how_it_is_recorded(pytester: pytest.Pytester, name
     assert name == ":main" or "-k fast" in caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("content", "what", "fix"),
+    [
+        (None, "no baseline ", "name a baseline, such as main, or a run file, which ends in .json"),
+        ("<!doctype html>\n<!-- a report of pytest-sdbatch: ", "--sd-baseline=new.html: ", "name the run file itself"),
+    ],
+)
+def test_a_file_of_another_kind_is_no_name(pytester: pytest.Pytester, content: str | None, what: str, fix: str) -> None:
+    """What it is says more than that no baseline is called so."""
+    if content is not None:
+        (pytester.path / "new.html").write_text(content)
+
+    with pytest.raises(BaselineError) as caught:
+        baseline.look_for(host_with(pytester, "--sd-baseline=new.html"))
+
+    assert caught.value.what.startswith(what)
+    assert caught.value.fix.startswith(fix)
+
+
 def test_what_is_stored_for_some_device_is_named(pytester: pytest.Pytester) -> None:
     """A name that was mistyped is seen beside those that are there; which device it was is known later."""
     stored = pytester.path / "benchmarks" / "baselines" / "main" / "other-device.json"

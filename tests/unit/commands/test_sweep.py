@@ -161,6 +161,22 @@ def test_a_failure_is_the_exit_status_and_no_baseline(project: Path) -> None:
     assert [path.parent for path in kept] == left_over() * 2
 
 
+@pytest.mark.parametrize(("word", "processes"), [("--sd-save=main", 1), ("--sd-report=run.json", 2)])
+def test_a_process_that_is_no_baseline_ends_a_sweep_for_one(project: Path, word: str, processes: int) -> None:
+    """Others would measure in vain, where nothing else was asked for; it says why, as the refusal does."""
+    (project / "conftest.py").write_text(conftest("FakeDevice(noise=(1.0, 5.0, 1.0, 2.0, 3.0))"))
+    words = dict.fromkeys([word, "--sd-save=main"])
+
+    done = sweep(project, "--processes=2", *PLAIN, *words, "--", "--sd-batch-sizes=1", "-o", "sd_rounds=5")
+
+    why = "the rounds of 1 case differ a lot (was the machine busy?): fp32-64x64-s4-b1x1"
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert done.stdout.count("sdbatch: process ") == processes
+    assert (f"sdbatch: no other process is run: {why}" in done.stdout) is (processes == 1)
+    assert f"{'run 1 of 2: ' if processes == 2 else '  why: '}{why}" in done.stderr
+    assert not (project / "benchmarks").exists()
+
+
 def test_a_baseline_that_is_there_is_refused_before_the_first_process_measures(project: Path) -> None:
     """Once the device is known: one error, and how the baseline is renewed."""
     words = (*PLAIN, "--sd-save=main", "--", "test_it.py", "--sd-batch-sizes=1")
