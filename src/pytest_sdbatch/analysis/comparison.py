@@ -81,6 +81,12 @@ class CaseComparison:
         return there or sound_of(self.base), here or sound_of(self.candidate)
 
     @property
+    def judged(self) -> tuple[Runs, Runs]:
+        """The runs of both sides that made it regressed, be it for their time, or for memory or an outcome."""
+        slower = self.time is not None and self.time.verdict is Verdict.REGRESSED
+        return self.counted if slower else (self.base, self.candidate)
+
+    @property
     def causes(self) -> tuple[str, ...]:
         """What explains that it became slower, of a case whose time regressed; no test."""
         if self.verdict not in (Verdict.REGRESSED, Verdict.ACCEPTED) or self.time is None:
@@ -167,6 +173,7 @@ def compare(base: Sequence[SideRun], candidate: Sequence[SideRun], config: Confi
     }
     varying = [name for name, verdict in memory.items() if verdict is None]
     counted = {name: runs_that_count(*found) for name, found in sound.items()}
+    facts |= {name: _of_counted(facts[name], found) for name, found in counted.items() if found.left_out}
     # What was disturbed explains nothing either.
     design = design_of({name: found for name, found in sound.items() if not counted[name].disturbed})
     rules = replace(rules.shared(2 if varying else 1), design=design)
@@ -292,6 +299,12 @@ def _word(there: Runs, here: Runs, parts: Mapping[str, CaseVerdict | None]) -> t
     found = {label: part for label, part in parts.items() if part is not None}
     verdict = min((part.verdict for part in found.values()), key=_RANK.index, default=Verdict.INCONCLUSIVE)
     return verdict, "; ".join(f"{label}{part.reason}" for label, part in found.items() if part.verdict is verdict)
+
+
+def _of_counted(facts: tuple[Moved, ...], counted: CountedRuns) -> tuple[Moved, ...]:
+    """Return *facts* without the drift of runs that do not count: what it would excuse is not judged."""
+    kept = moved_among(counted.base, counted.candidate)
+    return tuple(fact for fact in facts if fact.weight is not Weight.DRIFT or fact in kept)
 
 
 def of_slower(found: Iterable[Explanation], cases: Sequence[CaseComparison]) -> tuple[Explanation, ...]:

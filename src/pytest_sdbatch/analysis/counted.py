@@ -120,7 +120,15 @@ def _with_rounds(found: Sequence[Measured]) -> Sequence[Measured]:
 
 
 def _is_beyond(ratio: float, disturbed: Iterable[Measured]) -> bool:
-    """Return whether being *ratio* times as long is more than waiting, and what is shared besides, explains."""
-    waits = [one.waited for one in disturbed]
-    known = [share for share in waits if share is not None and share < 1]
+    """Return whether being *ratio* times as long is more than waiting, and what is shared besides, explains.
+
+    Threads that work on one thing wait for the one that has no core: at the worst, each for all of the others.
+    """
+    waits = [_of_all_threads(one) for one in disturbed]
+    known = [share for share in waits if share is not None and 0 <= share < 1]
     return len(known) == len(waits) and ratio > _UNSEEN / (1 - max(known, default=0.0))
+
+
+def _of_all_threads(measured: Measured) -> float | None:
+    threads = measured.facts.must_match.get("threads")
+    return None if measured.waited is None else measured.waited * (threads if isinstance(threads, int) else 1)

@@ -24,6 +24,11 @@ def broken_limits(record: Record, limits: Mapping[str, float], *, timed: bool = 
     return list(_broken(record, limits, timed=timed and not _is_disturbed(record)))
 
 
+def has_to_be_measured_again(record: Record, limits: Mapping[str, float]) -> bool:
+    """Return whether *record* does not keep *limits*, or was not judged by them."""
+    return bool(broken_limits(record, limits) or unjudged_limits(record, limits))
+
+
 def unjudged_limits(record: Record, limits: Mapping[str, float]) -> list[str]:
     """Return which of *limits* the times of *record* break, in words, which may be what disturbed them."""
     found = set(_broken(record, limits, timed=False))

@@ -182,7 +182,7 @@ def leave_out_kept(items: list[pytest.Item], host: Host) -> None:
     """
     if not any(pytest_items.case_of_item(item, host) for item in items) or not asked(host):
         return
-    from pytest_sdbatch.analysis.limits import broken_limits
+    from pytest_sdbatch.analysis.limits import has_to_be_measured_again
     from pytest_sdbatch.records import Outcome
     from pytest_sdbatch.storage.resume import check_same_options, check_same_prompts
 
@@ -195,7 +195,7 @@ def leave_out_kept(items: list[pytest.Item], host: Host) -> None:
             options = pytest_items.options_of(item, host)
             check_same_options(host.resumed.run, entry.options, options.given("measure"), where=entry.record.test)
             check_same_prompts(host.resumed.run, entry.record, host.prompts(options))
-            if entry.record.outcome is Outcome.OK and broken_limits(entry.record, options.limit()):
+            if entry.record.outcome is Outcome.OK and has_to_be_measured_again(entry.record, options.limit()):
                 again.add(entry.record.key)
                 continue
             left_out.append(item)

@@ -215,7 +215,7 @@ def _fail_regressed(host: Host, gate: Gate, found: Comparison) -> None:
         # One that is not known here is of a worker that died, which is a failed test.
         if record.test_outcome not in ("failed", "regressed") or (test is not None and not test.failed):
             if record.test_outcome != "failed":  # the verdict is the gate's own, and its measurement stands
-                runs = len(case.counted[1])  # with those of fresh processes: its own row may be doubtful
+                runs = len(case.judged[1])  # with those of fresh processes: its own row may be doubtful
                 said = f"regressed against {gate.name}{f' by {runs} runs of this code' if runs > 1 else ''}"
                 reason = said if record.reason is None else f"{record.reason}; {said}"
                 host.session.keep(replace(record, test_outcome="regressed", reason=reason))

@@ -366,7 +366,7 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if all(case.drifted for case in unclear):
         yield f"{said}: more runs do not help where the sides differ as told above", _STYLES[Verdict.INCONCLUSIVE]
         return
-    if all(case.disturbed for case in unclear):
+    if all(case.disturbed or case.drifted for case in unclear):
         yield f"{said}: something else used the cores; measure again on a quiet machine", _STYLES[Verdict.INCONCLUSIVE]
         return
     if comparison.more_runs:

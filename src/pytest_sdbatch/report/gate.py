@@ -41,7 +41,7 @@ def own_failure(
 
 def regression(case: CaseComparison, comparison: Comparison, *, baseline: str) -> str:
     """Return why the test of a case failed after all ran: numbers, interval, budget, explanation."""
-    then, now = (units.count(len(side), "run") for side in case.counted)
+    then, now = (units.count(len(side), "run") for side in case.judged)
     lines = [plain(f"regressed: {case.name}"), *regression_texts(case, comparison)]
     return "\n".join([*lines, f"  baseline: {plain(baseline)}, {then} of it and {now} of this code"])
 

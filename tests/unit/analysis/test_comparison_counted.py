@@ -130,3 +130,14 @@ def test_runs_that_are_lacking_are_those_that_count() -> None:
 
     assert verdicts(found) == {"b1x1": "unchanged", "b4x1": "inconclusive"}
     assert found.more_runs == 2
+
+
+def test_what_drifted_in_a_run_that_does_not_count_excuses_nothing() -> None:
+    """The others are of one driver."""
+    base = quiet_side("base", 5, {1: 1.0})
+    busy = quiet_side("busy", 1, {1: 2.0}, contention=CROWDED, facts=facts(drift={"driver": "590.1"}))
+
+    found = compare(base, [*quiet_side("new", 2, {1: 1.2}), *busy])
+
+    assert verdicts(found) == {"b1x1": "regressed"}
+    assert found.moved() == {}

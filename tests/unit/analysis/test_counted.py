@@ -134,6 +134,11 @@ def test_disturbed_is_what_may_be_slower_for_what_else_ran(run: Measured, *, dis
         (replace(BUSY, seconds=[20.0] * 6), False),  # what it waited is not known
         (measured(seconds=[20.0] * 6), False),  # undisturbed: it is looked at as it is
         (replace(BUSY, waited=0.1, seconds=[20.0] * 4), False),
+        (replace(BUSY, waited=0.1, seconds=[2.4] * 6, facts=facts(must_match={"threads": 2})), False),  # 2 / 0.8
+        (replace(BUSY, waited=0.1, seconds=[2.6] * 6, facts=facts(must_match={"threads": 2})), True),
+        (replace(BUSY, waited=0.5, seconds=[60.0] * 6, facts=facts(must_match={"threads": 2})), False),
+        (replace(BUSY, waited=-0.1, seconds=[20.0] * 6), False),
+        (replace(BUSY, waited=float("nan"), seconds=[20.0] * 6), False),
     ],
 )
 def test_one_run_may_be_slower_than_anything_explains(run: Measured, *, beyond: bool) -> None:

@@ -27,7 +27,8 @@ def test_the_run_that_raised_a_suspicion_needs_two_more_to_be_red(fresh: int, ve
     assert verdicts(found) == {"b1x1": verdict, "b4x1": "unchanged"}
     if verdict == "inconclusive":
         assert (
-            found.cases[0].reason == f"time: {fresh} of 3 fresh processes measured it again undisturbed, 2 are needed"
+            found.cases[0].reason
+            == f"time: {fresh} of 3 fresh processes measured it again, whole and undisturbed, 2 are needed"
         )
         assert found.cases[0].time is not None
         assert found.cases[0].time.estimate == pytest.approx(0.1, abs=0.01)
@@ -102,7 +103,9 @@ def test_fresh_processes_that_waited_confirm_nothing() -> None:
 
     found = confirmed(compare(base, [first, *again]), again, processes=3)
 
-    assert found.cases[0].reason == "time: 1 of 3 fresh processes measured it again undisturbed, 2 are needed"
+    assert (
+        found.cases[0].reason == "time: 1 of 3 fresh processes measured it again, whole and undisturbed, 2 are needed"
+    )
 
 
 def test_what_is_exact_needs_no_confirmation() -> None:
@@ -111,3 +114,34 @@ def test_what_is_exact_needs_no_confirmation() -> None:
     new = side("new", [measured(1, peak_bytes=[5 * GIB] * 6), ended(4, "crashed")])
 
     assert verdicts(confirmed(compare(base, new), [], processes=3)) == {"b1x1": "regressed", "b4x1": "regressed"}
+
+
+@pytest.mark.parametrize(("over", "verdict"), [(0, "regressed"), (1, "regressed"), (2, "regressed"), (3, "regressed")])
+def test_a_limit_that_fresh_processes_break_is_no_want_of_theirs(over: int, verdict: str) -> None:
+    """One alone is left out, and the others judge; two say what the run itself was near to."""
+    base = quiet_side("base", 5, {1: 1.0})
+    own, *calm = quiet_side("new", 4 - over, {1: 1.2})
+    broken = side("again", *[[ended(1, "over-limit", "1.20 s, at most 1.10 s")]] * over)
+
+    kept, failed = without_failures(own, [*calm, *broken])
+    found = confirmed(compare(base, [own, *kept]), kept, processes=3)
+
+    assert verdicts(found) == {"b1x1": verdict}
+    assert len(failed) == (over == 1)
+    assert ("over-limit now" in found.cases[0].reason) is (over >= 2)
+
+
+def test_memory_that_varies_is_confirmed_by_runs_that_have_it() -> None:
+    """One without peaks, or with few, says nothing of them."""
+
+    def peaks(mib: int) -> list[int]:
+        return [(mib + k % 3) * 2**20 for k in range(6)]
+
+    base = side("base", *[[measured(peak_bytes=peaks(4096))]] * 5)
+    (own,) = side("own", [measured(peak_bytes=peaks(6000))])
+    blind = side("again", *[[measured(peak_bytes=[])]] * 3)
+    seen = side("again", *[[measured(peak_bytes=peaks(6000))]] * 3)
+
+    found = [confirmed(compare(base, [own, *again]), again, processes=3).cases[0] for again in (blind, seen)]
+
+    assert [case.verdict.value for case in found] == ["inconclusive", "regressed"]

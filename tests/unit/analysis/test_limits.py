@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from compared import GIB
 
-from pytest_sdbatch.analysis.limits import broken_limits, unjudged_limits, unknown_limits
+from pytest_sdbatch.analysis.limits import broken_limits, has_to_be_measured_again, unjudged_limits, unknown_limits
 from pytest_sdbatch.grid.case import Case
 from pytest_sdbatch.grid.training import Training
 from pytest_sdbatch.records import Outcome, Record, Round
@@ -61,6 +61,8 @@ def test_times_beside_other_work_break_no_limit_and_are_told_apart() -> None:
         "1.00 s per call, at most 900 ms",
         "4.00 images/s, at least 4.50 images/s",
     ]
+    assert has_to_be_measured_again(busy, {"latency": 0.9})
+    assert not has_to_be_measured_again(busy, {"latency": 1.1})
     for judged in (RECORD, own):
         assert len(broken_limits(judged, limits)) == 3
         assert unjudged_limits(judged, limits) == []

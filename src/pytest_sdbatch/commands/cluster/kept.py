@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_sdbatch.analysis.comparable import differing
-from pytest_sdbatch.analysis.limits import broken_limits
+from pytest_sdbatch.analysis.limits import has_to_be_measured_again
 from pytest_sdbatch.commands.cluster.errors import ClusterError
 from pytest_sdbatch.commands.cluster.groups import Curve, curve_of
 from pytest_sdbatch.errors import RunFileError
@@ -215,7 +215,7 @@ def _is_settled(curve: Sequence[Record], limits: Mapping[str, float]) -> bool:
     """Return whether no case of *curve* is measured again; one that was not tried, because less did not fit, is not."""
     is_full = any(one.outcome.did_not_fit for one in curve)
     return all(
-        (is_settled(one) or (is_full and one.outcome is Outcome.SKIPPED)) and not broken_limits(one, limits)
+        (is_settled(one) or (is_full and one.outcome is Outcome.SKIPPED)) and not has_to_be_measured_again(one, limits)
         for one in curve
     )
 
