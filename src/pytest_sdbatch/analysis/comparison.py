@@ -129,12 +129,17 @@ class Comparison:
     @property
     def more_runs(self) -> int:
         """How many more runs, of either side, the cases that are inconclusive take at the least."""
-        unclear = [
-            case.counting
-            for case in self.cases
-            if case.verdict is Verdict.INCONCLUSIVE and not case.needs_rounds and not case.drifted
-        ]
-        return max((found.lacking for found in unclear if found is not None), default=0)
+        return max(
+            (
+                case.counting.lacking
+                for case in self.cases
+                if case.verdict is Verdict.INCONCLUSIVE
+                and case.counting is not None
+                and case.counting.lacking
+                and not (case.drifted or case.needs_rounds)
+            ),
+            default=0,
+        )
 
     def moved(self) -> Mapping[Moved, int]:
         """Return every fact that differs, the heaviest first, and in how many cases it does."""

@@ -177,6 +177,7 @@ def note_of(case: CaseComparison, *, paired: bool) -> str:
 
 def heading(comparison: Comparison) -> Iterator[str]:
     """Yield what was compared, and what moved between the sides."""
+    names = compared(comparison)
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
         files = ", ".join(dict.fromkeys(run.file for run in side))
         where = f" {'in' if comparison.pairs is None else 'of'} {plain(files)}" if side else ""
@@ -184,17 +185,21 @@ def heading(comparison: Comparison) -> Iterator[str]:
         for run in side:
             if run.interrupted:
                 yield f"  the run of {plain(run.started_at)} was interrupted: cases are missing from it"
-        yield from (f"  {said}" for said in doubts(comparison, side))
+        yield from (f"  {said}" for said in doubts(names, side))
     yield from moved_lines(comparison.moved().items(), cases=len(comparison.cases), paired=comparison.pairs is not None)
 
 
-def doubts(comparison: Comparison, side: Sequence[SideRun]) -> Iterator[str]:
-    """Yield what is to be doubted in the runs of *side*, of the cases that are shown and that both sides have."""
-    shown = [case.name for case in _shown(comparison.cases) if case.base and case.candidate]
+def compared(comparison: Comparison) -> Sequence[str]:
+    """Return the names of the cases that are shown and that both sides have."""
+    return [case.name for case in _shown(comparison.cases) if case.base and case.candidate]
+
+
+def doubts(names: Sequence[str], side: Sequence[SideRun]) -> Iterator[str]:
+    """Yield what is to be doubted in the runs of *side*, of the cases *names*."""
     for holds, words in _DOUBTS:
         doubted: dict[str, list[str]] = {}  # numbers of runs by what is to be doubted in them
-        for number, names in runs_with(holds, side, shown):
-            cases = plain(names[0]) if len(names) == 1 else units.count(len(names), "case")
+        for number, found in runs_with(holds, side, names):
+            cases = plain(found[0]) if len(found) == 1 else units.count(len(found), "case")
             doubted.setdefault(cases, []).append(str(number))
         for cases, numbers in doubted.items():
             which = f"run{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
@@ -369,12 +374,13 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if all(case.disturbed or case.drifted for case in unclear):
         yield f"{said}: something else used the cores; measure again on a quiet machine", _STYLES[Verdict.INCONCLUSIVE]
         return
-    if comparison.more_runs:
-        runs = units.count(FEWEST_RUNS - comparison.more_runs, "run")
+    more = comparison.more_runs
+    if more:
+        runs = units.count(FEWEST_RUNS - more, "run")
         yield (
             (
                 f"{said}; {runs} of both sides are here and {FEWEST_RUNS} are needed: make "
-                f"{comparison.more_runs} more, of either side (sdbatch sweep --processes={comparison.more_runs} ...)"
+                f"{more} more, of either side (sdbatch sweep --processes={more} ...)"
             ),
             _STYLES[Verdict.INCONCLUSIVE],
         )

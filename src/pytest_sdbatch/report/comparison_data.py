@@ -8,7 +8,7 @@ from typing import Any
 from pytest_sdbatch.analysis.comparison import COMPARED, CaseComparison, Comparison
 from pytest_sdbatch.analysis.sides import SideRun
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
-from pytest_sdbatch.report.comparison import LEFT_OUT, doubts
+from pytest_sdbatch.report.comparison import LEFT_OUT, compared, doubts
 
 SCHEMA = 1
 
@@ -45,8 +45,9 @@ def comparison_data(comparison: Comparison, *, status: int, notes: Sequence[str]
 
 
 def _doubts(comparison: Comparison) -> Iterator[str]:
+    names = compared(comparison)
     for word, side in (("base", comparison.base), ("candidate", comparison.candidate)):
-        yield from (f"{word}: {said}" for said in doubts(comparison, side))
+        yield from (f"{word}: {said}" for said in doubts(names, side))
     if any(case.counting is not None and case.counting.left_out for case in comparison.cases):
         yield f"{LEFT_OUT}; what is told of runs has all"
 

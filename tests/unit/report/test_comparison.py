@@ -13,7 +13,7 @@ from pytest_sdbatch.analysis.comparison import Comparison, compare
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.verdict import Verdict
 from pytest_sdbatch.report.bounded import MOST_ROWS
-from pytest_sdbatch.report.comparison import doubts, heading, render_comparison, summary_line
+from pytest_sdbatch.report.comparison import compared, doubts, heading, render_comparison, summary_line
 
 CROWDED = "1 thread had 0.4 of 1 core free: something else was running"
 
@@ -300,7 +300,7 @@ def test_doubts_are_told_of_cases_that_are_compared() -> None:
     """Of one that this run was not asked for nothing is read off."""
     base = quiet_side("base", 5, {1: 1.0, 4: 2.0}, contention=CROWDED)
 
-    (said,) = doubts(compare(base, quiet_side("new", 1, {1: 1.0})), base)
+    (said,) = doubts(compared(compare(base, quiet_side("new", 1, {1: 1.0}))), base)
 
     name = next(iter(base[0].cases))
     assert said == f"beside other work: something else may have slowed {name} in runs 1, 2, 3, 4, 5"
