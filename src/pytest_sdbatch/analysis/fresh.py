@@ -28,8 +28,9 @@ def confirmed(found: Comparison, again: Sequence[SideRun], *, processes: int) ->
     """
 
     def weakened(part: CaseVerdict | None, fresh: int, how: str = "") -> CaseVerdict | None:
-        exact = part is None or part.interval is None
-        if part is None or exact or part.verdict is not Verdict.REGRESSED or fresh >= _FEWEST_FRESH:
+        if part is None or part.verdict is not Verdict.REGRESSED or fresh >= _FEWEST_FRESH:
+            return part
+        if part.interval is None:  # exact
             return part
         reason = f"{fresh} of {processes} fresh processes measured it again{how}, {_FEWEST_FRESH} are needed"
         return replace(part, verdict=Verdict.INCONCLUSIVE, reason=reason)

@@ -14,7 +14,7 @@ from pytest_sdbatch.analysis.scaling import Bounds
 from pytest_sdbatch.analysis.study_figures import Figures, SizeRow
 from pytest_sdbatch.report.escape import plain
 from pytest_sdbatch.report.layout import Cell, Column
-from pytest_sdbatch.report.table import MEMORY_SOURCES
+from pytest_sdbatch.report.row_notes import MEMORY_SOURCES
 
 _UNKNOWN = "-"
 _SHARED = 1.2  # wall over CPU seconds of one thread; alone they agree

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pytest_sdbatch import units
-from pytest_sdbatch.analysis.contention import row_note
-from pytest_sdbatch.analysis.location import FEWEST_FOR_ERROR, Interval
-from pytest_sdbatch.measure.boundaries import slowing
-from pytest_sdbatch.measure.validity import other_processes
+from pytest_sdbatch.analysis.location import Interval
 from pytest_sdbatch.nouns import GENERATION, TRAINING, Nouns
 from pytest_sdbatch.records import Outcome, Record, Round
 from pytest_sdbatch.report.layout import UNKNOWN, Column
+from pytest_sdbatch.report.row_notes import counted_inside, notes_of, peak_bytes
 from pytest_sdbatch.report.several import BETWEEN_RUNS, times_of
 from pytest_sdbatch.report.throughput import throughput
 
 PHASES = ("forward", "backward", "optimizer")  # of a training step
 NOTHING_KEPT: Mapping[tuple[str, str], str] = MappingProxyType({})
-MEMORY_SOURCES = {
-    "peak_allocated_bytes": "live tensors in torch's allocator",
-    "peak_reserved_bytes": "memory held by torch's allocator",
-    "host_peak_bytes": "resident memory of the whole process",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +222,7 @@ def cells(row: Row, notes: Mapping[str, int], *, mixed: bool = False) -> dict[st
 
 
 def _row(record: Record, kept: str) -> Row:
-    case, notes = record.case, tuple(_notes(record))
+    case, notes = record.case, tuple(notes_of(record))
     if kept:
         notes = (*notes, kept)
     bare = Row(
@@ -266,8 +259,8 @@ def _row(record: Record, kept: str) -> Row:
         runs=times.runs,
         images_per_s=case.images / case.calls / times.call_s,
         s_per_image=times.call_s * case.calls / case.images,
-        cold_start_s=None if _counted_inside(record) else record.cold_start_s.value,
-        peak_bytes=_peak_bytes(record),
+        cold_start_s=None if counted_inside(record) else record.cold_start_s.value,
+        peak_bytes=peak_bytes(record),
         device_bytes=record.peak_device_bytes,
         joules_per_image=record.joules_per_image,
         sm_clock_mhz=_mean([reading.sm_clock_mhz for reading in record.rounds]),
@@ -275,84 +268,6 @@ def _row(record: Record, kept: str) -> Row:
         hottest_celsius=max((t for r in record.rounds if (t := r.temperature_celsius) is not None), default=None),
         stage_shares=_stage_shares(record.rounds),
     )
-
-
-def _notes(record: Record) -> Iterator[str]:
-    """Yield what a reader must know before believing the figures of *record*."""
-    if record.outcome is not Outcome.OK:
-        yield record.reason or "no reason was recorded"
-    if record.compilation is not None and record.compilation.recompiles_in_rounds > 0:
-        times = units.count(record.compilation.recompiles_in_rounds, "time")
-        yield f"recompiled {times} inside timed rounds: the times include compiling"
-    yield from _notes_on_neighbours(record)
-    if not record.outcome.has_numbers:
-        return
-    yield from _notes_on_device(record)
-    if _counted_inside(record):
-        yield "one call made all batches of a round: per call is the share of one batch, and all images come at its end"
-    yield from _notes_on_test(record)
-    if not record.rounds:
-        yield "no round was recorded"
-        return
-    if record.tracer is not None:
-        yield f"{record.tracer} was active; it was paused in timed rounds"
-    if record.output_check != "checked":
-        yield f"output {record.output_check}"
-    if len(record.rounds) < FEWEST_FOR_ERROR:
-        yield f"fewer than {FEWEST_FOR_ERROR} rounds give no interval"
-    if _peak_bytes(record) is None:
-        yield f"peak memory is not known: {record.memory_reason or 'it was not read'}"
-
-
-def _notes_on_test(record: Record) -> Iterator[str]:
-    """Yield what its test came to, of a case with numbers."""
-    if record.test_outcome == "regressed":
-        yield f"{record.reason or 'regressed'}, so this is no baseline"
-    elif record.test_outcome != "passed":
-        yield f"the test {record.test_outcome} after measuring, so this is no baseline"
-    elif record.outcome is Outcome.OK and record.reason is not None:
-        yield record.reason
-
-
-def _notes_on_neighbours(record: Record) -> Iterator[str]:
-    """Yield what else used the machine or the device meanwhile."""
-    if record.parallel > 1:
-        yield f"{record.parallel} processes shared the machine"
-    if record.foreign_processes and record.outcome is not Outcome.INVALID_ENVIRONMENT:
-        yield other_processes(record.foreign_processes)
-    timed = record.outcome.has_numbers or record.outcome is Outcome.OVER_LIMIT  # its times may be the reason
-    if record.contention is not None and timed:
-        yield row_note(record.contention)
-
-
-def _notes_on_device(record: Record) -> Iterator[str]:
-    """Yield what was out of the ordinary on the device while a case with numbers was measured."""
-    slowed = slowing(record.rounds)
-    if slowed is not None and record.outcome is not Outcome.THROTTLED:
-        yield slowed
-    told: dict[str, list[str]] = {}
-    for figure, why in (record.unread or {}).items():
-        told.setdefault(why, []).append(figure.replace("_", " "))
-    yield from (f"not known of every round: {', '.join(names)} ({why})" for why, names in told.items())
-    if record.memory_round is None:
-        return
-    if record.memory_round_reason is not None:
-        yield record.memory_round_reason
-    if record.memory_round.mark is not None:
-        yield record.memory_round.mark
-
-
-def _counted_inside(record: Record) -> bool:
-    """Return whether one call made several batches."""
-    return record.count_inside and record.case.batch_count > 1
-
-
-def _peak_bytes(record: Record) -> int | None:
-    """Return the highest peak of the rounds in the measure that the device calls peak memory."""
-    if record.memory_source not in MEMORY_SOURCES:
-        return None
-    peaks = [getattr(reading, record.memory_source) for reading in record.rounds]
-    return max((peak for peak in peaks if peak is not None), default=None)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -14,8 +14,9 @@ from pytest_sdbatch.records import Environment, Outcome, Record, short_name
 from pytest_sdbatch.report.answer import answer_sentences
 from pytest_sdbatch.report.escape import plain, shortened
 from pytest_sdbatch.report.layout import Block, Cell, fitting, lay_out, to_string, without_room
+from pytest_sdbatch.report.row_notes import MEMORY_SOURCES
 from pytest_sdbatch.report.several import runs_of
-from pytest_sdbatch.report.table import MEMORY_SOURCES, NOTHING_KEPT, Row, cells, columns, numbered_notes, rows
+from pytest_sdbatch.report.table import NOTHING_KEPT, Row, cells, columns, numbered_notes, rows
 from pytest_sdbatch.report.training import (
     is_training,
     training_cells,

@@ -16,8 +16,8 @@ from pytest_sdbatch.analysis.study_figures import Figures, SizeRow, over_seeds, 
 from pytest_sdbatch.report.page.figures import Bars, Block, Figure, Grid, Look, Mark, Series
 from pytest_sdbatch.report.page.learning import seconds_label
 from pytest_sdbatch.report.page.markup import Section
+from pytest_sdbatch.report.row_notes import MEMORY_SOURCES
 from pytest_sdbatch.report.study_words import law_of_examples, law_of_seconds, soonest, unmeasured
-from pytest_sdbatch.report.table import MEMORY_SOURCES
 
 _SAMPLES = 33  # of a curve
 _DOUBLING_FROM = 8.0  # largest over smallest size: below it the sizes stand as they are

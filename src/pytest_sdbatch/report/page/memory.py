@@ -23,7 +23,7 @@ from pytest_sdbatch.report.page.figures import (
 )
 from pytest_sdbatch.report.page.markup import Section
 from pytest_sdbatch.report.page.subject import Group, Subject, View
-from pytest_sdbatch.report.table import MEMORY_SOURCES
+from pytest_sdbatch.report.row_notes import MEMORY_SOURCES
 
 _MOST_POINTS = 80_000  # of all time lines together
 _FEWEST_POINTS, _USUAL_POINTS = 8, 240  # of one
