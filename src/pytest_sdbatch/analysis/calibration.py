@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_sdbatch.analysis.config import Config
 from pytest_sdbatch.analysis.estimate import FEWEST_PAIRS, POWER, minimum_detectable_effect, relative, student_quantile
 from pytest_sdbatch.analysis.noise import Noise, noise_of
-from pytest_sdbatch.analysis.screen import SCREENING_PAIRS, suspect_from
+from pytest_sdbatch.analysis.screen import SCREENING_PAIRS, Spread, no_surer, suspect_from
 from pytest_sdbatch.analysis.sides import OK, Place, SideRun
 from pytest_sdbatch.errors import TooFewSamples
 
@@ -138,8 +138,8 @@ def _spread_of(look: int, noise: Noise, pairs: Mapping[str, float]) -> float:
     """Return the stdev of a pair that *look* pairs are judged by: of the fewest no less than that of all cases."""
     if look > FEWEST_PAIRS:
         return noise.pair
-    squares = math.fsum(pair**2 for pair in pairs.values()) + (look - 1) * noise.pair**2
-    return max(noise.pair, math.sqrt(squares / (len(pairs) + look - 1)))
+    rms = math.sqrt(math.fsum(pair**2 for pair in pairs.values()) / len(pairs))
+    return no_surer(noise.pair, look - 1, Spread(stdev=rms, freedom=len(pairs)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

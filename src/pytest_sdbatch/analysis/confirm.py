@@ -15,7 +15,7 @@ from pytest_sdbatch.analysis.faster import found_faster
 from pytest_sdbatch.analysis.holm import holm
 from pytest_sdbatch.analysis.judge import judge
 from pytest_sdbatch.analysis.pairs import LocatedPair, PairSource, differences
-from pytest_sdbatch.analysis.screen import Spread
+from pytest_sdbatch.analysis.screen import Spread, no_surer
 from pytest_sdbatch.analysis.verdict import CaseVerdict, Verdict
 
 
@@ -79,15 +79,10 @@ def _estimates(pairs: Sequence[LocatedPair], cases: Sequence[str]) -> dict[str, 
 
 
 def _no_surer(estimate: Estimate, screened: Spread) -> Estimate:
-    """Return *estimate*, if it is of as few pairs as may be, with no less spread than it and the screening have.
-
-    Where each process takes one of two speeds four differences are the same now and then, and would be beyond doubt.
-    Pooled, and not the larger of the two: the two screening pairs of an only case are far apart now and then as well.
-    """
+    """Return *estimate*, if it is of as few pairs as may be, with no less spread than it and the screening have."""
     if estimate.pairs > FEWEST_PAIRS:
         return estimate
-    squares = screened.freedom * screened.stdev**2 + estimate.freedom * estimate.spread**2
-    widest = max(estimate.spread, math.sqrt(squares / (screened.freedom + estimate.freedom)))
+    widest = no_surer(estimate.spread, estimate.freedom, screened)
     return replace(estimate, spread=widest, error=widest / math.sqrt(estimate.pairs))
 
 

@@ -49,6 +49,16 @@ class Spread(NamedTuple):
     freedom: int  # degrees of it; 0: it is not known
 
 
+def no_surer(stdev: float, freedom: int, screened: Spread) -> float:
+    """Return *stdev*, of a pair of one case with so many degrees of *freedom*, or that which it and the screening have.
+
+    Where each process takes one of two speeds four differences are the same now and then, and would be beyond doubt.
+    Pooled, and not the larger of the two: the two screening pairs of an only case are far apart now and then as well.
+    """
+    squares = screened.freedom * screened.stdev**2 + freedom * stdev**2
+    return max(stdev, math.sqrt(squares / (screened.freedom + freedom)))
+
+
 def pooled_spread(estimates: Iterable[Estimate]) -> Spread:
     """Return the spread by the screening pairs of all cases."""
     whole = [estimate.spread for estimate in estimates if estimate.pairs == SCREENING_PAIRS]
